@@ -1,0 +1,53 @@
+//! The limits of the contract, each with its unit. Limits that operators set live in the
+//! configuration.
+
+use std::time::Duration;
+
+/// Bytes of a REST body or a WebSocket frame.
+pub const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Characters of a message's body.
+pub const MESSAGE_CHARS_MAX: usize = 10_000;
+/// Characters of a `file_url`.
+pub const FILE_URL_CHARS_MAX: usize = 2_000;
+/// Characters of a nonce.
+pub const NONCE_CHARS_MAX: usize = 64;
+/// Characters of a person's first or last name.
+pub const PERSON_NAME_CHARS_MAX: usize = 100;
+/// Characters of an organization's name.
+pub const ORG_NAME_CHARS_MAX: usize = 120;
+/// Characters of a room's name.
+pub const ROOM_NAME_CHARS_MAX: usize = 80;
+/// Characters of a room's topic.
+pub const TOPIC_CHARS_MAX: usize = 250;
+/// Characters of the section a member files a room under.
+pub const SECTION_CHARS_MAX: usize = 80;
+/// Characters of an e-mail address.
+pub const EMAIL_CHARS_MAX: usize = 254;
+/// Characters of an avatar's URL.
+pub const AVATAR_URL_CHARS_MAX: usize = 2_000;
+/// Fewest and most characters of a password.
+pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
+/// Different emoji on one message.
+pub const REACTION_EMOJI_MAX: usize = 20;
+/// People whom one message can mention by name.
+pub const MENTIONS_MAX: usize = 50;
+/// People in a direct message besides the one who opens it.
+pub const DM_OTHERS: std::ops::RangeInclusive<usize> = 1..=8;
+/// Where counts of unread messages stop.
+pub const UNREAD_MAX: i64 = 1_000;
+/// Results on a page unless the client asks otherwise.
+pub const PAGE_DEFAULT: u32 = 50;
+/// Most results on a page.
+pub const PAGE_MAX: u32 = 200;
+/// Characters of a request id that we accept from a client.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Characters of the `User-Agent` kept with a login.
+pub const USER_AGENT_CHARS_MAX: usize = 300;
+/// How long an invite into an organization can be accepted.
+pub const INVITE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Events in one page of replay.
+pub const REPLAY_EVENTS_MAX: usize = 200;
+/// Bytes of frames in one page of replay, below the payload limit of NATS (1 MiB).
+pub const REPLAY_BYTES_MAX: usize = 512 * 1024;
+/// Rooms that one multi-room socket may subscribe to.
+pub const SOCKET_ROOMS_MAX: usize = 1_000;

@@ -1,0 +1,188 @@
+//! Messages: what a valid new one is, and what a stored one holds.
+
+use sha2::{Digest, Sha256};
+
+use crate::ids::{MessageId, OrgId, RoomId, Seq, UserId};
+use crate::limits::{FILE_URL_CHARS_MAX, MESSAGE_CHARS_MAX, NONCE_CHARS_MAX};
+use crate::mentions::{self, Mentions};
+use crate::refusal::{FieldErrors, Refusal};
+use crate::text;
+use crate::timestamp::Timestamp;
+
+/// A stored message in its present state.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The place of its creation in the room's log.
+    pub seq: Seq,
+    /// Its organization.
+    pub org: OrgId,
+    /// Its room.
+    pub room: RoomId,
+    /// Who sent it.
+    pub sender: UserId,
+    /// Its text, `CommonMark`; empty once deleted.
+    pub body: String,
+    /// A file elsewhere.
+    pub file_url: Option<String>,
+    /// The message of the same room that it answers.
+    pub reply_to: Option<MessageId>,
+    /// Reactions in the order in which each emoji first came.
+    pub reactions: Vec<Reaction>,
+    /// Whether it was deleted.
+    pub is_deleted: bool,
+    /// When it was sent.
+    pub created_at: Timestamp,
+    /// When its text was last changed.
+    pub edited_at: Option<Timestamp>,
+    /// The sender's own id for this send.
+    pub nonce: Option<String>,
+}
+
+/// One emoji and those who reacted with it, earliest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reaction {
+    /// The emoji.
+    pub emoji: String,
+    /// Who.
+    pub user_ids: Vec<UserId>,
+}
+
+/// What a client wants to send, with the wire's types checked and nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct MessageDraft {
+    /// The text.
+    pub body: Option<String>,
+    /// A file elsewhere.
+    pub file_url: Option<String>,
+    /// A completed upload.
+    pub upload_id: Option<String>,
+    /// The message that it answers.
+    pub reply_to: Option<i64>,
+    /// The sender's own id for this send.
+    pub nonce: Option<String>,
+}
+
+/// A message that may be posted: valid by construction.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    body: String,
+    file_url: Option<String>,
+    reply_to: Option<MessageId>,
+    nonce: Option<String>,
+    content_hash: [u8; 32],
+    mentions: Mentions,
+}
+
+impl NewMessage {
+    /// Checks a draft.
+    ///
+    /// # Errors
+    /// `ValidationFailed` naming every bad field.
+    pub fn parse(draft: MessageDraft) -> Result<Self, Refusal> {
+        let mut errors = FieldErrors::default();
+        let body = draft.body.unwrap_or_default();
+        let file_url = draft.file_url.and_then(|url| {
+            text::http_url(&url, FILE_URL_CHARS_MAX)
+                .map_err(|fault| errors.add("file_url", fault))
+                .ok()
+        });
+        if draft.upload_id.is_some() {
+            errors.add("upload_id", "must be a completed upload of yours");
+        }
+        if let Err(fault) = check_body(&body, file_url.is_some() || errors.iter().count() > 0) {
+            errors.add("body", fault);
+        }
+        let reply_to = draft.reply_to.and_then(|id| {
+            let id = MessageId::from_client(id);
+            if id.is_none() {
+                errors.add("reply_to", "must be a message of this room");
+            }
+            id
+        });
+        if let Some(nonce) = &draft.nonce {
+            if let Err(fault) = check_nonce(nonce) {
+                errors.add("nonce", fault);
+            }
+        }
+        errors.finish()?;
+        let content_hash = content_hash(&body, file_url.as_deref(), reply_to);
+        let mentions = mentions::find(&body);
+        Ok(Self { body, file_url, reply_to, nonce: draft.nonce, content_hash, mentions })
+    }
+
+    /// The text.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// A file elsewhere.
+    pub fn file_url(&self) -> Option<&str> {
+        self.file_url.as_deref()
+    }
+
+    /// The message that it answers.
+    pub fn reply_to(&self) -> Option<MessageId> {
+        self.reply_to
+    }
+
+    /// The sender's own id for this send.
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
+    }
+
+    /// What two sends with one nonce are compared by.
+    pub fn content_hash(&self) -> &[u8; 32] {
+        &self.content_hash
+    }
+
+    /// Whom its text may mention.
+    pub fn mentions(&self) -> &Mentions {
+        &self.mentions
+    }
+
+    /// Bytes that it costs to hold, for the bounds of queues.
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.file_url.as_ref().map_or(0, String::len) + 256
+    }
+}
+
+/// Checks a message's text: at most 10,000 characters, no NUL, not blank unless `may_be_blank`.
+///
+/// # Errors
+/// A sentence for the client.
+pub fn check_body(body: &str, may_be_blank: bool) -> Result<(), String> {
+    if body.contains('\0') {
+        return Err("must not contain the character U+0000".to_owned());
+    }
+    if body.chars().count() > MESSAGE_CHARS_MAX {
+        return Err(format!("must have at most {MESSAGE_CHARS_MAX} characters"));
+    }
+    if !may_be_blank && body.trim().is_empty() {
+        return Err("must not be blank without a file".to_owned());
+    }
+    Ok(())
+}
+
+fn check_nonce(nonce: &str) -> Result<(), String> {
+    if nonce.contains('\0') {
+        return Err("must not contain the character U+0000".to_owned());
+    }
+    if (1..=NONCE_CHARS_MAX).contains(&nonce.chars().count()) {
+        Ok(())
+    } else {
+        Err(format!("must have 1 to {NONCE_CHARS_MAX} characters"))
+    }
+}
+
+/// SHA-256 over the length-prefixed parts, so that no two contents share an encoding.
+fn content_hash(body: &str, file_url: Option<&str>, reply_to: Option<MessageId>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [body, file_url.unwrap_or_default()] {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.update(reply_to.map_or(0, |id| id.0).to_le_bytes());
+    hash.finalize().into()
+}

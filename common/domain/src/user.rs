@@ -1,0 +1,127 @@
+//! Accounts.
+
+use crate::email::Email;
+use crate::ids::UserId;
+use crate::limits;
+use crate::refusal::{FieldErrors, Refusal};
+use crate::text;
+use crate::timestamp::Timestamp;
+
+/// Which notifications are also mailed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EmailNotifications {
+    /// All of them.
+    #[default]
+    All,
+    /// Mentions only.
+    Mentions,
+    /// None.
+    None,
+}
+
+impl EmailNotifications {
+    /// The word of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Mentions => "mentions",
+            Self::None => "none",
+        }
+    }
+
+    /// Reads the word of the contract.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::All, Self::Mentions, Self::None].into_iter().find(|one| one.as_str() == text)
+    }
+}
+
+/// An account as its owner sees it.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The account's id.
+    pub id: UserId,
+    /// The address as shown.
+    pub email: String,
+    /// First name, may be empty.
+    pub first_name: String,
+    /// Last name, may be empty.
+    pub last_name: String,
+    /// Picture, if any.
+    pub avatar_url: Option<String>,
+    /// What is mailed.
+    pub email_notifications: EmailNotifications,
+    /// When the account was made.
+    pub created_at: Timestamp,
+    /// The last sign-in.
+    pub last_login: Option<Timestamp>,
+}
+
+/// A valid new account.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// The address.
+    pub email: Email,
+    /// First name, may be empty.
+    pub first_name: String,
+    /// Last name, may be empty.
+    pub last_name: String,
+    /// Picture, if any.
+    pub avatar_url: Option<String>,
+}
+
+/// Takes a first or last name: at most 100 characters, may be empty.
+///
+/// # Errors
+/// A sentence for the client.
+pub fn person_name(text: &str) -> Result<String, String> {
+    text::label(text, 0, limits::PERSON_NAME_CHARS_MAX)
+}
+
+/// Takes an avatar's URL.
+///
+/// # Errors
+/// A sentence for the client.
+pub fn avatar_url(text: &str) -> Result<String, String> {
+    text::http_url(text, limits::AVATAR_URL_CHARS_MAX)
+}
+
+/// Checks a new password's length, in characters.
+///
+/// # Errors
+/// A sentence for the client.
+pub fn check_password(password: &str) -> Result<(), String> {
+    let chars = password.chars().count();
+    if limits::PASSWORD_CHARS.contains(&chars) {
+        Ok(())
+    } else {
+        Err("must have 8 to 128 characters".to_owned())
+    }
+}
+
+/// What a user changes about themselves. `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct UserChange {
+    /// New first name.
+    pub first_name: Option<String>,
+    /// New last name.
+    pub last_name: Option<String>,
+    /// New picture; `Some(None)` removes it.
+    pub avatar_url: Option<Option<String>>,
+    /// What is mailed from now on.
+    pub email_notifications: Option<EmailNotifications>,
+}
+
+impl UserChange {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        self.first_name.is_none()
+            && self.last_name.is_none()
+            && self.avatar_url.is_none()
+            && self.email_notifications.is_none()
+    }
+}
+
+/// The fault of an e-mail field as a refusal.
+pub fn email_fault(fault: String) -> Refusal {
+    Refusal::ValidationFailed(FieldErrors::one("email", fault))
+}

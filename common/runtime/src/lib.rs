@@ -1,0 +1,16 @@
+//! What every role needs to run: configuration, logs, metrics, tokens, time, start and stop.
+//!
+//! **Invariant:** nothing here knows a table, a subject or a route.
+
+pub mod clock;
+pub mod config;
+pub mod lifecycle;
+pub mod meter;
+pub mod operations;
+pub mod rate;
+pub mod revoked;
+pub mod telemetry;
+pub mod tokens;
+
+pub use clock::Clock;
+pub use lifecycle::Lifecycle;

@@ -1,0 +1,136 @@
+//! The names of all metrics. A raw `metrics::counter!("…")` elsewhere is a lint error, so this
+//! file is the list that operators can trust.
+//!
+//! Names are `chatboard_<what>_<unit>`, counters end in `_total`.
+
+use metrics::{
+    Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+macro_rules! meters {
+    ($kind:ident, $describe:ident, $($(#[$doc:meta])* $variant:ident = $name:literal, $help:literal;)*) => {
+        /// The names of one kind of metric.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $kind {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl $kind {
+            /// The name under which Prometheus knows it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            fn describe_all() {
+                $($describe!($name, $help);)*
+            }
+        }
+    };
+}
+
+meters! { Counter, describe_counter,
+    HttpRequests = "chatboard_http_requests_total", "REST requests by method, route and status";
+    RateLimited = "chatboard_rate_limited_total", "Requests refused by a limit, by limit";
+    MessagesPosted = "chatboard_messages_posted_total", "Messages committed";
+    PostsRefused = "chatboard_posts_refused_total", "Sends turned away because the queue was full";
+    EventsPublished = "chatboard_events_published_total", "Events handed to NATS";
+    EventsDropped = "chatboard_events_dropped_total", "Events not published at once: the sweep repeats them";
+    EventsPlanned = "chatboard_events_planned_total", "Events whose effects were recorded";
+    EventsSwept = "chatboard_events_swept_total", "Events published again by the sweep";
+    EventsDead = "chatboard_events_dead_total", "Events set aside because they cannot be planned";
+    RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb";
+    RpcDropped = "chatboard_rpc_dropped_total", "Questions of edges turned away because too many were open";
+    SocketsOpened = "chatboard_sockets_opened_total", "WebSockets accepted";
+    SocketsClosed = "chatboard_sockets_closed_total", "WebSockets closed, by close code";
+    FramesIn = "chatboard_frames_in_total", "Frames received from clients";
+    FramesOut = "chatboard_frames_out_total", "Frames written to clients";
+    FramesShed = "chatboard_frames_shed_total", "Frames without seq not sent to sockets that lag";
+    GapsFound = "chatboard_gaps_found_total", "Gaps found in a room's events";
+    GapsHealed = "chatboard_gaps_healed_total", "Gaps filled";
+    Resyncs = "chatboard_resyncs_total", "Subscriptions told to load a room anew";
+    ReplayedFrames = "chatboard_replayed_frames_total", "Frames replayed, by source";
+    SlowReaders = "chatboard_slow_readers_total", "Sockets closed with 4008";
+    NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
+}
+
+meters! { Gauge, describe_gauge,
+    Sockets = "chatboard_sockets", "WebSockets open";
+    ActiveRooms = "chatboard_active_rooms", "Rooms that the edge follows";
+    Subscriptions = "chatboard_subscriptions", "Subscriptions of sockets to rooms";
+    OnlineUsers = "chatboard_online_users", "Users online on all edges, as this edge knows";
+    PostQueue = "chatboard_post_queue_messages", "Sends waiting for the next group commit";
+    PublishQueue = "chatboard_publish_queue_events", "Events waiting to be published";
+    OutboxRows = "chatboard_outbox_rows", "Events whose effects are not recorded yet (at most 10,000 counted)";
+    OutboxAge = "chatboard_outbox_oldest_seconds", "Age of the oldest such event";
+    NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
+    PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
+    SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
+    RateLimiterKeys = "chatboard_rate_limiter_keys", "Keys held by the rate limiter";
+}
+
+meters! { Histogram, describe_histogram,
+    HttpSeconds = "chatboard_http_request_duration_seconds", "Time to answer a REST request, by route";
+    CommitSeconds = "chatboard_post_commit_duration_seconds", "Time of one group commit";
+    CommitMessages = "chatboard_post_commit_messages", "Messages in one group commit";
+    RpcSeconds = "chatboard_rpc_duration_seconds", "Time to answer an edge, by verb";
+    DeliverySeconds = "chatboard_delivery_duration_seconds", "Time from commit to the sockets' queues";
+    PlanSeconds = "chatboard_plan_duration_seconds", "Time to record one batch of effects";
+}
+
+/// Describes every metric to the recorder. Call once, after it is installed.
+pub fn describe() {
+    Counter::describe_all();
+    Gauge::describe_all();
+    Histogram::describe_all();
+}
+
+#[expect(clippy::disallowed_macros, reason = "the names come from the enums above")]
+mod record {
+    use super::{Counter, Gauge, Histogram, Label, counter, gauge, histogram};
+
+    impl Counter {
+        /// Adds to the counter.
+        pub fn add(self, amount: u64) {
+            counter!(self.name()).increment(amount);
+        }
+
+        /// Adds to the counter of some labels.
+        pub fn add_with(self, amount: u64, labels: Vec<Label>) {
+            counter!(self.name(), labels).increment(amount);
+        }
+    }
+
+    impl Gauge {
+        /// Sets the gauge.
+        pub fn set(self, value: f64) {
+            gauge!(self.name()).set(value);
+        }
+
+        /// Sets the gauge of some labels.
+        pub fn set_with(self, value: f64, labels: Vec<Label>) {
+            gauge!(self.name(), labels).set(value);
+        }
+
+        /// Moves the gauge.
+        pub fn add(self, by: f64) {
+            gauge!(self.name()).increment(by);
+        }
+    }
+
+    impl Histogram {
+        /// Records a value in the histogram's unit.
+        pub fn record(self, value: f64) {
+            histogram!(self.name()).record(value);
+        }
+
+        /// Records a value under some labels.
+        pub fn record_with(self, value: f64, labels: Vec<Label>) {
+            histogram!(self.name(), labels).record(value);
+        }
+    }
+}
+
+/// A label for [`Counter::add_with`] and its like.
+pub fn label(name: &'static str, value: impl Into<metrics::SharedString>) -> Label {
+    Label::new(name, value)
+}

@@ -1,0 +1,148 @@
+//! One connection to NATS, and questions over it.
+//!
+//! **Traps** (each has cost someone their users' messages). async-nats drops silently when a
+//! subscription's buffer is full, and even its slow-consumer event can be lost: nothing here is
+//! proof of delivery, the comparison of heads is. While disconnected it queues 2,048 commands and
+//! then blocks its caller: check [`Bus::is_connected`] before anything that can be dropped, and
+//! put a deadline on everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::{Client, ConnectOptions, Event};
+use bytes::Bytes;
+use runtime::meter::{Counter, Gauge};
+use tokio::sync::watch;
+
+use crate::rpc::{Answer, Question, Refused};
+use crate::subjects::Subjects;
+
+/// Messages that one subscription may hold before NATS messages are dropped.
+const SUBSCRIPTION_MESSAGES_MAX: usize = 65_536;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// Nobody answers: NATS or every api is away, or too slow.
+    #[error("no answer to {verb}: {reason}")]
+    Unavailable {
+        /// What was asked.
+        verb: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The api says no.
+    #[error("refused: {}", .0.code)]
+    Refused(Refused),
+}
+
+/// A connection to NATS. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Bus {
+    client: Client,
+    subjects: Arc<Subjects>,
+    connections: watch::Receiver<u64>,
+}
+
+impl Bus {
+    /// Connects in the background: NATS may be away, now and later. `name` is shown in the
+    /// server's list of connections.
+    ///
+    /// # Errors
+    /// When the URL is malformed.
+    pub async fn connect(url: &str, subjects: Subjects, name: &str) -> anyhow::Result<Self> {
+        let (connected, connections) = watch::channel(0);
+        let connected = Arc::new(connected);
+        let client = ConnectOptions::new()
+            .name(name)
+            .retry_on_initial_connect()
+            .connection_timeout(Duration::from_secs(2))
+            .ping_interval(Duration::from_secs(5))
+            .subscription_capacity(SUBSCRIPTION_MESSAGES_MAX)
+            .reconnect_delay_callback(|attempts| {
+                Duration::from_millis(u64::try_from(attempts.min(20)).unwrap_or(20) * 50)
+            })
+            .event_callback(move |event| {
+                let connected = Arc::clone(&connected);
+                async move { note(&event, &connected) }
+            })
+            .connect(url)
+            .await?;
+        Ok(Self { client, subjects: Arc::new(subjects), connections })
+    }
+
+    /// The connection itself, for crates that subscribe.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The subjects of this deployment.
+    pub fn subjects(&self) -> &Subjects {
+        &self.subjects
+    }
+
+    /// Whether NATS is there now.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// Counts connections: changes at the first and at every later one.
+    pub fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
+    }
+
+    /// Publishes without waiting; dropped when NATS is away.
+    ///
+    /// Cancel-safe: either handed over or not.
+    pub async fn tell(
+        &self,
+        subject: String,
+        headers: async_nats::HeaderMap,
+        payload: Bytes,
+    ) -> bool {
+        if !self.is_connected() {
+            return false;
+        }
+        let publish = self.client.publish_with_headers(subject, headers, payload);
+        matches!(tokio::time::timeout(Duration::from_secs(1), publish).await, Ok(Ok(())))
+    }
+
+    /// Asks an api, and waits for at most the question's deadline.
+    ///
+    /// # Errors
+    /// `Unavailable` when no answer comes, `Refused` when the api says no.
+    pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Reply, AskError> {
+        let away = |reason: String| AskError::Unavailable { verb: Q::VERB, reason };
+        if !self.is_connected() {
+            return Err(away("not connected to NATS".to_owned()));
+        }
+        let payload = serde_json::to_vec(question).map_err(|error| away(error.to_string()))?;
+        let request = self.client.request(self.subjects.rpc(Q::VERB), payload.into());
+        let message = tokio::time::timeout(Q::DEADLINE, request)
+            .await
+            .map_err(|_| away(format!("none within {:?}", Q::DEADLINE)))?
+            .map_err(|error| away(error.to_string()))?;
+        match serde_json::from_slice::<Answer<Q::Reply>>(&message.payload) {
+            Ok(Answer::Ok(reply)) => Ok(reply),
+            Ok(Answer::Refused(refused)) => Err(AskError::Refused(refused)),
+            Err(error) => Err(away(format!("an answer that cannot be read: {error}"))),
+        }
+    }
+}
+
+fn note(event: &Event, connected: &watch::Sender<u64>) {
+    match event {
+        Event::Connected => {
+            Gauge::NatsConnected.set(1.0);
+            Counter::NatsReconnects.add(1);
+            connected.send_modify(|count| *count += 1);
+            tracing::info!("connected to NATS");
+        }
+        Event::Disconnected => {
+            Gauge::NatsConnected.set(0.0);
+            tracing::warn!("disconnected from NATS");
+        }
+        other => tracing::debug!(event = %other, "NATS: {other}"),
+    }
+}

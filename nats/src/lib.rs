@@ -1,0 +1,13 @@
+//! Everything that travels between ChatBoard's roles: subjects, streams and payloads.
+//!
+//! **Invariant:** no other crate spells a subject, a stream or a header, or knows how a payload
+//! is laid out. Start with [`subjects`], then [`frames`] (what clients see) and [`rpc`] (what an
+//! edge asks an api).
+
+pub mod bus;
+pub mod consume;
+pub mod frames;
+pub mod publish;
+pub mod rpc;
+pub mod streams;
+pub mod subjects;

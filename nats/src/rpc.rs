@@ -1,0 +1,319 @@
+//! What an edge asks an api over request/reply, queue group `api`.
+//!
+//! Each verb is one pair of types; an answer is the reply or a [`Refused`]. Frames inside a
+//! reply are raw JSON: an edge passes them on without parsing them.
+
+use std::time::Duration;
+
+use domain::{FieldErrors, LoginId, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// The queue group of the api nodes.
+pub const QUEUE_GROUP: &str = "api";
+
+/// A question and the type of its answer.
+pub trait Question: Serialize + DeserializeOwned + Send + Sync {
+    /// The last token of the subject.
+    const VERB: &'static str;
+    /// How long the asker waits.
+    const DEADLINE: Duration;
+    /// What is answered.
+    type Reply: Serialize + DeserializeOwned + Send;
+}
+
+macro_rules! questions {
+    ($($question:ident $verb:literal $seconds:literal => $reply:ty;)*) => {$(
+        impl Question for $question {
+            const VERB: &'static str = $verb;
+            const DEADLINE: Duration = Duration::from_secs($seconds);
+            type Reply = $reply;
+        }
+    )*};
+}
+
+questions! {
+    Keys "keys" 5 => KeysReply;
+    Open "open" 5 => OpenReply;
+    Events "events" 5 => EventsReply;
+    Heads "heads" 5 => HeadsReply;
+    Post "post" 10 => PostReply;
+    Read "read" 5 => ReadReply;
+    Revoked "revoked" 5 => RevokedReply;
+    Members "members" 5 => MembersReply;
+    Profile "profile" 5 => ProfileReply;
+}
+
+/// The public keys that sign access tokens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Keys {}
+
+/// The JWK set (RFC 7517), as `/.well-known/jwks.json` serves it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct KeysReply {
+    /// The set.
+    pub jwks: serde_json::Value,
+}
+
+/// Who a user is, for the `connection` frame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Profile {
+    /// The user.
+    pub user: UserId,
+}
+
+/// The user's address.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProfileReply {
+    /// As shown.
+    pub email: String,
+}
+
+/// May this user follow this room, and where does its log stand?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Open {
+    /// The user.
+    pub user: UserId,
+    /// The room.
+    pub room: RoomId,
+}
+
+/// Yes, and this is what is kept. Refused with `not_a_member` or `not_found`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct OpenReply {
+    /// The first event that is kept.
+    pub first_seq: Seq,
+    /// The last event.
+    pub last_seq: Seq,
+}
+
+/// The events of a room after a place, oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Events {
+    /// The room.
+    pub room: RoomId,
+    /// Whose membership to check; `None` when the edge repairs a gap for itself.
+    pub user: Option<UserId>,
+    /// The place.
+    pub after: Seq,
+}
+
+/// A page of at most 200 events and 512 KiB (one event at least, where there is one).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventsReply {
+    /// The first event that is kept.
+    pub first_seq: Seq,
+    /// The last event when the page was read.
+    pub last_seq: Seq,
+    /// The events, contiguous from `after` + 1, or from `first_seq` if that is later.
+    pub events: Vec<EventEnvelope>,
+}
+
+/// A frame with what an edge must know of it: on the log subject the same travels as headers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EventEnvelope {
+    /// Its place.
+    pub seq: Seq,
+    /// Its kind, equal to the frame's `type`.
+    pub kind: String,
+    /// The author; for a member event, who joined or left.
+    pub user: UserId,
+    /// The `seq` of the message that it is about.
+    pub message_seq: Option<Seq>,
+    /// When it was committed.
+    pub time: Timestamp,
+    /// The frame's text.
+    pub frame: Box<RawValue>,
+}
+
+/// Where do these rooms stand, and are these users still in them?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Heads {
+    /// Active rooms of the edge, with their users there.
+    pub rooms: Vec<RoomOnEdge>,
+}
+
+/// A room's users on one edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RoomOnEdge {
+    /// The room.
+    pub room: RoomId,
+    /// Users who are subscribed to it there.
+    pub users: Vec<UserId>,
+}
+
+/// One answer for each room that was named.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HeadsReply {
+    /// In any order.
+    pub rooms: Vec<Head>,
+}
+
+/// Where a room stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Head {
+    /// The room.
+    pub room: RoomId,
+    /// Its first and last event; `None` when the room is gone.
+    pub log: Option<OpenReply>,
+    /// Which of the named users are not in it.
+    pub not_members: Vec<UserId>,
+}
+
+/// Send a message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Post {
+    /// The sender.
+    pub user: UserId,
+    /// Their login.
+    pub login: LoginId,
+    /// The room.
+    pub room: RoomId,
+    /// The frame as it came: the api reads the fields of the message from it.
+    pub frame: Box<RawValue>,
+}
+
+/// The message is on disk.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct PostReply {
+    /// Its id.
+    pub id: MessageId,
+    /// Its place.
+    pub seq: Seq,
+    /// Whether an earlier send with this nonce had made it.
+    pub replayed: bool,
+}
+
+/// Mark a room as read up to a message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Read {
+    /// The reader.
+    pub user: UserId,
+    /// Their login.
+    pub login: LoginId,
+    /// The room.
+    pub room: RoomId,
+    /// The message.
+    pub message: MessageId,
+}
+
+/// Done; the sockets learn it by `read` frames.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct ReadReply {}
+
+/// Logins revoked within the lifetime of an access token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Revoked {}
+
+/// The logins. Also the payload of `chat.revoked`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RevokedReply {
+    /// Each with the time until which its access tokens could live.
+    pub logins: Vec<RevokedLogin>,
+}
+
+/// One revoked login.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct RevokedLogin {
+    /// Its id.
+    pub login: LoginId,
+    /// When the last of its access tokens expires.
+    pub until: Timestamp,
+}
+
+/// Who is in a room? For rosters: an edge knows who is online, not who is where.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Members {
+    /// The room.
+    pub room: RoomId,
+    /// Members with a greater id.
+    pub after: UserId,
+}
+
+/// At most 50,000 members by ascending id; a full page says that there may be more.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MembersReply {
+    /// Their ids.
+    pub users: Vec<UserId>,
+}
+
+/// Members in one [`MembersReply`].
+pub const MEMBERS_MAX: usize = 50_000;
+
+/// A heartbeat of an edge: who is online there. Sent at every change (gathered for some
+/// milliseconds) as a delta, and whole every few seconds and at a roll call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Beat {
+    /// The edge.
+    pub edge: String,
+    /// Rises by one with each beat of this edge: a hole means that a delta was lost.
+    pub number: u64,
+    /// What is said.
+    pub roster: Roster,
+}
+
+/// Who is online on an edge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Roster {
+    /// Since the last beat.
+    Delta {
+        /// Who came.
+        online: Vec<UserId>,
+        /// Who went.
+        offline: Vec<UserId>,
+    },
+    /// Nothing changed.
+    Same,
+    /// Part `part` of `parts` of everyone, beginning with part 0.
+    Whole {
+        /// Which part.
+        part: u32,
+        /// Of how many.
+        parts: u32,
+        /// At most 50,000 users.
+        online: Vec<UserId>,
+    },
+    /// The edge goes away: nobody is online there any more.
+    Gone,
+}
+
+/// A refusal as it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Refused {
+    /// The stable word of the contract.
+    pub code: String,
+    /// A sentence for the client.
+    pub detail: String,
+    /// Faults by field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub errors: Option<std::collections::BTreeMap<String, Vec<String>>>,
+    /// Milliseconds after which to try again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Self {
+        Self {
+            code: refusal.code().to_owned(),
+            detail: refusal.to_string(),
+            errors: refusal.field_errors().map(FieldErrors::to_map),
+            retry_after_ms: match refusal {
+                Refusal::RateLimited { retry_after } => u64::try_from(retry_after.as_millis()).ok(),
+                _ => None,
+            },
+        }
+    }
+}
+
+/// An answer: the reply, or why not.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer<T> {
+    /// The reply.
+    Ok(T),
+    /// Why not.
+    Refused(Refused),
+}

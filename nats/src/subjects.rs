@@ -1,0 +1,155 @@
+//! Subjects and headers, spelled here and nowhere else.
+
+use domain::{LoginId, OrgId, RoomId, UserId};
+
+/// Header: the event's place in its room's or organization's log.
+pub const HEADER_SEQ: &str = "Chat-Seq";
+/// Header: the event's or frame's kind, equal to the frame's `type`.
+pub const HEADER_KIND: &str = "Chat-Kind";
+/// Header: the author; for a member event, who joined or left.
+pub const HEADER_USER: &str = "Chat-User";
+/// Header: the `seq` of the message that an edit or delete is about.
+pub const HEADER_MESSAGE_SEQ: &str = "Chat-Message-Seq";
+/// Header: when the event was committed.
+pub const HEADER_TIME: &str = "Chat-Time";
+/// Header: which login or socket a frame came from, so that it is not sent back there.
+pub const HEADER_ORIGIN: &str = "Chat-Origin";
+
+/// The subjects of one deployment: all begin with its prefix (`chat`), so that several
+/// deployments, or tests, can share one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subjects {
+    prefix: String,
+}
+
+/// What a subject of the stream ROOMS is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogSubject {
+    /// An event of a room.
+    Room(RoomId),
+    /// An event of an organization.
+    Org(OrgId),
+}
+
+impl Subjects {
+    /// The subjects under a prefix.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// The prefix of every subject.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The name of a stream or consumer of this deployment: bare for the prefix `chat`.
+    pub fn scoped(&self, name: &str) -> String {
+        if self.prefix == "chat" { name.to_owned() } else { format!("{}-{name}", self.prefix) }
+    }
+
+    /// A room's durable events.
+    pub fn room_log(&self, room: RoomId) -> String {
+        format!("{}.room.{room}.log", self.prefix)
+    }
+
+    /// A room's ephemeral frames: typing, receipts, deletion of the room.
+    pub fn room_live(&self, room: RoomId) -> String {
+        format!("{}.room.{room}.live", self.prefix)
+    }
+
+    /// All of a room.
+    pub fn room_all(&self, room: RoomId) -> String {
+        format!("{}.room.{room}.*", self.prefix)
+    }
+
+    /// The sweep's repeats of a room's events, for the relay alone.
+    pub fn room_again(&self, room: RoomId) -> String {
+        format!("{}.again.{room}", self.prefix)
+    }
+
+    /// An organization's durable events.
+    pub fn org_log(&self, org: OrgId) -> String {
+        format!("{}.org.{org}.log", self.prefix)
+    }
+
+    /// Pushes to one user; whoever answers a request on it holds a socket of theirs.
+    pub fn user(&self, user: UserId) -> String {
+        format!("{}.user.{user}", self.prefix)
+    }
+
+    /// Revoked logins.
+    pub fn revoked(&self) -> String {
+        format!("{}.revoked", self.prefix)
+    }
+
+    /// A question to any api node.
+    pub fn rpc(&self, verb: &str) -> String {
+        format!("{}.rpc.{verb}", self.prefix)
+    }
+
+    /// Every question to an api node.
+    pub fn rpc_all(&self) -> String {
+        format!("{}.rpc.*", self.prefix)
+    }
+
+    /// An edge's heartbeats: who is online there.
+    pub fn edge_beat(&self, edge: &str) -> String {
+        format!("{}.edge.{edge}.beat", self.prefix)
+    }
+
+    /// Every edge's heartbeats.
+    pub fn edge_beats(&self) -> String {
+        format!("{}.edge.*.beat", self.prefix)
+    }
+
+    /// A question to every edge to tell at once who is online there.
+    pub fn edge_roll_call(&self) -> String {
+        format!("{}.edge.roll.call", self.prefix)
+    }
+
+    /// What the stream ROOMS captures.
+    pub fn rooms_stream(&self) -> Vec<String> {
+        vec![
+            format!("{}.room.*.log", self.prefix),
+            format!("{}.org.*.log", self.prefix),
+            format!("{}.again.*", self.prefix),
+        ]
+    }
+
+    /// What a subject of ROOMS is about; `None` for a subject that is none of its.
+    pub fn parse_log(&self, subject: &str) -> Option<LogSubject> {
+        let mut parts = subject.strip_prefix(&self.prefix)?.strip_prefix('.')?.split('.');
+        let about = match (parts.next()?, parts.next()?) {
+            ("room", id) if parts.next() == Some("log") => LogSubject::Room(id.parse().ok()?),
+            ("org", id) if parts.next() == Some("log") => LogSubject::Org(id.parse().ok()?),
+            ("again", id) => LogSubject::Room(id.parse().ok()?),
+            _ => return None,
+        };
+        parts.next().is_none().then_some(about)
+    }
+
+    /// Whether a subject is a room's `live`.
+    pub fn is_live(subject: &str) -> bool {
+        subject.ends_with(".live")
+    }
+
+    /// The verb of a question's subject.
+    pub fn rpc_verb(subject: &str) -> Option<&str> {
+        subject.rsplit('.').next()
+    }
+}
+
+/// The id by which JetStream drops a repeat of a room's event.
+pub fn room_message_id(room: RoomId, seq: domain::Seq) -> String {
+    format!("{room}:{seq}")
+}
+
+/// The id by which JetStream drops a repeat of an organization's event.
+pub fn org_message_id(org: OrgId, seq: domain::Seq) -> String {
+    format!("org-{org}:{seq}")
+}
+
+/// A login's id as it stands in a header.
+pub fn login_header(login: LoginId) -> String {
+    login.to_string()
+}
