@@ -1,1 +1,99 @@
-//! x
+//! The record: all SQL of ChatBoard, and the transactions it runs in.
+//!
+//! [`actions`] write, one file each; [`queries`] read, one file per read model; [`access`] makes
+//! the proofs that both demand. **Invariants:** no other crate writes SQL; a change that a client
+//! can notice appends its event to the log in the same transaction ([`log`]); nothing here talks
+//! to any network but Postgres; locks are taken in one order everywhere: organization, rooms by
+//! ascending id (`for no key update`, or foreign-key checks would wait), then members, then the
+//! rest.
+
+pub mod access;
+pub mod actions;
+mod error;
+pub mod log;
+pub mod page;
+pub mod queries;
+mod rows;
+mod tx;
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+pub use error::{Error, OnConstraint, Result};
+pub use tx::{Committed, OrgEvent, Tx};
+
+/// How long a request waits for a connection before the answer is `unavailable`.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The way to Postgres. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: sqlx::PgPool,
+}
+
+impl Store {
+    /// Makes a pool of at most `connections_max` connections. Postgres may be away, now and
+    /// later: then what is asked of the store is refused as unavailable.
+    ///
+    /// # Errors
+    /// When the URL is malformed.
+    #[expect(clippy::unused_async, reason = "a pool must be made inside the runtime")]
+    pub async fn connect(url: &str, connections_max: u32) -> anyhow::Result<Self> {
+        let options: PgConnectOptions = url.parse()?;
+        // A statement that runs away is ended by the server, and a transaction whose client has
+        // stalled lets go of its locks.
+        let options = options.application_name("chatboard").options([
+            ("statement_timeout", "30s"),
+            ("idle_in_transaction_session_timeout", "15s"),
+        ]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .idle_timeout(Duration::from_secs(300))
+            .connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Opens a transaction. Dropping it undoes it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(Tx::new(self.pool.begin().await?))
+    }
+
+    /// A connection for reading.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn read(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// The pool, for its figures.
+    pub fn pool(&self) -> &sqlx::PgPool {
+        &self.pool
+    }
+
+    /// Asks Postgres for a sign of life.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&self.pool).await?;
+        Ok(())
+    }
+}
+
+/// Brings a database's schema up to date. Several may try at once: one does it.
+///
+/// # Errors
+/// When Postgres is away, or the schema is newer than this binary.
+pub async fn migrate(url: &str) -> anyhow::Result<()> {
+    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
+    sqlx::migrate!("../../migrations").run(&pool).await?;
+    pool.close().await;
+    Ok(())
+}

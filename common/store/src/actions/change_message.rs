@@ -1,0 +1,230 @@
+//! Edits, deletes and reactions.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::emoji::Emoji;
+use domain::limits::{MENTIONS_MAX, REACTION_EMOJI_MAX};
+use domain::mentions::{self, Mentions};
+use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
+
+use crate::access::{self, MemberAccess};
+use crate::log::{LockedRoom, append};
+use crate::queries::messages::find_message;
+use crate::{Result, Tx};
+
+/// A message whose room is locked and whose reader is a member of it.
+#[derive(Debug)]
+pub struct MessageForChanging {
+    caller: Caller,
+    room: LockedRoom,
+    access: MemberAccess,
+    message: Message,
+}
+
+impl MessageForChanging {
+    /// The message as it is now.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Demands that the caller sent it and that it is there.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound` when it is deleted.
+    pub fn for_editing(self) -> Result<Self> {
+        if self.message.sender != self.caller.user {
+            return Err(Refusal::Forbidden.into());
+        }
+        self.for_reacting()
+    }
+
+    /// Demands that it is there.
+    ///
+    /// # Errors
+    /// `NotFound` when it is deleted.
+    pub fn for_reacting(self) -> Result<Self> {
+        if self.message.is_deleted { Err(Refusal::NotFound.into()) } else { Ok(self) }
+    }
+}
+
+/// Finds a message and locks its room.
+///
+/// # Errors
+/// `NotFound`, `NotAMember`.
+pub async fn message_for_changing(
+    tx: &mut Tx,
+    caller: Caller,
+    id: MessageId,
+) -> Result<MessageForChanging> {
+    let room = sqlx::query_scalar!(
+        r#"select room_id as "room: RoomId" from messages where id = $1"#,
+        id.0
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Refusal::NotFound)?;
+    let (room, access) = access::lock_room(tx, caller.user, room).await?;
+    let access = access.as_member()?;
+    let message = find_message(tx.conn(), id).await?.ok_or(Refusal::NotFound)?;
+    Ok(MessageForChanging { caller, room, access, message })
+}
+
+/// Changes a message's text. The same text is no event.
+pub async fn edit_message(
+    tx: &mut Tx,
+    target: MessageForChanging,
+    body: String,
+    now: Timestamp,
+) -> Result<Message> {
+    let MessageForChanging { caller, mut room, mut message, .. } = target;
+    if body == message.body {
+        return Ok(message);
+    }
+    let mentions = mentions::find(&body);
+    sqlx::query!(
+        "update messages set body = $2, mentions_room = $3, edited_at = $4 where id = $1",
+        message.id.0,
+        body,
+        mentions.room,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    replace_mentions(tx, &message, &mentions).await?;
+    message.body = body;
+    message.edited_at = Some(now);
+    let what = What::MessageUpdated(Box::new(message.clone()));
+    append(tx, &mut room, vec![(caller.user, what)], now).await?;
+    Ok(message)
+}
+
+/// Deletes a message: its text and file are gone from here on, its place stays. Again is no event.
+///
+/// Refuses with `Forbidden` who neither sent it nor moderates the room.
+pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timestamp) -> Result<()> {
+    let MessageForChanging { caller, mut room, access, mut message } = target;
+    if message.sender != caller.user && !access.standing().may_moderate() {
+        return Err(Refusal::Forbidden.into());
+    }
+    if message.is_deleted {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update messages set is_deleted = true, body = '', file_url = null, mentions_room = false
+         where id = $1",
+        message.id.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    replace_mentions(tx, &message, &Mentions::default()).await?;
+    sqlx::query!("delete from message_reactions where message_id = $1", message.id.0)
+        .execute(tx.conn())
+        .await?;
+    message.is_deleted = true;
+    message.body.clear();
+    message.file_url = None;
+    message.reactions.clear();
+    let what = What::MessageDeleted(Box::new(message));
+    append(tx, &mut room, vec![(caller.user, what)], now).await
+}
+
+/// Adds or takes back the caller's reaction. Repeating changes nothing and is no event.
+///
+/// Refuses with `ValidationFailed` a 21st different emoji.
+pub async fn react(
+    tx: &mut Tx,
+    target: MessageForChanging,
+    (emoji, is_on): (Emoji, bool),
+    now: Timestamp,
+) -> Result<Message> {
+    let MessageForChanging { caller, mut room, message, .. } = target;
+    let emoji = emoji.as_str();
+    let changed = if is_on {
+        let is_new = !message.reactions.iter().any(|reaction| reaction.emoji == emoji);
+        if is_new && message.reactions.len() >= REACTION_EMOJI_MAX {
+            let fault = format!("a message takes {REACTION_EMOJI_MAX} different emoji");
+            return Err(Refusal::invalid("emoji", fault).into());
+        }
+        sqlx::query!(
+            "insert into message_reactions (message_id, user_id, emoji, created_at)
+             values ($1, $2, $3, $4) on conflict do nothing",
+            message.id.0,
+            caller.user.0,
+            emoji,
+            now as Timestamp,
+        )
+        .execute(tx.conn())
+        .await?
+    } else {
+        sqlx::query!(
+            "delete from message_reactions where message_id = $1 and user_id = $2 and emoji = $3",
+            message.id.0,
+            caller.user.0,
+            emoji,
+        )
+        .execute(tx.conn())
+        .await?
+    };
+    if changed.rows_affected() == 0 {
+        return Ok(message);
+    }
+    let message = find_message(tx.conn(), message.id).await?.ok_or(Refusal::NotFound)?;
+    let what = What::MessageUpdated(Box::new(message.clone()));
+    append(tx, &mut room, vec![(caller.user, what)], now).await?;
+    Ok(message)
+}
+
+async fn replace_mentions(tx: &mut Tx, message: &Message, mentions: &Mentions) -> Result<()> {
+    let people = resolve_mentions(tx, message.room, mentions).await?;
+    sqlx::query!("delete from message_mentions where message_id = $1", message.id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!(
+        "insert into message_mentions (message_id, user_id, room_id, seq)
+         select $1, user_id, $3, $4 from unnest($2::bigint[]) as t (user_id)",
+        message.id.0,
+        &people as &[UserId],
+        message.room.0,
+        message.seq.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Who of a room's members is meant by name: for each mention, all who bear its longest reading
+/// that anyone bears. At most 50 people.
+pub(crate) async fn resolve_mentions(
+    tx: &mut Tx,
+    room: RoomId,
+    mentions: &Mentions,
+) -> Result<Vec<UserId>> {
+    if mentions.names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let readings: Vec<String> = mentions.names.iter().flatten().cloned().collect();
+    let rows = sqlx::query!(
+        r#"select u.id as "id: UserId", lower(u.email) as "email!",
+                  lower(u.first_name || '.' || u.last_name) as "name!"
+           from users u join room_members m on m.user_id = u.id
+           where m.room_id = $1
+             and (lower(u.email) = any($2) or lower(u.first_name || '.' || u.last_name) = any($2))"#,
+        room.0,
+        &readings,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut bearers: HashMap<&str, Vec<UserId>> = HashMap::new();
+    for row in &rows {
+        bearers.entry(&row.email).or_default().push(row.id);
+        bearers.entry(&row.name).or_default().push(row.id);
+    }
+    let meant: BTreeSet<UserId> = mentions
+        .names
+        .iter()
+        .filter_map(|readings| readings.iter().find_map(|name| bearers.get(name.as_str())))
+        .flatten()
+        .copied()
+        .collect();
+    Ok(meant.into_iter().take(MENTIONS_MAX).collect())
+}

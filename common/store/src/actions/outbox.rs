@@ -1,0 +1,121 @@
+//! Planning's side of the outbox: a row goes in the transaction that records its event's effects.
+
+use std::time::Duration;
+
+use domain::{OrgId, RoomId, Seq, Timestamp};
+
+use crate::queries::outbox::LogPlace;
+use crate::{Result, Tx};
+
+/// The longest that a row waits between two repeats.
+const REPEAT_MAX: Duration = Duration::from_secs(300);
+
+/// An event that nobody has planned in time.
+#[derive(Clone, Debug)]
+pub struct Overdue {
+    /// Where it is found.
+    pub place: LogPlace,
+    /// How often it was published again before.
+    pub attempts: i32,
+    /// What an organization's event says.
+    pub payload: Option<serde_json::Value>,
+}
+
+/// Removes the rows of events whose effects this transaction records. Returns how many there
+/// were: fewer than asked when others have planned some already.
+pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<u64> {
+    let (mut rooms, mut room_seqs, mut orgs, mut org_seqs) = (vec![], vec![], vec![], vec![]);
+    for place in places {
+        match place {
+            LogPlace::Room(room, seq) => {
+                rooms.push(room.0);
+                room_seqs.push(seq.0);
+            }
+            LogPlace::Org(org, seq) => {
+                orgs.push(org.0);
+                org_seqs.push(seq.0);
+            }
+        }
+    }
+    // Claimed with `skip locked`: a row that another relay is settling now is that one's.
+    let of_rooms = sqlx::query!(
+        "delete from outbox where id in (
+             select o.id from outbox o
+             join unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
+               on o.room_id = t.room_id and o.seq = t.seq
+             for update of o skip locked)",
+        &rooms,
+        &room_seqs,
+    )
+    .execute(tx.conn())
+    .await?;
+    let of_orgs = sqlx::query!(
+        "delete from outbox where id in (
+             select o.id from outbox o
+             join unnest($1::bigint[], $2::bigint[]) as t (org_id, seq)
+               on o.org_id = t.org_id and o.seq = t.seq
+             for update of o skip locked)",
+        &orgs,
+        &org_seqs,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(of_rooms.rows_affected() + of_orgs.rows_affected())
+}
+
+/// Claims at most `limit` rows that are due to be published again, and puts their next repeat
+/// off: 5 s, doubling to 5 min.
+pub async fn claim_overdue(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Vec<Overdue>> {
+    let rows = sqlx::query!(
+        r#"update outbox set
+               attempts = attempts + 1,
+               publish_after = $1 + least(interval '5 seconds' * power(2, least(attempts, 16)),
+                                          $2::float8 * interval '1 second')
+           where id in (
+               select id from outbox where publish_after <= $1
+               order by publish_after limit $3 for update skip locked)
+           returning room_id as "room: RoomId", org_id as "org: OrgId", seq as "seq: Seq",
+                     attempts, payload"#,
+        now as Timestamp,
+        REPEAT_MAX.as_secs_f64(),
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| {
+            let place = match (row.room, row.org) {
+                (Some(room), _) => LogPlace::Room(room, row.seq),
+                (None, Some(org)) => LogPlace::Org(org, row.seq),
+                (None, None) => return None,
+            };
+            Some(Overdue { place, attempts: row.attempts, payload: row.payload })
+        })
+        .collect())
+}
+
+/// Sets events aside that cannot be planned, with the reason: they hold up nothing.
+pub async fn set_aside(tx: &mut Tx, place: LogPlace, reason: &str, now: Timestamp) -> Result<()> {
+    let (room, org, seq) = match place {
+        LogPlace::Room(room, seq) => (Some(room.0), None, seq),
+        LogPlace::Org(org, seq) => (None, Some(org.0), seq),
+    };
+    sqlx::query!(
+        "with dead as (
+             delete from outbox
+             where room_id is not distinct from $1 and org_id is not distinct from $2 and seq = $3
+             returning id, room_id, org_id, seq, payload
+         )
+         insert into outbox_dead (id, room_id, org_id, seq, payload, reason, died_at)
+         select id, room_id, org_id, seq, payload, $4, $5 from dead",
+        room,
+        org,
+        seq.0,
+        reason,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! Sends, many at once: the heart of group commit.
+//!
+//! Two steps under one rule. First the rooms are locked, in ascending order. Then, with a *fresh*
+//! snapshot, membership and nonces are checked and places given to those rows alone that will be
+//! inserted. One statement for both would check with a snapshot older than the lock: two equal
+//! nonces would then fail it, or tear a gap. For the same reason nothing here is `on conflict do
+//! nothing`: a place once given must be filled.
+
+use std::collections::HashMap;
+
+use domain::access::Standing;
+use domain::{
+    AccessLevel, Caller, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId, Seq, Timestamp,
+    UserId, What,
+};
+
+use crate::access::parse_role;
+use crate::log::{LockedRoom, PUBLISH_GRACE, lock_rooms};
+use crate::queries::messages::find_message;
+use crate::{Result, Tx};
+
+/// One send.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// Who sends.
+    pub caller: Caller,
+    /// Where to.
+    pub room: RoomId,
+    /// What.
+    pub message: NewMessage,
+}
+
+/// A send that is on disk once its transaction is.
+#[derive(Clone, Debug)]
+pub struct Posted {
+    /// The message in its present state.
+    pub message: Message,
+    /// Whether an earlier send with the same nonce had made it.
+    pub is_replay: bool,
+}
+
+/// What the checks found for one send.
+struct Check {
+    standing: Standing,
+    earlier: Option<Earlier>,
+    is_reply_here: bool,
+}
+
+struct Earlier {
+    id: MessageId,
+    content_hash: Vec<u8>,
+}
+
+/// What becomes of one send.
+enum Verdict {
+    Refused(Refusal),
+    Replay(MessageId),
+    /// The same send stands earlier in this batch.
+    Same(usize),
+    Insert,
+}
+
+/// Posts a batch, in order. Each send gets its own answer; an `Err` of the whole means that
+/// nothing happened.
+///
+/// Refuses with `NotFound`, `NotAMember`, `ValidationFailed` (`reply_to`), `NonceConflict`.
+pub async fn post_messages(
+    tx: &mut Tx,
+    posts: &[Post],
+    now: Timestamp,
+) -> Result<Vec<Result<Posted, Refusal>>> {
+    let ids: Vec<RoomId> = posts.iter().map(|post| post.room).collect();
+    let mut rooms: HashMap<RoomId, LockedRoom> =
+        lock_rooms(tx, &ids).await?.into_iter().map(|room| (room.id, room)).collect();
+    let checks = check(tx, posts).await?;
+    let verdicts = judge(posts, checks);
+    let mentioned = mentioned(tx, posts, &verdicts).await?;
+    let inserted = insert(tx, posts, &verdicts, (&mut rooms, &mentioned), now).await?;
+
+    let mut answers: Vec<Result<Posted, Refusal>> = Vec::with_capacity(posts.len());
+    for (at, verdict) in verdicts.into_iter().enumerate() {
+        answers.push(match verdict {
+            Verdict::Refused(refusal) => Err(refusal),
+            Verdict::Replay(id) => {
+                let message = find_message(tx.conn(), id).await?.ok_or(Refusal::NotFound)?;
+                Ok(Posted { message, is_replay: true })
+            }
+            Verdict::Same(first) => {
+                answers[first].clone().map(|posted| Posted { is_replay: true, ..posted })
+            }
+            Verdict::Insert => inserted
+                .get(&at)
+                .cloned()
+                .map(|message| Posted { message, is_replay: false })
+                .ok_or(Refusal::Internal),
+        });
+    }
+    Ok(answers)
+}
+
+/// Looks at membership, nonces and replies of all sends at once.
+async fn check(tx: &mut Tx, posts: &[Post]) -> Result<Vec<Option<Check>>> {
+    let rooms: Vec<i64> = posts.iter().map(|post| post.room.0).collect();
+    let senders: Vec<i64> = posts.iter().map(|post| post.caller.user.0).collect();
+    let nonces: Vec<Option<String>> =
+        posts.iter().map(|post| post.message.nonce().map(str::to_owned)).collect();
+    let replies: Vec<Option<i64>> =
+        posts.iter().map(|post| post.message.reply_to().map(|id| id.0)).collect();
+    let rows = sqlx::query!(
+        r#"select p.at as "at!", r.dm_key, r.access_level as "access_level!",
+                  r.created_by as "created_by!: UserId", o.role as "role?",
+                  rm.id is not null as "is_member!",
+                  m.id as "earlier_id?: MessageId", m.content_hash as "earlier_hash?",
+                  (p.reply_to is null or exists (
+                      select from messages t where t.id = p.reply_to and t.room_id = p.room_id
+                  )) as "is_reply_here!"
+           from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])
+                with ordinality as p (room_id, sender_id, nonce, reply_to, at)
+           join rooms r on r.id = p.room_id
+           left join organization_members o on o.org_id = r.org_id and o.user_id = p.sender_id
+           left join room_members rm on rm.room_id = r.id and rm.user_id = p.sender_id
+           left join messages m on m.room_id = p.room_id and m.sender_id = p.sender_id
+                                and m.nonce = p.nonce and p.nonce is not null"#,
+        &rooms,
+        &senders,
+        &nonces as &[Option<String>],
+        &replies as &[Option<i64>],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut checks: Vec<Option<Check>> = posts.iter().map(|_| None).collect();
+    for row in rows {
+        let at = usize::try_from(row.at - 1).unwrap_or(usize::MAX);
+        let Some(slot) = checks.get_mut(at) else { continue };
+        let earlier = row
+            .earlier_id
+            .zip(row.earlier_hash)
+            .map(|(id, content_hash)| Earlier { id, content_hash });
+        *slot = Some(Check {
+            standing: Standing {
+                role: row.role.map(|role| parse_role(&role)).transpose()?,
+                is_member: row.is_member,
+                is_creator: row.created_by == posts[at].caller.user,
+                is_dm: row.dm_key.is_some(),
+                access_level: AccessLevel::parse(&row.access_level).unwrap_or(AccessLevel::Private),
+            },
+            earlier,
+            is_reply_here: row.is_reply_here,
+        });
+    }
+    Ok(checks)
+}
+
+fn judge(posts: &[Post], checks: Vec<Option<Check>>) -> Vec<Verdict> {
+    let mut firsts: HashMap<(RoomId, UserId, &str), usize> = HashMap::new();
+    posts
+        .iter()
+        .zip(checks)
+        .enumerate()
+        .map(|(at, (post, check))| {
+            let Some(check) = check.filter(|check| check.standing.sees()) else {
+                return Verdict::Refused(Refusal::NotFound);
+            };
+            if !check.standing.is_member {
+                return Verdict::Refused(Refusal::NotAMember);
+            }
+            if let Some(earlier) = check.earlier {
+                return if earlier.content_hash == post.message.content_hash() {
+                    Verdict::Replay(earlier.id)
+                } else {
+                    Verdict::Refused(Refusal::NonceConflict)
+                };
+            }
+            if !check.is_reply_here {
+                let fault = "must be a message of this room";
+                return Verdict::Refused(Refusal::invalid("reply_to", fault));
+            }
+            if let Some(nonce) = post.message.nonce() {
+                let key = (post.room, post.caller.user, nonce);
+                if let Some(&first) = firsts.get(&key) {
+                    let is_same =
+                        posts[first].message.content_hash() == post.message.content_hash();
+                    return if is_same {
+                        Verdict::Same(first)
+                    } else {
+                        Verdict::Refused(Refusal::NonceConflict)
+                    };
+                }
+                firsts.insert(key, at);
+            }
+            Verdict::Insert
+        })
+        .collect()
+}
+
+/// Who is mentioned by name, for each send that will be inserted and names anyone.
+async fn mentioned(
+    tx: &mut Tx,
+    posts: &[Post],
+    verdicts: &[Verdict],
+) -> Result<HashMap<usize, Vec<UserId>>> {
+    let mut found = HashMap::new();
+    for (at, post) in posts.iter().enumerate() {
+        if matches!(verdicts[at], Verdict::Insert) && !post.message.mentions().names.is_empty() {
+            let people =
+                super::change_message::resolve_mentions(tx, post.room, post.message.mentions())
+                    .await?;
+            found.insert(at, people);
+        }
+    }
+    Ok(found)
+}
+
+/// Inserts what is to be inserted: messages, mentions, outbox rows and the rooms' new ends.
+async fn insert(
+    tx: &mut Tx,
+    posts: &[Post],
+    verdicts: &[Verdict],
+    (rooms, mentioned): (&mut HashMap<RoomId, LockedRoom>, &HashMap<usize, Vec<UserId>>),
+    now: Timestamp,
+) -> Result<HashMap<usize, Message>> {
+    let mut rows = Rows::default();
+    for (at, post) in posts.iter().enumerate() {
+        if !matches!(verdicts[at], Verdict::Insert) {
+            continue;
+        }
+        let Some(room) = rooms.get_mut(&post.room) else { continue };
+        room.last_seq = room.last_seq.next();
+        rows.push(at, room, post);
+    }
+    if rows.at.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids = rows.insert(tx, now).await?;
+    let mut messages = HashMap::with_capacity(rows.at.len());
+    let mut mentions: (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) = Default::default();
+    for (row, &at) in rows.at.iter().enumerate() {
+        let Some(&id) = ids.get(&(rows.rooms[row], rows.seqs[row])) else { continue };
+        let message = rows.message(row, id, &posts[at], now);
+        for person in mentioned.get(&at).into_iter().flatten() {
+            mentions.0.push(id.0);
+            mentions.1.push(person.0);
+            mentions.2.push(message.room.0);
+            mentions.3.push(message.seq.0);
+        }
+        tx.note_room_event(LogEvent {
+            room: message.room,
+            seq: message.seq,
+            at: now,
+            user: message.sender,
+            what: What::Message(Box::new(message.clone())),
+        });
+        messages.insert(at, message);
+    }
+    if !mentions.0.is_empty() {
+        sqlx::query!(
+            "insert into message_mentions (message_id, user_id, room_id, seq)
+             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])",
+            &mentions.0,
+            &mentions.1,
+            &mentions.2,
+            &mentions.3,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(messages)
+}
+
+/// The columns of the rows to insert.
+#[derive(Default)]
+struct Rows {
+    at: Vec<usize>,
+    orgs: Vec<i64>,
+    rooms: Vec<i64>,
+    seqs: Vec<i64>,
+    senders: Vec<i64>,
+    bodies: Vec<String>,
+    file_urls: Vec<Option<String>>,
+    replies: Vec<Option<i64>>,
+    mentions_room: Vec<bool>,
+    nonces: Vec<Option<String>>,
+    hashes: Vec<Vec<u8>>,
+}
+
+impl Rows {
+    fn push(&mut self, at: usize, room: &LockedRoom, post: &Post) {
+        let message = &post.message;
+        self.at.push(at);
+        self.orgs.push(room.org.0);
+        self.rooms.push(room.id.0);
+        self.seqs.push(room.last_seq.0);
+        self.senders.push(post.caller.user.0);
+        self.bodies.push(message.body().to_owned());
+        self.file_urls.push(message.file_url().map(str::to_owned));
+        self.replies.push(message.reply_to().map(|id| id.0));
+        self.mentions_room.push(message.mentions().room);
+        self.nonces.push(message.nonce().map(str::to_owned));
+        self.hashes.push(message.content_hash().to_vec());
+    }
+
+    /// Ids are drawn in the order of the rows, under the rooms' locks: within a room they rise
+    /// with `seq`.
+    async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<HashMap<(i64, i64), MessageId>> {
+        let rows = sqlx::query!(
+            r#"with sent as (
+                   insert into messages (org_id, room_id, seq, sender_id, body, file_url, reply_to,
+                                         mentions_room, nonce, content_hash, created_at)
+                   select org_id, room_id, seq, sender_id, body, file_url, reply_to,
+                          mentions_room, nonce, content_hash, $11
+                   from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
+                               $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[])
+                        with ordinality
+                        as t (org_id, room_id, seq, sender_id, body, file_url, reply_to,
+                              mentions_room, nonce, content_hash, at)
+                   order by at
+                   returning id, room_id, seq
+               ), pending as (
+                   insert into outbox (room_id, seq, publish_after)
+                   select room_id, seq, $12
+                   from unnest($2::bigint[], $3::bigint[]) as t (room_id, seq)
+               ), ends as (
+                   update rooms set last_seq = t.last_seq, last_message_at = $11
+                   from (select room_id, max(seq) as last_seq
+                         from unnest($2::bigint[], $3::bigint[]) as s (room_id, seq)
+                         group by room_id) t
+                   where rooms.id = t.room_id
+               )
+               select id as "id: MessageId", room_id as "room!", seq as "seq!" from sent"#,
+            &self.orgs,
+            &self.rooms,
+            &self.seqs,
+            &self.senders,
+            &self.bodies,
+            &self.file_urls as &[Option<String>],
+            &self.replies as &[Option<i64>],
+            &self.mentions_room,
+            &self.nonces as &[Option<String>],
+            &self.hashes,
+            now as Timestamp,
+            (now + PUBLISH_GRACE) as Timestamp,
+        )
+        .fetch_all(tx.conn())
+        .await?;
+        Ok(rows.into_iter().map(|row| ((row.room, row.seq), row.id)).collect())
+    }
+
+    fn message(&self, row: usize, id: MessageId, post: &Post, now: Timestamp) -> Message {
+        Message {
+            id,
+            seq: Seq(self.seqs[row]),
+            org: self.orgs[row].into(),
+            room: post.room,
+            sender: post.caller.user,
+            body: post.message.body().to_owned(),
+            file_url: post.message.file_url().map(str::to_owned),
+            reply_to: post.message.reply_to(),
+            reactions: Vec::new(),
+            is_deleted: false,
+            created_at: now,
+            edited_at: None,
+            nonce: post.message.nonce().map(str::to_owned),
+        }
+    }
+}

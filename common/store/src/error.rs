@@ -1,0 +1,80 @@
+//! What can go wrong: a refusal, Postgres being away, or our bug.
+
+use domain::Refusal;
+
+/// A store result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// We say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Postgres is away, or too busy: try again.
+    #[error("Postgres is unavailable")]
+    Unavailable(#[source] sqlx::Error),
+    /// Two transactions stood in each other's way and one must be tried again (SQLSTATE 40P01,
+    /// 40001).
+    #[error("the transaction lost to another")]
+    Contended(#[source] sqlx::Error),
+    /// A row or statement is not what it must be.
+    #[error("bug in the store: {0}")]
+    Bug(String),
+    /// A statement failed in a way that it must not.
+    #[error("a statement failed")]
+    Statement(#[source] sqlx::Error),
+}
+
+impl Error {
+    /// A value in the database that cannot be.
+    pub fn corrupt(table: &str, column: &str, value: impl std::fmt::Display) -> Self {
+        Self::Bug(format!("{table}.{column} holds {value}"))
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_) => Self::Unavailable(error),
+            // A connection that breaks in mid-answer looks like a protocol error.
+            sqlx::Error::Protocol(_) => Self::Unavailable(error),
+            sqlx::Error::Database(database) => {
+                let code = database.code().unwrap_or_default();
+                match code.as_ref() {
+                    "40P01" | "40001" => Self::Contended(error),
+                    // Shutdown, crash, start-up, too many connections, lock and statement timeouts.
+                    "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "55P03"
+                    | "25P03" | "25006" => Self::Unavailable(error),
+                    code if code.starts_with("08") => Self::Unavailable(error),
+                    _ => Self::Statement(error),
+                }
+            }
+            _ => Self::Statement(error),
+        }
+    }
+}
+
+/// Turns a named constraint into a refusal, so that no check races with its insert.
+pub trait OnConstraint<T> {
+    /// Refuses with `refusal` when the statement broke `constraint`.
+    ///
+    /// # Errors
+    /// The refusal, or the error as it was.
+    fn on_constraint(self, constraint: &str, refusal: Refusal) -> Result<T>;
+}
+
+impl<T> OnConstraint<T> for std::result::Result<T, sqlx::Error> {
+    fn on_constraint(self, constraint: &str, refusal: Refusal) -> Result<T> {
+        self.map_err(|error| match &error {
+            sqlx::Error::Database(database) if database.constraint() == Some(constraint) => {
+                Error::Refused(refusal)
+            }
+            _ => error.into(),
+        })
+    }
+}

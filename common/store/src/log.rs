@@ -1,0 +1,207 @@
+//! The log of a room, and that of an organization: where every durable change takes its place.
+//!
+//! A place is given under the lock of the room's row, in the transaction that makes the change:
+//! that is why `seq` has no gaps and rises in the order of commitment. Message creations take
+//! theirs in [`crate::actions::post_messages`], everything else here.
+
+use domain::room::RoomChange;
+use domain::{AccessLevel, LogEvent, OrgId, RoomId, Seq, Timestamp, UserId, What};
+use serde_json::{Value, json};
+
+use crate::tx::OrgEvent;
+use crate::{Error, Result, Tx};
+
+/// How long the api has to publish an event, and the relay to plan it, before the sweep
+/// publishes it again.
+pub const PUBLISH_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A room whose row this transaction has locked: the proof that [`append`] asks for.
+#[derive(Clone, Debug)]
+pub struct LockedRoom {
+    pub(crate) id: RoomId,
+    pub(crate) org: OrgId,
+    pub(crate) is_dm: bool,
+    pub(crate) access_level: AccessLevel,
+    pub(crate) created_by: UserId,
+    pub(crate) last_seq: Seq,
+}
+
+impl LockedRoom {
+    /// The room.
+    pub fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// The room's organization.
+    pub fn org(&self) -> OrgId {
+        self.org
+    }
+
+    /// The last event.
+    pub fn last_seq(&self) -> Seq {
+        self.last_seq
+    }
+}
+
+/// Locks rooms, in ascending order of id whatever the order asked for, as all must. Rooms that do
+/// not exist are left out.
+pub async fn lock_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<LockedRoom>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: RoomId", org_id as "org: OrgId", dm_key, access_level,
+                  created_by as "created_by: UserId", last_seq as "last_seq: Seq"
+           from rooms where id = any($1) order by id for no key update"#,
+        rooms as &[RoomId],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(LockedRoom {
+                id: row.id,
+                org: row.org,
+                is_dm: row.dm_key.is_some(),
+                access_level: AccessLevel::parse(&row.access_level)
+                    .ok_or_else(|| Error::corrupt("rooms", "access_level", &row.access_level))?,
+                created_by: row.created_by,
+                last_seq: row.last_seq,
+            })
+        })
+        .collect()
+}
+
+/// Appends events other than message creations to a locked room's log: they take the next
+/// places, in order. Each comes with who did it (for a member event: who joined or left).
+pub async fn append(
+    tx: &mut Tx,
+    room: &mut LockedRoom,
+    events: Vec<(UserId, What)>,
+    now: Timestamp,
+) -> Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Rows::default();
+    let mut appended = Vec::with_capacity(events.len());
+    for (user, what) in events {
+        room.last_seq = room.last_seq.next();
+        let event = LogEvent { room: room.id, seq: room.last_seq, at: now, user, what };
+        rows.push(&event)?;
+        appended.push(event);
+    }
+    sqlx::query!(
+        "with place as (
+             insert into room_events (room_id, seq, kind, message_id, user_id, data, created_at)
+             select $1, seq, kind, message_id, user_id, data, $2
+             from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[])
+                 as t (seq, kind, message_id, user_id, data)
+         ), pending as (
+             insert into outbox (room_id, seq, publish_after)
+             select $1, seq, $8 from unnest($3::bigint[]) as t (seq)
+         )
+         update rooms set last_seq = $9 where id = $1",
+        room.id.0,
+        now as Timestamp,
+        &rows.seqs,
+        &rows.kinds,
+        &rows.messages as &[Option<i64>],
+        &rows.users,
+        &rows.data as &[Option<Value>],
+        (now + PUBLISH_GRACE) as Timestamp,
+        room.last_seq.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    for event in appended {
+        tx.note_room_event(event);
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Rows {
+    seqs: Vec<i64>,
+    kinds: Vec<String>,
+    messages: Vec<Option<i64>>,
+    users: Vec<i64>,
+    data: Vec<Option<Value>>,
+}
+
+impl Rows {
+    fn push(&mut self, event: &LogEvent) -> Result<()> {
+        let (message, data) = match &event.what {
+            What::Message(message) => {
+                return Err(Error::Bug(format!("message {} appended as an event", message.id)));
+            }
+            What::MessageUpdated(message) | What::MessageDeleted(message) => {
+                (Some(message.id.0), None)
+            }
+            What::MemberJoined(_) | What::MemberLeft(_) => (None, None),
+            What::RoomUpdated(change) => (None, Some(change_to_json(change))),
+        };
+        self.seqs.push(event.seq.0);
+        self.kinds.push(event.kind().as_str().to_owned());
+        self.messages.push(message);
+        self.users.push(event.user.0);
+        self.data.push(data);
+        Ok(())
+    }
+}
+
+/// A room's change as the log keeps it.
+fn change_to_json(change: &RoomChange) -> Value {
+    let mut object = serde_json::Map::new();
+    if let Some(name) = &change.name {
+        object.insert("name".to_owned(), json!(name));
+    }
+    if let Some(topic) = &change.topic {
+        object.insert("topic".to_owned(), json!(topic));
+    }
+    if let Some(level) = change.access_level {
+        object.insert("access_level".to_owned(), json!(level.as_str()));
+    }
+    if let Some(auto_join) = change.auto_join {
+        object.insert("auto_join".to_owned(), json!(auto_join));
+    }
+    Value::Object(object)
+}
+
+/// A room's change as the log has it.
+pub(crate) fn change_from_json(data: &Value) -> RoomChange {
+    let text = |name: &str| data.get(name).and_then(Value::as_str).map(str::to_owned);
+    RoomChange {
+        name: text("name"),
+        topic: text("topic"),
+        access_level: text("access_level").as_deref().and_then(AccessLevel::parse),
+        auto_join: data.get("auto_join").and_then(Value::as_bool),
+    }
+}
+
+/// Appends an event to an organization's log, whose row this locks until the end of the
+/// transaction: call it before rooms are locked, or when none will be.
+///
+/// `payload` says what happened beyond `kind` and `user` (who did it).
+pub async fn append_org(
+    tx: &mut Tx,
+    org: OrgId,
+    event: (&str, UserId, Value),
+    now: Timestamp,
+) -> Result<()> {
+    let (kind, user, payload) = event;
+    let payload = json!({
+        "type": kind, "org": org, "by": user, "created_at": now, "data": payload,
+    });
+    let seq = sqlx::query_scalar!(
+        r#"with place as (
+               update organizations set last_seq = last_seq + 1 where id = $1 returning last_seq
+           )
+           insert into outbox (org_id, seq, payload, publish_after)
+           select $1, last_seq, $2, $3 from place returning seq as "seq: Seq""#,
+        org.0,
+        payload,
+        (now + PUBLISH_GRACE) as Timestamp,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    tx.note_org_event(OrgEvent { org, seq, at: now, kind: kind.to_owned(), user, payload });
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Messages of a room, by id or by `seq`.
+
+use domain::{Message, MessageId, Seq};
+use sqlx::PgConnection;
+
+use crate::Result;
+use crate::access::MemberAccess;
+use crate::page::Slice;
+use crate::rows::{select_messages, with_reactions};
+
+/// A stretch of a room's messages, in the order that the slice asks for.
+pub async fn messages(
+    conn: &mut PgConnection,
+    room: &MemberAccess,
+    slice: Slice,
+) -> Result<Vec<Message>> {
+    let rows = if slice.descending {
+        select_messages!(
+            "where m.room_id = $1 and m.id > $2 and m.id < $3 order by m.id desc limit $4",
+            room.room().0,
+            slice.after,
+            slice.before,
+            slice.limit
+        )
+        .fetch_all(&mut *conn)
+        .await?
+    } else {
+        select_messages!(
+            "where m.room_id = $1 and m.id > $2 and m.id < $3 order by m.id limit $4",
+            room.room().0,
+            slice.after,
+            slice.before,
+            slice.limit
+        )
+        .fetch_all(&mut *conn)
+        .await?
+    };
+    with_reactions(conn, rows).await
+}
+
+/// The greatest id of a room's messages whose `seq` is at most `seq`: 0 when there is none.
+/// Within a room ids rise with `seq`, so a page after a `seq` is a page after that id.
+pub async fn last_id_up_to(
+    conn: &mut PgConnection,
+    room: &MemberAccess,
+    seq: Seq,
+) -> Result<MessageId> {
+    let id = sqlx::query_scalar!(
+        r#"select id as "id: MessageId" from messages
+           where room_id = $1 and seq <= $2 order by seq desc limit 1"#,
+        room.room().0,
+        seq.0,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(id.unwrap_or(MessageId::NOWHERE))
+}
+
+/// A message, whoever may see it: check the room before showing it.
+pub async fn find_message(conn: &mut PgConnection, id: MessageId) -> Result<Option<Message>> {
+    let row = select_messages!("where m.id = $1", id.0).fetch_optional(&mut *conn).await?;
+    Ok(with_reactions(conn, row.into_iter().collect()).await?.pop())
+}

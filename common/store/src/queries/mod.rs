@@ -1,0 +1,6 @@
+//! Read models, one file each. They take proofs of [`crate::access`] where what they show is not
+//! for everyone.
+
+pub mod messages;
+pub mod outbox;
+pub mod room_log;

@@ -1,0 +1,37 @@
+//! What waits to be planned.
+
+use domain::{OrgId, RoomId, Seq};
+use sqlx::PgConnection;
+
+use crate::Result;
+
+/// Where an event that waits is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogPlace {
+    /// In a room's log.
+    Room(RoomId, Seq),
+    /// In an organization's.
+    Org(OrgId, Seq),
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Backlog {
+    /// Events, counted up to 10,000.
+    pub events: i64,
+    /// Age of the one that has been due for longest, in seconds; 0 when none is due.
+    pub oldest_seconds: f64,
+}
+
+/// How much waits.
+pub async fn backlog(conn: &mut PgConnection, now: domain::Timestamp) -> Result<Backlog> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from (select 1 from outbox limit 10000) counted) as "events!",
+                  coalesce(extract(epoch from $1 - min(publish_after)), 0)::float8 as "oldest!"
+           from outbox"#,
+        now as domain::Timestamp,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Backlog { events: row.events, oldest_seconds: row.oldest.max(0.0) })
+}

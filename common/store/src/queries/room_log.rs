@@ -1,0 +1,137 @@
+//! A room's log from some place on: what a client that was away has missed.
+
+use std::collections::HashMap;
+
+use domain::event::EventKind;
+use domain::{LogEvent, Message, MessageId, Person, RoomId, Seq, Timestamp, UserId, What};
+use serde_json::Value;
+use sqlx::PgConnection;
+
+use crate::log::change_from_json;
+use crate::rows::{people, select_messages, with_reactions};
+use crate::{Error, Result, Store};
+
+/// A stretch of a room's log.
+#[derive(Debug)]
+pub struct LogPage {
+    /// The first event that is kept.
+    pub first_seq: Seq,
+    /// The last event.
+    pub last_seq: Seq,
+    /// Contiguous, oldest first.
+    pub events: Vec<LogEvent>,
+}
+
+struct Place {
+    seq: Seq,
+    kind: String,
+    message: Option<MessageId>,
+    user: UserId,
+    data: Option<Value>,
+    at: Timestamp,
+}
+
+/// At most `limit` events after `after`, oldest first, all in one snapshot; `None` when the room
+/// is gone. Messages are in their present state, so a deleted text is not in it.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn room_log(
+    store: &Store,
+    room: RoomId,
+    after: Seq,
+    limit: i64,
+) -> Result<Option<LogPage>> {
+    let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
+    let ends = sqlx::query!(
+        r#"select first_seq as "first_seq: Seq", last_seq as "last_seq: Seq"
+           from rooms where id = $1"#,
+        room.0,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(ends) = ends else { return Ok(None) };
+    let places = places(&mut tx, room, after, limit).await?;
+    let events = complete(&mut tx, room, places).await?;
+    tx.commit().await?;
+    Ok(Some(LogPage { first_seq: ends.first_seq, last_seq: ends.last_seq, events }))
+}
+
+async fn places(
+    conn: &mut PgConnection,
+    room: RoomId,
+    after: Seq,
+    limit: i64,
+) -> Result<Vec<Place>> {
+    Ok(sqlx::query_as!(
+        Place,
+        r#"select seq as "seq!: Seq", kind as "kind!", message as "message: MessageId",
+                  user_id as "user!: UserId", data, created_at as "at!: Timestamp"
+           from (
+               (select seq, 'message' as kind, id as message, sender_id as user_id,
+                       null::jsonb as data, created_at
+                from messages where room_id = $1 and seq > $2 order by seq limit $3)
+               union all
+               (select seq, kind, message_id, user_id, data, created_at
+                from room_events where room_id = $1 and seq > $2 order by seq limit $3)
+           ) log order by seq limit $3"#,
+        room.0,
+        after.0,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+async fn complete(
+    conn: &mut PgConnection,
+    room: RoomId,
+    places: Vec<Place>,
+) -> Result<Vec<LogEvent>> {
+    let ids: Vec<i64> = places.iter().filter_map(|place| place.message).map(|id| id.0).collect();
+    let rows = select_messages!("where m.id = any($1)", &ids).fetch_all(&mut *conn).await?;
+    let messages: HashMap<MessageId, Message> = with_reactions(&mut *conn, rows)
+        .await?
+        .into_iter()
+        .map(|message| (message.id, message))
+        .collect();
+    let members: Vec<UserId> = places
+        .iter()
+        .filter(|place| place.kind.starts_with("member."))
+        .map(|place| place.user)
+        .collect();
+    let members = people(conn, &members).await?;
+    places
+        .into_iter()
+        .map(|place| {
+            let what = what(&place, &messages, &members)?;
+            Ok(LogEvent { room, seq: place.seq, at: place.at, user: place.user, what })
+        })
+        .collect()
+}
+
+fn what(
+    place: &Place,
+    messages: &HashMap<MessageId, Message>,
+    members: &HashMap<UserId, Person>,
+) -> Result<What> {
+    let missing = || Error::corrupt("room_events", "message_id or user_id", place.seq);
+    let message = || {
+        let id = place.message.ok_or_else(missing)?;
+        messages.get(&id).cloned().map(Box::new).ok_or_else(missing)
+    };
+    let member = || members.get(&place.user).cloned().ok_or_else(missing);
+    let kind = EventKind::parse(&place.kind)
+        .ok_or_else(|| Error::corrupt("room_events", "kind", &place.kind))?;
+    Ok(match kind {
+        EventKind::Message => What::Message(message()?),
+        EventKind::MessageUpdated => What::MessageUpdated(message()?),
+        EventKind::MessageDeleted => What::MessageDeleted(message()?),
+        EventKind::MemberJoined => What::MemberJoined(member()?),
+        EventKind::MemberLeft => What::MemberLeft(member()?),
+        EventKind::RoomUpdated => {
+            let data = place.data.as_ref().ok_or_else(missing)?;
+            What::RoomUpdated(change_from_json(data))
+        }
+    })
+}

@@ -1,0 +1,70 @@
+//! A transaction, and the events that become true with it.
+
+use domain::{LogEvent, OrgId, Seq, Timestamp, UserId};
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use crate::{Error, Result};
+
+/// An open transaction. Dropping it undoes it; [`Tx::commit`] makes it so and hands out what
+/// must now be published.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    committed: Committed,
+}
+
+/// What became true, in the order in which it was appended.
+#[derive(Debug, Default)]
+#[must_use = "what was committed must be published"]
+pub struct Committed {
+    /// Events of rooms.
+    pub room_events: Vec<LogEvent>,
+    /// Events of organizations.
+    pub org_events: Vec<OrgEvent>,
+}
+
+/// A durable event of an organization.
+#[derive(Clone, Debug)]
+pub struct OrgEvent {
+    /// The organization.
+    pub org: OrgId,
+    /// Its place in the organization's log.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// The event's type, a word of the contract's webhooks.
+    pub kind: String,
+    /// Who did it.
+    pub user: UserId,
+    /// What is known of it: JSON, also in the outbox.
+    pub payload: serde_json::Value,
+}
+
+impl Tx {
+    pub(crate) fn new(inner: Transaction<'static, Postgres>) -> Self {
+        Self { inner, committed: Committed::default() }
+    }
+
+    /// The connection that statements of this transaction run on.
+    pub fn conn(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    pub(crate) fn note_room_event(&mut self, event: LogEvent) {
+        self.committed.room_events.push(event);
+    }
+
+    pub(crate) fn note_org_event(&mut self, event: OrgEvent) {
+        self.committed.org_events.push(event);
+    }
+
+    /// Commits. After an error nothing can be said of what happened when the connection broke in
+    /// the middle: a retry must be idempotent.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn commit(self) -> Result<Committed> {
+        self.inner.commit().await.map_err(Error::from)?;
+        Ok(self.committed)
+    }
+}
