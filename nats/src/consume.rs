@@ -1,1 +1,161 @@
-//! x
+//! One way to consume a stream, for every worker: durable, explicit acks, in batches.
+//!
+//! The handler gets a batch and says for each message what became of it. Scars: a bare NAK spins,
+//! so a retry carries a delay; a consumer is made anew when it, or its stream, is gone; a lost
+//! heartbeat ends the pull, and a new one begins after a pause that grows.
+
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull::Config as PullConfig;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use async_nats::jetstream::{AckKind, Message};
+use futures_util::StreamExt;
+use runtime::Lifecycle;
+
+use crate::bus::Bus;
+use crate::streams;
+
+/// How a worker consumes.
+#[derive(Clone, Debug)]
+pub struct Durable {
+    /// The durable consumer's name, without scope.
+    pub name: &'static str,
+    /// The most messages in one batch.
+    pub batch_max: usize,
+    /// How long a batch may take before its messages are handed out again.
+    pub ack_wait: Duration,
+    /// Messages that may be out at once, over all copies of the worker.
+    pub unacked_max: i64,
+    /// Replicas of the stream, should it have to be made.
+    pub replicas: usize,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its effects are recorded.
+    Done,
+    /// Hand it out again, after a while.
+    Retry {
+        /// The while.
+        after: Duration,
+    },
+}
+
+/// The longest pause after a failed pull.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long a pull waits for the first message.
+const PULL_EXPIRES: Duration = Duration::from_secs(5);
+
+/// Consumes ROOMS until the process drains. The handler's answer has one outcome per message; a
+/// shorter one leaves the rest to be handed out again.
+pub async fn consume<H, F>(bus: Bus, durable: Durable, life: Lifecycle, mut handler: H)
+where
+    H: FnMut(Vec<Message>) -> F,
+    F: Future<Output = (Vec<Message>, Vec<Outcome>)>,
+{
+    let mut pause = Duration::from_millis(100);
+    while !life.is_draining() {
+        match pull(&bus, &durable, &life, &mut handler).await {
+            Ok(()) => pause = Duration::from_millis(100),
+            Err(error) => {
+                tracing::warn!(
+                    consumer = durable.name,
+                    error = format!("{error:#}"),
+                    "consumer {} starts over: {error:#}",
+                    durable.name
+                );
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = life.draining() => {}
+                }
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
+        }
+    }
+}
+
+async fn consumer(bus: &Bus, durable: &Durable) -> anyhow::Result<Consumer<PullConfig>> {
+    let stream = streams::rooms(bus, durable.replicas).await?;
+    let name = bus.subjects().scoped(durable.name);
+    let config = PullConfig {
+        durable_name: Some(name.clone()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: durable.ack_wait,
+        max_ack_pending: durable.unacked_max,
+        ..PullConfig::default()
+    };
+    Ok(stream.get_or_create_consumer(&name, config).await?)
+}
+
+/// Pulls batches until something goes wrong.
+async fn pull<H, F>(
+    bus: &Bus,
+    durable: &Durable,
+    life: &Lifecycle,
+    handler: &mut H,
+) -> anyhow::Result<()>
+where
+    H: FnMut(Vec<Message>) -> F,
+    F: Future<Output = (Vec<Message>, Vec<Outcome>)>,
+{
+    let consumer = consumer(bus, durable).await?;
+    let connections = bus.connections();
+    let first = *connections.borrow();
+    while !life.is_draining() {
+        // After a reconnect the store may be another: make sure of stream and consumer.
+        if *connections.borrow() != first {
+            return Ok(());
+        }
+        let batch = tokio::select! {
+            batch = next_batch(&consumer, durable.batch_max) => batch?,
+            () = life.draining() => return Ok(()),
+        };
+        if batch.is_empty() {
+            continue;
+        }
+        let (messages, outcomes) = handler(batch).await;
+        for (message, outcome) in messages.iter().zip(outcomes) {
+            let kind = match outcome {
+                Outcome::Done => AckKind::Ack,
+                Outcome::Retry { after } => AckKind::Nak(Some(after)),
+            };
+            message.ack_with(kind).await.map_err(|error| anyhow::anyhow!("ack: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// What is there now, or the first that comes.
+async fn next_batch(
+    consumer: &Consumer<PullConfig>,
+    batch_max: usize,
+) -> anyhow::Result<Vec<Message>> {
+    let mut now = consumer.fetch().max_messages(batch_max).messages().await?;
+    let mut batch = collect(&mut now).await?;
+    if batch.is_empty() {
+        let mut later = consumer
+            .batch()
+            .max_messages(1)
+            .expires(PULL_EXPIRES)
+            .heartbeat(Duration::from_secs(2))
+            .messages()
+            .await?;
+        batch = collect(&mut later).await?;
+    }
+    Ok(batch)
+}
+
+async fn collect<S, E>(messages: &mut S) -> anyhow::Result<Vec<Message>>
+where
+    S: futures_util::Stream<Item = Result<Message, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let mut batch = Vec::new();
+    while let Some(message) = messages.next().await {
+        batch.push(message.map_err(|error| anyhow::anyhow!("pull: {error}"))?);
+    }
+    Ok(batch)
+}

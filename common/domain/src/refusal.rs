@@ -23,6 +23,16 @@ impl FieldErrors {
         self.0.entry(field.to_owned()).or_default().push(fault.into());
     }
 
+    /// Adds faults of one field.
+    pub fn extend(&mut self, field: &str, faults: &[String]) {
+        self.0.entry(field.to_owned()).or_default().extend_from_slice(faults);
+    }
+
+    /// Whether something is wrong with a field.
+    pub fn names(&self, field: &str) -> bool {
+        self.0.contains_key(field)
+    }
+
     /// Whether nothing is wrong.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -7,6 +7,7 @@ pub mod config;
 pub mod lifecycle;
 pub mod meter;
 pub mod operations;
+pub mod origin;
 pub mod rate;
 pub mod revoked;
 pub mod telemetry;

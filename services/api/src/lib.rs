@@ -1,1 +1,22 @@
-//! x
+//! The REST api, and the answers to what edges ask.
+//!
+//! A handler reads who asks ([`caller`]), parses the body ([`body`]), gets a proof from
+//! `store::access`, calls one action or query of the store, commits, and publishes what became
+//! true ([`Api::commit`]). **Invariants:** handlers write no SQL and spell no subject; nothing is
+//! published before it is committed; an answer waits for the commit alone.
+
+pub mod body;
+pub mod caller;
+pub mod http;
+pub mod json;
+pub mod limits;
+mod messages;
+pub mod page;
+pub mod path;
+mod poster;
+pub mod problem;
+mod routes;
+mod start;
+
+pub use routes::{openapi, router};
+pub use start::{Api, Config, Parts, start};

@@ -1,0 +1,195 @@
+//! Request bodies: a JSON object, every field of which is judged by itself.
+//!
+//! A body type derives `Deserialize` and holds [`Field`]s, each `#[serde(default)]`. Reading it
+//! fails only for what is no JSON object (400); a wrong field waits as [`Field::Invalid`], so that
+//! the object's 404 or 403 comes first and all bad fields are named at once (422).
+
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use domain::limits::BODY_BYTES_MAX;
+use domain::{FieldErrors, Refusal};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use crate::problem::Problem;
+
+/// One field of a body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<T> {
+    /// Not there.
+    #[default]
+    Absent,
+    /// `null`.
+    Null,
+    /// Of the right type.
+    Value(T),
+    /// Of a wrong type, with a sentence for the client.
+    Invalid(String),
+}
+
+impl<T> Field<T> {
+    /// A field that must be there. `None` once a fault is noted.
+    pub fn required(self, name: &str, errors: &mut FieldErrors) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent => fault(errors, name, "is required"),
+            Self::Null => fault(errors, name, "must not be null"),
+            Self::Invalid(why) => fault(errors, name, why),
+        }
+    }
+
+    /// A field that may be absent or null. `None` for these, and once a fault is noted.
+    pub fn optional(self, name: &str, errors: &mut FieldErrors) -> Option<T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Null => None,
+            Self::Invalid(why) => fault(errors, name, why),
+        }
+    }
+
+    /// A field of a PATCH that may not be null: `None` leaves it unchanged.
+    pub fn patched(self, name: &str, errors: &mut FieldErrors) -> Option<T> {
+        match self {
+            Self::Absent => None,
+            other => other.required(name, errors),
+        }
+    }
+
+    /// A field of a PATCH that null clears: `None` leaves it unchanged.
+    pub fn cleared(self, name: &str, errors: &mut FieldErrors) -> Option<Option<T>> {
+        match self {
+            Self::Absent => None,
+            Self::Null => Some(None),
+            Self::Value(value) => Some(Some(value)),
+            Self::Invalid(why) => fault(errors, name, why),
+        }
+    }
+}
+
+fn fault<T>(errors: &mut FieldErrors, name: &str, why: impl Into<String>) -> Option<T> {
+    errors.add(name, why);
+    None
+}
+
+/// Passes a value through a check of the domain, noting its fault under `name`.
+pub fn checked<T, U>(
+    value: Option<T>,
+    name: &str,
+    errors: &mut FieldErrors,
+    check: impl FnOnce(T) -> Result<U, String>,
+) -> Option<U> {
+    match check(value?) {
+        Ok(value) => Some(value),
+        Err(why) => fault(errors, name, why),
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        if raw.get() == "null" {
+            return Ok(Self::Null);
+        }
+        match serde_json::from_str::<T>(raw.get()) {
+            Ok(_) if holds_nul(raw.get()) => {
+                Ok(Self::Invalid("must not contain the character U+0000".to_owned()))
+            }
+            Ok(value) => Ok(Self::Value(value)),
+            Err(error) if is_lone_surrogate(&error) => {
+                Err(D::Error::custom("a string holds a lone surrogate"))
+            }
+            Err(_) => Ok(Self::Invalid(expected::<T>())),
+        }
+    }
+}
+
+/// Whether a JSON text has the escape of U+0000 in a string.
+fn holds_nul(json: &str) -> bool {
+    json.match_indices("\\u0000").any(|(at, _)| {
+        let backslashes = json[..at].bytes().rev().take_while(|&byte| byte == b'\\').count();
+        backslashes % 2 == 0
+    })
+}
+
+/// serde_json has no kind for it: the words are those of its 1.0 line, and a test holds them.
+fn is_lone_surrogate(error: &serde_json::Error) -> bool {
+    let words = error.to_string();
+    words.contains("surrogate") || words.contains("unexpected end of hex escape")
+}
+
+fn expected<T>() -> String {
+    let name = std::any::type_name::<T>();
+    let what = match name {
+        "bool" => "must be true or false",
+        "i64" | "u64" | "i32" | "u32" => "must be an integer",
+        "alloc::string::String" => "must be a string",
+        _ if name.contains("Vec<") => "must be a list",
+        _ => "has a wrong type",
+    };
+    what.to_owned()
+}
+
+/// A body that is there: extracts last, after who is asking.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    /// Refuses, in this order, with `PayloadTooLarge`, `UnsupportedMediaType`,
+    /// `MalformedRequest`.
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
+            if is_too_large(&error) {
+                Refusal::PayloadTooLarge
+            } else {
+                Refusal::malformed("the body could not be read")
+            }
+        })?;
+        if !is_json(&parts.headers) {
+            return Err(Refusal::UnsupportedMediaType.into());
+        }
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// Reads a JSON object.
+///
+/// # Errors
+/// `MalformedRequest`.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    // A derived struct would also take an array.
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    match first {
+        None => return Err(Refusal::malformed("the body is empty")),
+        Some(b'{') => {}
+        Some(_) => return Err(Refusal::malformed("the body must be a JSON object")),
+    }
+    serde_json::from_slice(bytes).map_err(|error| {
+        Refusal::malformed(match error.classify() {
+            serde_json::error::Category::Data => format!("the body must be a JSON object: {error}"),
+            _ => format!("the body is not JSON: {error}"),
+        })
+    })
+}

@@ -1,0 +1,92 @@
+//! Who is asking: the extractors that check tokens and limits.
+
+use std::time::Instant;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use domain::{Caller, Refusal};
+use runtime::meter::{Counter, label};
+use runtime::rate::Decision;
+use runtime::tokens::TokenError;
+
+use crate::Api;
+use crate::http::{LimitNote, LimitState, client_address};
+use crate::limits::Key;
+use crate::problem::Problem;
+
+/// The verified author of a request, within their limit.
+///
+/// Refuses with `Unauthenticated`, `TokenExpired`, then `RateLimited`.
+#[derive(Clone, Copy, Debug)]
+pub struct Authenticated(pub Caller);
+
+impl FromRequestParts<Api> for Authenticated {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let token = bearer(parts).ok_or(Refusal::Unauthenticated)?;
+        let now = api.clock().now();
+        let verified = api.verifier().verify(token, now).map_err(|error| match error {
+            TokenError::Expired => Refusal::TokenExpired,
+            TokenError::UnknownKey | TokenError::Invalid => Refusal::Unauthenticated,
+        })?;
+        if api.revoked().contains(verified.caller.login) {
+            return Err(Refusal::Unauthenticated.into());
+        }
+        within_limit(parts, api, Key::User(verified.caller.user))?;
+        api.seen(verified.caller.login, now);
+        Ok(Self(verified.caller))
+    }
+}
+
+/// Someone without a token, within the limit of their address.
+///
+/// Refuses with `RateLimited`.
+#[derive(Clone, Copy, Debug)]
+pub struct Anyone {
+    /// Where they ask from.
+    pub address: std::net::IpAddr,
+}
+
+impl FromRequestParts<Api> for Anyone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let address = client_address(parts, api.proxies());
+        within_limit(parts, api, Key::Address(address))?;
+        Ok(Self { address })
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn within_limit(parts: &Parts, api: &Api, key: Key) -> Result<(), Problem> {
+    let Some(decision) = api.limits().request(&key, Instant::now()) else { return Ok(()) };
+    let is_user = matches!(key, Key::User(_));
+    let (state, refused) = match decision {
+        Decision::Allowed { limit, remaining, reset } => {
+            (LimitState { limit, remaining, reset }, None)
+        }
+        Decision::Refused { limit, retry_after, reset } => {
+            (LimitState { limit, remaining: 0, reset }, Some(retry_after))
+        }
+    };
+    if is_user {
+        if let Some(note) = parts.extensions.get::<LimitNote>() {
+            note.set(state);
+        }
+    }
+    match refused {
+        None => Ok(()),
+        Some(retry_after) => {
+            let limit = if is_user { "user" } else { "address" };
+            Counter::RateLimited.add_with(1, vec![label("limit", limit)]);
+            Err(Refusal::RateLimited { retry_after }.into())
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The limits of the contract's section 9, kept per node.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use domain::{Refusal, UserId};
+use runtime::meter::{Counter, label};
+use runtime::rate::{Decision, Limiter};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Sign-ins per address and minute, for each that one (address, e-mail) has.
+const PER_ADDRESS: u32 = 6;
+/// Sign-ins per e-mail and hour, for each that one (address, e-mail) has per minute.
+const PER_EMAIL: u32 = 10;
+
+/// Whose requests are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Key {
+    /// A user's.
+    User(UserId),
+    /// Those from an address, where there is no user.
+    Address(IpAddr),
+}
+
+/// All limits of a node.
+#[derive(Debug)]
+pub struct Limits {
+    requests: Option<Limiter<Key>>,
+    sign_ins: Option<SignIns>,
+}
+
+#[derive(Debug)]
+struct SignIns {
+    per_pair: Limiter<(IpAddr, String)>,
+    per_address: Limiter<IpAddr>,
+    per_email: Limiter<String>,
+}
+
+impl Limits {
+    /// Limits of this many requests and sign-ins per minute; 0 switches each off.
+    pub fn new(requests_per_minute: u32, sign_ins_per_minute: u32) -> Self {
+        let requests = (requests_per_minute > 0)
+            .then(|| Limiter::new(requests_per_minute, MINUTE, requests_per_minute));
+        let per_address = sign_ins_per_minute.saturating_mul(PER_ADDRESS);
+        let per_email = sign_ins_per_minute.saturating_mul(PER_EMAIL);
+        let sign_ins = (sign_ins_per_minute > 0).then(|| SignIns {
+            per_pair: Limiter::new(sign_ins_per_minute, MINUTE, sign_ins_per_minute),
+            per_address: Limiter::new(per_address, MINUTE, per_address),
+            per_email: Limiter::new(per_email, HOUR, per_email),
+        });
+        Self { requests, sign_ins }
+    }
+
+    /// Counts a request; `None` while the limit is off.
+    pub fn request(&self, key: &Key, now: Instant) -> Option<Decision> {
+        self.requests.as_ref().map(|limiter| limiter.check(key, now))
+    }
+
+    /// Counts a sign-in, password change or reset. `email` is compared without case.
+    ///
+    /// # Errors
+    /// `RateLimited`, by whichever limit is the strictest.
+    pub fn sign_in(&self, address: IpAddr, email: &str, now: Instant) -> Result<(), Refusal> {
+        let Some(limits) = &self.sign_ins else { return Ok(()) };
+        let email = email.trim().to_ascii_lowercase();
+        let decisions = [
+            limits.per_address.check(&address, now),
+            limits.per_pair.check(&(address, email.clone()), now),
+            limits.per_email.check(&email, now),
+        ];
+        let retry_after = decisions
+            .into_iter()
+            .filter_map(|decision| match decision {
+                Decision::Allowed { .. } => None,
+                Decision::Refused { retry_after, .. } => Some(retry_after),
+            })
+            .max();
+        match retry_after {
+            None => Ok(()),
+            Some(retry_after) => {
+                Counter::RateLimited.add_with(1, vec![label("limit", "sign_in")]);
+                Err(Refusal::RateLimited { retry_after })
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `GET`, `PATCH` and `DELETE /messages/{id}/`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::{FieldErrors, MessageId, Refusal, message};
+use nats::frames::MessageView;
+use serde::Deserialize;
+use store::actions::change_message;
+use store::{access, queries};
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::body::{Body, Field, checked};
+use crate::caller::Authenticated;
+use crate::json::Json;
+use crate::path::PathId;
+use crate::problem::{Problem, Problems};
+
+/// A message, for members of its room.
+#[utoipa::path(
+    get,
+    path = "/messages/{id}/",
+    tag = "messages",
+    params(("id" = i64, Path, description = "The message")),
+    responses((status = 200, description = "The message", body = MessageView), Problems)
+)]
+pub(crate) async fn get_message(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<MessageId>,
+) -> Result<Json<MessageView>, Problem> {
+    let mut conn = api.store().read().await?;
+    let message = queries::messages::find_message(&mut conn, id).await?.ok_or(Refusal::NotFound)?;
+    access::room_as_member(&mut conn, caller.user, message.room).await?;
+    Ok(Json(MessageView::from(&message)))
+}
+
+/// A message's new text.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(crate) struct EditMessage {
+    /// `CommonMark`, at most 10,000 characters.
+    #[schema(value_type = Option<String>, max_length = 10_000)]
+    #[serde(default)]
+    body: Field<String>,
+}
+
+/// Changes a message's text: its sender, while a member. The same text is no event.
+#[utoipa::path(
+    patch,
+    path = "/messages/{id}/",
+    tag = "messages",
+    params(("id" = i64, Path, description = "The message")),
+    request_body = EditMessage,
+    responses((status = 200, description = "The message", body = MessageView), Problems)
+)]
+pub(crate) async fn edit_message(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<MessageId>,
+    Body(edit): Body<EditMessage>,
+) -> Result<Json<MessageView>, Problem> {
+    let mut tx = api.store().begin().await?;
+    let target = change_message::message_for_changing(&mut tx, caller, id).await?;
+    let target = target.for_editing()?;
+    let mut errors = FieldErrors::default();
+    let has_file = target.message().file_url.is_some();
+    let body = checked(edit.body.patched("body", &mut errors), "body", &mut errors, |body| {
+        message::check_body(&body, has_file).map(|()| body)
+    });
+    errors.finish()?;
+    let Some(body) = body else { return Ok(Json(MessageView::from(target.message()))) };
+    let now = api.clock().now();
+    let message = change_message::edit_message(&mut tx, target, body, now).await?;
+    api.commit(tx).await?;
+    Ok(Json(MessageView::from(&message)))
+}
+
+/// Deletes a message: its sender, or (in no direct message) a MANAGER or ADMIN, while a member.
+/// Its place stays, its text is gone.
+#[utoipa::path(
+    delete,
+    path = "/messages/{id}/",
+    tag = "messages",
+    params(("id" = i64, Path, description = "The message")),
+    responses((status = 204, description = "Deleted, now or before"), Problems)
+)]
+pub(crate) async fn delete_message(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<MessageId>,
+) -> Result<StatusCode, Problem> {
+    let mut tx = api.store().begin().await?;
+    let target = change_message::message_for_changing(&mut tx, caller, id).await?;
+    change_message::delete_message(&mut tx, target, api.clock().now()).await?;
+    api.commit(tx).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

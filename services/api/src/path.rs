@@ -1,0 +1,45 @@
+//! Ids in paths. One that is no id is looked up, and not found, like any other that does not
+//! exist: so its 404 comes where the contract wants it, after 401, 413, 415 and 400.
+
+use std::convert::Infallible;
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+
+/// The id of a path with one.
+#[derive(Clone, Copy, Debug)]
+pub struct PathId<T>(pub T);
+
+/// The ids of a path with two, in its order.
+#[derive(Clone, Copy, Debug)]
+pub struct PathIds<A, B>(pub A, pub B);
+
+impl<S: Send + Sync, T: From<i64>> FromRequestParts<S> for PathId<T> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let [id] = ids(parts, state).await;
+        Ok(Self(id.into()))
+    }
+}
+
+impl<S: Send + Sync, A: From<i64>, B: From<i64>> FromRequestParts<S> for PathIds<A, B> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let [first, second] = ids(parts, state).await;
+        Ok(Self(first.into(), second.into()))
+    }
+}
+
+/// The ids of a path; 0, which no row bears, for what is no id.
+async fn ids<const N: usize>(parts: &mut Parts, state: &(impl Send + Sync)) -> [i64; N] {
+    let mut ids = [0; N];
+    if let Ok(params) = RawPathParams::from_request_parts(parts, state).await {
+        for (id, (_, text)) in ids.iter_mut().zip(params.iter()) {
+            *id = domain::RoomId::from_str(text).map_or(0, |id| id.0);
+        }
+    }
+    ids
+}

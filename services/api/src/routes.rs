@@ -1,0 +1,100 @@
+//! All routes, and the OpenAPI document that is made from them.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, middleware};
+use nats::bus::Bus;
+use tower::Layer;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{Api, http};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ChatBoard",
+        description = "Team chat of your own: organizations, rooms, direct messages, in real time.",
+        license(name = "AGPL-3.0-or-later", identifier = "AGPL-3.0-or-later")
+    ),
+    modifiers(&Bearer),
+    tags(
+        (name = "auth", description = "Accounts, sign-in, sessions"),
+        (name = "orgs", description = "Organizations, members, invites"),
+        (name = "rooms", description = "Rooms and direct messages"),
+        (name = "messages", description = "Messages and reactions"),
+        (name = "operations", description = "Health and documents")
+    )
+)]
+struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme(
+            "bearerAuth",
+            SecurityScheme::Http(
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build(),
+            ),
+        );
+        document.security = Some(vec![SecurityRequirement::new("bearerAuth", [""; 0])]);
+    }
+}
+
+fn documented() -> OpenApiRouter<Api> {
+    let versioned = OpenApiRouter::new().merge(crate::messages::routes());
+    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", versioned)
+}
+
+/// The OpenAPI 3.1 document, as JSON text that ends with a newline.
+pub fn openapi() -> String {
+    let document = documented().into_openapi();
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// REST whole: every route, and a 404 for all else.
+pub fn router(api: &Api) -> Router {
+    let (router, document) = documented().split_for_parts();
+    let docs = utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/schema/", document);
+    let router = router
+        .merge(docs)
+        .route("/health/live", axum::routing::get(live))
+        .route("/health/ready", axum::routing::get(ready))
+        .fallback(http::not_found)
+        .method_not_allowed_fallback(http::method_not_allowed)
+        .layer(middleware::from_fn_with_state(api.clone(), http::around))
+        .with_state(api.clone());
+    let normalized = tower::util::MapRequestLayer::new(http::normalize_path).layer(router);
+    Router::new().fallback_service(normalized)
+}
+
+async fn live() -> Response {
+    json_text(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())
+}
+
+async fn ready(State(api): State<Api>) -> Response {
+    let readiness = api.readiness().await;
+    readiness.into_response()
+}
+
+fn json_text(status: StatusCode, text: String) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+}
+
+/// How long NATS takes for a round trip; `None` while it is away.
+pub(crate) async fn ping_nats(bus: &Bus) -> Option<Duration> {
+    if !bus.is_connected() {
+        return None;
+    }
+    let started = Instant::now();
+    let flushed = tokio::time::timeout(Duration::from_secs(2), bus.client().flush()).await;
+    matches!(flushed, Ok(Ok(()))).then(|| started.elapsed())
+}

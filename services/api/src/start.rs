@@ -1,0 +1,241 @@
+//! The api's state, and what runs beside its handlers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use domain::{LoginId, Timestamp, UserId};
+use nats::bus::Bus;
+use nats::frames::LiveFrame;
+use nats::publish::Publisher;
+use runtime::revoked::RevokedLogins;
+use runtime::tokens::{SigningKeys, Verifier};
+use runtime::{Clock, Lifecycle};
+use store::{Store, Tx};
+
+use crate::limits::Limits;
+use crate::poster::{Poster, publish};
+use crate::problem::Problem;
+
+/// How the api is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What clients reach us under, for links: no slash at the end.
+    pub public_url: String,
+    /// Other origins whose pages may call us.
+    pub allowed_origins: Vec<String>,
+    /// How long an access token lives.
+    pub access_token_ttl: Duration,
+    /// How long a refresh token lives.
+    pub refresh_token_ttl: Duration,
+    /// Requests per user and minute; 0 is no limit.
+    pub requests_per_minute: u32,
+    /// Sign-ins per (address, e-mail) and minute; 0 is no limit.
+    pub sign_ins_per_minute: u32,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<String>,
+    /// Messages in one group commit; 1 commits each by itself.
+    pub post_batch_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            public_url: "http://localhost:8080".to_owned(),
+            allowed_origins: Vec::new(),
+            access_token_ttl: Duration::from_secs(15 * 60),
+            refresh_token_ttl: Duration::from_secs(7 * 24 * 3600),
+            requests_per_minute: 100,
+            sign_ins_per_minute: 10,
+            trusted_proxies: Vec::new(),
+            post_batch_max: 256,
+        }
+    }
+}
+
+/// What the api is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The record.
+    pub store: Store,
+    /// The connection to NATS.
+    pub bus: Bus,
+    /// What signs access tokens.
+    pub keys: SigningKeys,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// The api's state. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    proxies: Vec<IpAddr>,
+    store: Store,
+    bus: Bus,
+    keys: SigningKeys,
+    verifier: Verifier,
+    revoked: RevokedLogins,
+    clock: Clock,
+    limits: Limits,
+    poster: Poster,
+    publisher: Publisher,
+    life: Lifecycle,
+}
+
+/// Starts an api: its poster, its publisher, its answers to edges.
+///
+/// # Errors
+/// When the configuration is no good.
+pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<Api> {
+    let Parts { store, bus, keys, clock } = parts;
+    let proxies = config
+        .trusted_proxies
+        .iter()
+        .map(|proxy| proxy.parse::<IpAddr>().map(|address| address.to_canonical()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let publisher = Publisher::start(bus.clone(), life);
+    let poster = Poster::start(
+        (store.clone(), publisher.clone(), clock.clone()),
+        config.post_batch_max,
+        life,
+    );
+    let api = Api(Arc::new(Inner {
+        limits: Limits::new(config.requests_per_minute, config.sign_ins_per_minute),
+        verifier: Verifier::new(keys.public().clone()),
+        revoked: RevokedLogins::default(),
+        config,
+        proxies,
+        store,
+        bus,
+        keys,
+        clock,
+        poster,
+        publisher,
+        life: life.clone(),
+    }));
+    Ok(api)
+}
+
+impl Api {
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The record.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// The connection to NATS.
+    pub fn bus(&self) -> &Bus {
+        &self.0.bus
+    }
+
+    /// What signs access tokens.
+    pub fn keys(&self) -> &SigningKeys {
+        &self.0.keys
+    }
+
+    /// What verifies them.
+    pub fn verifier(&self) -> &Verifier {
+        &self.0.verifier
+    }
+
+    /// The logins revoked of late.
+    pub fn revoked(&self) -> &RevokedLogins {
+        &self.0.revoked
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// What sends messages.
+    pub(crate) fn poster(&self) -> &Poster {
+        &self.0.poster
+    }
+
+    /// Where tasks of this api are spawned.
+    pub fn life(&self) -> &Lifecycle {
+        &self.0.life
+    }
+
+    pub(crate) fn proxies(&self) -> &[IpAddr] {
+        &self.0.proxies
+    }
+
+    /// The absolute address of a path below `/api/v1`.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.0.config.public_url.trim_end_matches('/'))
+    }
+
+    /// Commits, then publishes what became true.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn commit(&self, tx: Tx) -> Result<(), Problem> {
+        let committed = tx.commit().await?;
+        publish(&self.0.publisher, &committed);
+        Ok(())
+    }
+
+    /// Pushes a frame to all sockets of a user. Best effort.
+    pub fn push(&self, user: UserId, frame: &LiveFrame<'_>) {
+        self.0.publisher.push(user, frame);
+    }
+
+    /// Sends a frame without `seq` to everyone who follows a room. Best effort.
+    pub fn live(&self, room: domain::RoomId, author: UserId, frame: &LiveFrame<'_>) {
+        self.0.publisher.live(room, author, frame);
+    }
+
+    /// Makes revoked logins known to every node, after the commit that revoked them.
+    pub fn revoke(&self, logins: &[LoginId]) {
+        let until = self.0.clock.now() + self.0.config.access_token_ttl;
+        for &login in logins {
+            self.0.revoked.add(login, until);
+        }
+        self.0.publisher.revoked(logins, until);
+    }
+
+    /// Notes that a login was used, at most once a minute each.
+    pub(crate) fn seen(&self, login: LoginId, now: Timestamp) {
+        // Recorded by the accounts' side of the api.
+        let _ = (login, now);
+    }
+
+    /// The origin of a request, if its pages may call us.
+    pub(crate) fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        let origin = headers.get(header::ORIGIN)?;
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let config = &self.0.config;
+        runtime::origin::is_allowed(
+            origin.to_str().ok()?,
+            host,
+            &config.public_url,
+            &config.allowed_origins,
+        )
+        .then(|| origin.clone())
+    }
+
+    /// Whether this api can do its work.
+    pub async fn readiness(&self) -> runtime::operations::Readiness {
+        let started = std::time::Instant::now();
+        let postgres = tokio::time::timeout(Duration::from_secs(2), self.0.store.ping()).await;
+        let is_postgres_up = matches!(postgres, Ok(Ok(())));
+        let nats = crate::routes::ping_nats(&self.0.bus).await;
+        runtime::operations::Readiness::with_record(is_postgres_up.then(|| started.elapsed()), nats)
+    }
+}
