@@ -2,5 +2,6 @@
 //! the caller may; what a client can notice is appended to the log in that transaction.
 
 pub mod change_message;
+pub mod membership;
 pub mod outbox;
 pub mod post_messages;
