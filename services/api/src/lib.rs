@@ -7,6 +7,7 @@
 
 pub mod body;
 pub mod caller;
+mod commands;
 pub mod http;
 pub mod json;
 pub mod limits;

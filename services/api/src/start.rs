@@ -118,6 +118,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         publisher,
         life: life.clone(),
     }));
+    life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
     Ok(api)
 }
 

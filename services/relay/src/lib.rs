@@ -1,1 +1,55 @@
-//! x
+//! From logs to effects: what must happen because something happened.
+//!
+//! The relay consumes ROOMS in batches. One Postgres transaction records every effect of a batch
+//! and deletes its outbox rows; only after the commit are the messages acknowledged. So an outbox
+//! row exists exactly as long as its effects do not, whatever dies at whichever line. The sweep
+//! publishes again what has not been planned in time, on a subject that edges do not hear.
+//!
+//! There are no effects yet: deliveries and notifications will be recorded in [`plan`].
+
+mod plan;
+mod sweep;
+
+use nats::bus::Bus;
+use runtime::{Clock, Lifecycle};
+use store::Store;
+
+/// How the relay is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Replicas of the stream, should it have to be made.
+    pub replicas: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { replicas: 1 }
+    }
+}
+
+/// What both halves of the relay work with.
+#[derive(Clone, Debug)]
+struct Relay {
+    config: Config,
+    store: Store,
+    bus: Bus,
+    clock: Clock,
+}
+
+/// Starts a relay. Any number of them share the work.
+///
+/// # Errors
+/// None now; start-up that can fail will say so here.
+#[expect(clippy::unused_async, reason = "every role starts the same way")]
+pub async fn start(
+    config: Config,
+    store: Store,
+    bus: Bus,
+    clock: Clock,
+    life: &Lifecycle,
+) -> anyhow::Result<()> {
+    let relay = Relay { config, store, bus, clock };
+    life.spawn_essential("relay planner", plan::run(relay.clone(), life.clone()));
+    life.spawn_essential("relay sweep", sweep::run(relay, life.clone()));
+    Ok(())
+}

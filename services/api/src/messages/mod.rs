@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::Api;
 
-pub(crate) use post::{PostMessage, post_message};
+pub(crate) use post::{PostMessage, Submitted, post_message};
 
 /// The routes of messages.
 pub(crate) fn routes() -> OpenApiRouter<Api> {

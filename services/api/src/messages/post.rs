@@ -48,14 +48,6 @@ pub(crate) struct PostMessage {
 }
 
 impl PostMessage {
-    /// The nonce, as far as it can be read.
-    pub(crate) fn nonce(&self) -> Option<&str> {
-        match &self.nonce {
-            Field::Value(nonce) => Some(nonce),
-            _ => None,
-        }
-    }
-
     fn into_message(self) -> Result<NewMessage, Refusal> {
         let mut errors = FieldErrors::default();
         let draft = MessageDraft {

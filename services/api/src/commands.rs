@@ -1,0 +1,224 @@
+//! The answers to what edges ask over NATS (`nats::rpc`): the same actions and queries that the
+//! REST handlers use, behind another door.
+//!
+//! Sends are put into the poster's queue in the order in which they arrive, before anything is
+//! awaited. All else runs beside each other, bounded in number.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_nats::Message;
+use domain::limits::{REPLAY_BYTES_MAX, REPLAY_EVENTS_MAX};
+use domain::{Caller, Refusal, UserId};
+use futures_util::StreamExt;
+use nats::publish::envelope;
+use nats::rpc::{
+    Answer, Events, EventsReply, Head, Heads, HeadsReply, Keys, KeysReply, MEMBERS_MAX, Members,
+    MembersReply, Open, OpenReply, Post, PostReply, Profile, ProfileReply, QUEUE_GROUP, Question,
+    Read, ReadReply, Refused, Revoked, RevokedLogin, RevokedReply,
+};
+use nats::subjects::Subjects;
+use runtime::meter::{Counter, Histogram, label};
+use serde::Serialize;
+use store::queries::{heads, room_log::room_log};
+use store::access;
+use tokio::sync::Semaphore;
+
+use crate::Api;
+use crate::messages::{PostMessage, Submitted, post_message};
+use crate::problem::Problem;
+
+/// Questions that are answered at once.
+const OPEN_MAX: usize = 1_024;
+
+/// Answers until the node drains. A question that has been taken is still answered then.
+///
+/// # Errors
+/// When the subscription ends, which it must not.
+pub(crate) async fn answer_all(api: Api) -> anyhow::Result<()> {
+    let bus = api.bus().clone();
+    let subject = bus.subjects().rpc_all();
+    let mut questions = bus.client().queue_subscribe(subject, QUEUE_GROUP.to_owned()).await?;
+    let slots = Arc::new(Semaphore::new(OPEN_MAX));
+    let mut is_draining = false;
+    loop {
+        let message = tokio::select! {
+            message = questions.next() => message,
+            () = api.life().draining(), if !is_draining => {
+                // The server hands out no more; what it has sent already is still answered.
+                is_draining = true;
+                questions.drain().await.ok();
+                continue;
+            }
+        };
+        let Some(message) = message else {
+            anyhow::ensure!(is_draining, "the subscription to questions ended");
+            return Ok(());
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            Counter::RpcDropped.add(1);
+            reply(&api, &message, &Answer::<()>::Refused((&Refusal::Unavailable).into())).await;
+            continue;
+        };
+        let verb = Subjects::rpc_verb(&message.subject).unwrap_or_default().to_owned();
+        let submitted = (verb == Post::VERB).then(|| submit(&api, &message.payload));
+        let api = api.clone();
+        let life = api.life().clone();
+        life.spawn(async move {
+            let started = Instant::now();
+            match submitted {
+                Some(submitted) => {
+                    let answer = posted(&api, submitted).await;
+                    reply(&api, &message, &wrap(answer)).await;
+                }
+                None => answer(&api, &verb, &message).await,
+            }
+            let verb = [label("verb", verb)];
+            Histogram::RpcSeconds.record_with(started.elapsed().as_secs_f64(), verb.to_vec());
+            Counter::RpcAnswered.add_with(1, verb.to_vec());
+            drop(slot);
+        });
+    }
+}
+
+async fn answer(api: &Api, verb: &str, message: &Message) {
+    match verb {
+        Keys::VERB => ask(api, message, |api, question| keys(api, question)).await,
+        Open::VERB => ask(api, message, open).await,
+        Events::VERB => ask(api, message, events).await,
+        Heads::VERB => ask(api, message, heads_of).await,
+        Read::VERB => ask(api, message, read).await,
+        Revoked::VERB => ask(api, message, revoked).await,
+        Members::VERB => ask(api, message, members).await,
+        Profile::VERB => ask(api, message, profile).await,
+        _ => reply(api, message, &wrap::<()>(Err(Refusal::NotFound.into()))).await,
+    }
+}
+
+async fn ask<Q, F, A>(api: &Api, message: &Message, handler: F)
+where
+    Q: Question,
+    F: FnOnce(Api, Q) -> A,
+    A: Future<Output = Result<Q::Reply, Problem>>,
+{
+    let answer = match serde_json::from_slice::<Q>(&message.payload) {
+        Ok(question) => handler(api.clone(), question).await,
+        Err(error) => Err(Problem::bug(&anyhow::anyhow!("question {}: {error}", Q::VERB))),
+    };
+    reply(api, message, &wrap(answer)).await;
+}
+
+fn wrap<T>(answer: Result<T, Problem>) -> Answer<T> {
+    match answer {
+        Ok(reply) => Answer::Ok(reply),
+        Err(problem) => Answer::Refused(Refused::from(problem.refusal())),
+    }
+}
+
+async fn reply<T: Serialize>(api: &Api, message: &Message, answer: &Answer<T>) {
+    let Some(subject) = message.reply.clone() else { return };
+    let payload = nats::frames::text(answer);
+    api.bus().tell(subject.to_string(), async_nats::HeaderMap::new(), payload.into()).await;
+}
+
+fn submit(api: &Api, payload: &[u8]) -> Submitted {
+    let question: Post = match serde_json::from_slice(payload) {
+        Ok(question) => question,
+        Err(error) => {
+            return Submitted::Refused(Problem::bug(&anyhow::anyhow!("question post: {error}")));
+        }
+    };
+    let caller = Caller { user: question.user, login: question.login };
+    match crate::body::parse::<PostMessage>(question.frame.get().as_bytes()) {
+        Ok(message) => post_message(api, caller, question.room, message),
+        Err(refusal) => Submitted::Refused(refusal.into()),
+    }
+}
+
+async fn posted(api: &Api, submitted: Submitted) -> Result<PostReply, Problem> {
+    let posted = submitted.answer(api).await?;
+    Ok(PostReply {
+        id: posted.message.id,
+        seq: posted.message.seq,
+        replayed: posted.is_replay,
+    })
+}
+
+async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
+    let jwks = serde_json::to_value(api.keys().public())
+        .map_err(|error| Problem::bug(&anyhow::Error::new(error)))?;
+    Ok(KeysReply { jwks })
+}
+
+async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
+    let mut conn = api.store().read().await?;
+    let room = access::room_as_member(&mut conn, question.user, question.room).await?;
+    Ok(OpenReply { first_seq: room.first_seq(), last_seq: room.last_seq() })
+}
+
+async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
+    if let Some(user) = question.user {
+        let mut conn = api.store().read().await?;
+        access::room_as_member(&mut conn, user, question.room).await?;
+    }
+    let limit = i64::try_from(REPLAY_EVENTS_MAX).unwrap_or(i64::MAX);
+    let page = room_log(api.store(), question.room, question.after, limit)
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    let mut events = Vec::with_capacity(page.events.len());
+    let mut bytes = 0;
+    for event in &page.events {
+        let envelope = envelope(event).map_err(|error| Problem::bug(&error))?;
+        bytes += envelope.frame.get().len();
+        if bytes > REPLAY_BYTES_MAX && !events.is_empty() {
+            break;
+        }
+        events.push(envelope);
+    }
+    Ok(EventsReply { first_seq: page.first_seq, last_seq: page.last_seq, events })
+}
+
+async fn heads_of(api: Api, question: Heads) -> Result<HeadsReply, Problem> {
+    let rooms: Vec<_> = question.rooms.iter().map(|room| room.room).collect();
+    let users: Vec<_> = question
+        .rooms
+        .iter()
+        .flat_map(|room| room.users.iter().map(|&user| (room.room, user)))
+        .collect();
+    let mut conn = api.store().read().await?;
+    let heads = heads::heads(&mut conn, &rooms, &users).await?;
+    let rooms = heads
+        .into_iter()
+        .map(|head| Head {
+            room: head.room,
+            log: head.log.map(|(first_seq, last_seq)| OpenReply { first_seq, last_seq }),
+            not_members: head.not_members,
+        })
+        .collect();
+    Ok(HeadsReply { rooms })
+}
+
+async fn read(_api: Api, _question: Read) -> Result<ReadReply, Problem> {
+    Err(Refusal::Unavailable.into())
+}
+
+async fn revoked(api: Api, _: Revoked) -> Result<RevokedReply, Problem> {
+    let logins = api.revoked().all();
+    let logins = logins.into_iter().map(|(login, until)| RevokedLogin { login, until }).collect();
+    Ok(RevokedReply { logins })
+}
+
+async fn members(api: Api, question: Members) -> Result<MembersReply, Problem> {
+    let limit = i64::try_from(MEMBERS_MAX).unwrap_or(i64::MAX);
+    let mut conn = api.store().read().await?;
+    let users: Vec<UserId> =
+        heads::member_ids(&mut conn, question.room, question.after, limit).await?;
+    Ok(MembersReply { users })
+}
+
+async fn profile(api: Api, question: Profile) -> Result<ProfileReply, Problem> {
+    let mut conn = api.store().read().await?;
+    let email =
+        heads::find_email(&mut conn, question.user).await?.ok_or(Refusal::Unauthenticated)?;
+    Ok(ProfileReply { email })
+}

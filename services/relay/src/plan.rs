@@ -1,0 +1,82 @@
+//! Planning: a batch of events, one transaction, then the acks.
+
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Message;
+use domain::Seq;
+use nats::consume::{Durable, Outcome, consume};
+use nats::subjects::{HEADER_SEQ, LogSubject, Subjects};
+use runtime::Lifecycle;
+use runtime::meter::{Counter, Histogram};
+use store::actions::outbox::settle;
+use store::queries::outbox::LogPlace;
+
+use crate::Relay;
+
+/// Events planned in one transaction.
+const BATCH_MAX: usize = 500;
+/// Events that may be out at all relays together.
+const UNACKED_MAX: i64 = 20_000;
+/// How long a batch may take.
+const ACK_WAIT: Duration = Duration::from_secs(30);
+/// When a batch that could not be recorded is handed out again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
+    let durable = Durable {
+        name: "relay",
+        batch_max: BATCH_MAX,
+        ack_wait: ACK_WAIT,
+        unacked_max: UNACKED_MAX,
+        replicas: relay.config.replicas,
+    };
+    let bus = relay.bus.clone();
+    consume(bus, durable, life, move |messages| plan(relay.clone(), messages)).await;
+    Ok(())
+}
+
+async fn plan(relay: Relay, messages: Vec<Message>) -> (Vec<Message>, Vec<Outcome>) {
+    let started = Instant::now();
+    let places: Vec<LogPlace> =
+        messages.iter().filter_map(|message| place(relay.bus.subjects(), message)).collect();
+    let outcome = match record(&relay, &places).await {
+        Ok(()) => {
+            Counter::EventsPlanned.add(places.len() as u64);
+            Histogram::PlanSeconds.record(started.elapsed().as_secs_f64());
+            Outcome::Done
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, "a batch could not be planned and is retried: {error}");
+            Outcome::Retry { after: RETRY_AFTER }
+        }
+    };
+    let outcomes = vec![outcome; messages.len()];
+    (messages, outcomes)
+}
+
+/// Records the effects of events and settles their outbox rows, all or nothing.
+async fn record(relay: &Relay, places: &[LogPlace]) -> store::Result<()> {
+    let mut tx = relay.store.begin().await?;
+    settle(&mut tx, places).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(())
+}
+
+/// What a message is about. One that cannot be read is logged and acknowledged: retrying it for
+/// ever would help nobody, and its outbox row stays for the sweep.
+fn place(subjects: &Subjects, message: &Message) -> Option<LogPlace> {
+    let seq = message
+        .headers
+        .as_ref()
+        .and_then(|headers| headers.get(HEADER_SEQ))
+        .and_then(|seq| seq.as_str().parse::<Seq>().ok());
+    let place = match (subjects.parse_log(&message.subject), seq) {
+        (Some(LogSubject::Room(room)), Some(seq)) => Some(LogPlace::Room(room, seq)),
+        (Some(LogSubject::Org(org)), Some(seq)) => Some(LogPlace::Org(org, seq)),
+        _ => None,
+    };
+    if place.is_none() {
+        tracing::error!(subject = %message.subject, "a message on {} is no event", message.subject);
+    }
+    place
+}
