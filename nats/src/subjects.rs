@@ -130,7 +130,7 @@ impl Subjects {
 
     /// Whether a subject is a room's `live`.
     pub fn is_live(subject: &str) -> bool {
-        subject.ends_with(".live")
+        subject.rsplit('.').next() == Some("live")
     }
 
     /// The verb of a question's subject.

@@ -126,15 +126,12 @@ fn without_spans(text: &str) -> String {
         kept.push_str(&rest[..at]);
         let run = rest[at..].bytes().take_while(|&b| b == b'`').count();
         let inside = &rest[at + run..];
-        match closing_run(inside, run) {
-            Some(end) => {
-                kept.push('`');
-                rest = &inside[end + run..];
-            }
-            None => {
-                kept.push_str(&rest[at..at + run]);
-                rest = inside;
-            }
+        if let Some(end) = closing_run(inside, run) {
+            kept.push('`');
+            rest = &inside[end + run..];
+        } else {
+            kept.push_str(&rest[at..at + run]);
+            rest = inside;
         }
     }
     kept.push_str(rest);

@@ -101,10 +101,10 @@ impl NewMessage {
             }
             id
         });
-        if let Some(nonce) = &draft.nonce {
-            if let Err(fault) = check_nonce(nonce) {
-                errors.add("nonce", fault);
-            }
+        if let Some(nonce) = &draft.nonce
+            && let Err(fault) = check_nonce(nonce)
+        {
+            errors.add("nonce", fault);
         }
         errors.finish()?;
         let content_hash = content_hash(&body, file_url.as_deref(), reply_to);

@@ -77,7 +77,7 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         if ahead > self.tolerance {
             return Decision::Refused {
                 limit: self.limit,
-                retry_after: ahead - self.tolerance,
+                retry_after: ahead.saturating_sub(self.tolerance),
                 reset: arrival - now,
             };
         }

@@ -112,7 +112,7 @@ fn holds_nul(json: &str) -> bool {
     })
 }
 
-/// serde_json has no kind for it: the words are those of its 1.0 line, and a test holds them.
+/// `serde_json` has no kind for it: the words are those of its 1.0 line, and a test holds them.
 fn is_lone_surrogate(error: &serde_json::Error) -> bool {
     let words = error.to_string();
     words.contains("surrogate") || words.contains("unexpected end of hex escape")

@@ -34,7 +34,7 @@ impl FromRequestParts<Api> for Authenticated {
         if api.revoked().contains(verified.caller.login) {
             return Err(Refusal::Unauthenticated.into());
         }
-        within_limit(parts, api, Key::User(verified.caller.user))?;
+        within_limit(parts, api, &Key::User(verified.caller.user))?;
         api.seen(verified.caller.login, now);
         Ok(Self(verified.caller))
     }
@@ -54,7 +54,7 @@ impl FromRequestParts<Api> for Anyone {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let address = client_address(parts, api.proxies());
-        within_limit(parts, api, Key::Address(address))?;
+        within_limit(parts, api, &Key::Address(address))?;
         Ok(Self { address })
     }
 }
@@ -65,8 +65,8 @@ fn bearer(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn within_limit(parts: &Parts, api: &Api, key: Key) -> Result<(), Problem> {
-    let Some(decision) = api.limits().request(&key, Instant::now()) else { return Ok(()) };
+fn within_limit(parts: &Parts, api: &Api, key: &Key) -> Result<(), Problem> {
+    let Some(decision) = api.limits().request(key, Instant::now()) else { return Ok(()) };
     let is_user = matches!(key, Key::User(_));
     let (state, refused) = match decision {
         Decision::Allowed { limit, remaining, reset } => {
@@ -76,10 +76,8 @@ fn within_limit(parts: &Parts, api: &Api, key: Key) -> Result<(), Problem> {
             (LimitState { limit, remaining: 0, reset }, Some(retry_after))
         }
     };
-    if is_user {
-        if let Some(note) = parts.extensions.get::<LimitNote>() {
-            note.set(state);
-        }
+    if is_user && let Some(note) = parts.extensions.get::<LimitNote>() {
+        note.set(state);
     }
     match refused {
         None => Ok(()),

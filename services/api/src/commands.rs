@@ -20,8 +20,8 @@ use nats::rpc::{
 use nats::subjects::Subjects;
 use runtime::meter::{Counter, Histogram, label};
 use serde::Serialize;
-use store::queries::{heads, room_log::room_log};
 use store::access;
+use store::queries::{heads, room_log::room_log};
 use tokio::sync::Semaphore;
 
 use crate::Api;
@@ -83,7 +83,7 @@ pub(crate) async fn answer_all(api: Api) -> anyhow::Result<()> {
 
 async fn answer(api: &Api, verb: &str, message: &Message) {
     match verb {
-        Keys::VERB => ask(api, message, |api, question| keys(api, question)).await,
+        Keys::VERB => ask(api, message, keys).await,
         Open::VERB => ask(api, message, open).await,
         Events::VERB => ask(api, message, events).await,
         Heads::VERB => ask(api, message, heads_of).await,
@@ -137,11 +137,7 @@ fn submit(api: &Api, payload: &[u8]) -> Submitted {
 
 async fn posted(api: &Api, submitted: Submitted) -> Result<PostReply, Problem> {
     let posted = submitted.answer(api).await?;
-    Ok(PostReply {
-        id: posted.message.id,
-        seq: posted.message.seq,
-        replayed: posted.is_replay,
-    })
+    Ok(PostReply { id: posted.message.id, seq: posted.message.seq, replayed: posted.is_replay })
 }
 
 async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {

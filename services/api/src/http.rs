@@ -61,9 +61,8 @@ impl LimitNote {
 /// before routing, so that neither is ever a redirect.
 pub fn normalize_path<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
     let path = request.uri().path();
-    let normal = if path.starts_with("/api/v1/") && !path.ends_with('/') {
-        Some(format!("{path}/"))
-    } else if matches!(path, "/api/schema" | "/api/docs" | "/api/asyncapi") {
+    let is_api = path.starts_with("/api/v1/") && !path.ends_with('/');
+    let normal = if is_api || matches!(path, "/api/schema" | "/api/docs" | "/api/asyncapi") {
         Some(format!("{path}/"))
     } else if path.len() > 1
         && path.ends_with('/')
@@ -178,8 +177,7 @@ fn decorate(headers: &mut HeaderMap, id: &str, origin: Option<&HeaderValue>, not
     if let Some(state) = note.0.get() {
         headers.insert("ratelimit-limit", HeaderValue::from(state.limit));
         headers.insert("ratelimit-remaining", HeaderValue::from(state.remaining));
-        let reset = state.reset.as_secs_f64().ceil() as u64;
-        headers.insert("ratelimit-reset", HeaderValue::from(reset));
+        headers.insert("ratelimit-reset", HeaderValue::from(whole_seconds(state.reset)));
     }
 }
 
@@ -236,4 +234,9 @@ pub fn client_address(request: &axum::http::request::Parts, proxies: &[IpAddr]) 
         }
     }
     client
+}
+
+/// Whole seconds, rounded up.
+pub fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

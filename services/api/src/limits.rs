@@ -32,9 +32,9 @@ pub struct Limits {
 
 #[derive(Debug)]
 struct SignIns {
-    per_pair: Limiter<(IpAddr, String)>,
-    per_address: Limiter<IpAddr>,
-    per_email: Limiter<String>,
+    pairs: Limiter<(IpAddr, String)>,
+    addresses: Limiter<IpAddr>,
+    emails: Limiter<String>,
 }
 
 impl Limits {
@@ -45,9 +45,9 @@ impl Limits {
         let per_address = sign_ins_per_minute.saturating_mul(PER_ADDRESS);
         let per_email = sign_ins_per_minute.saturating_mul(PER_EMAIL);
         let sign_ins = (sign_ins_per_minute > 0).then(|| SignIns {
-            per_pair: Limiter::new(sign_ins_per_minute, MINUTE, sign_ins_per_minute),
-            per_address: Limiter::new(per_address, MINUTE, per_address),
-            per_email: Limiter::new(per_email, HOUR, per_email),
+            pairs: Limiter::new(sign_ins_per_minute, MINUTE, sign_ins_per_minute),
+            addresses: Limiter::new(per_address, MINUTE, per_address),
+            emails: Limiter::new(per_email, HOUR, per_email),
         });
         Self { requests, sign_ins }
     }
@@ -65,9 +65,9 @@ impl Limits {
         let Some(limits) = &self.sign_ins else { return Ok(()) };
         let email = email.trim().to_ascii_lowercase();
         let decisions = [
-            limits.per_address.check(&address, now),
-            limits.per_pair.check(&(address, email.clone()), now),
-            limits.per_email.check(&email, now),
+            limits.addresses.check(&address, now),
+            limits.pairs.check(&(address, email.clone()), now),
+            limits.emails.check(&email, now),
         ];
         let retry_after = decisions
             .into_iter()

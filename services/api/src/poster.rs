@@ -41,7 +41,8 @@ pub(crate) struct Poster {
 struct Job {
     post: Post,
     answer: oneshot::Sender<Result<Posted, Problem>>,
-    _bytes: tokio::sync::OwnedSemaphorePermit,
+    /// Its share of the queue's bytes.
+    held: tokio::sync::OwnedSemaphorePermit,
 }
 
 /// A send on its way.
@@ -88,7 +89,7 @@ impl Poster {
         };
         let permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(|_| full())?;
         let (answer, pending) = oneshot::channel();
-        self.queue.try_send(Job { post, answer, _bytes: permit }).map_err(|_| full())?;
+        self.queue.try_send(Job { post, answer, held: permit }).map_err(|_| full())?;
         Ok(Pending(pending))
     }
 }
@@ -113,9 +114,9 @@ impl Worker {
         group_max: usize,
         life: Lifecycle,
     ) -> anyhow::Result<()> {
-        let mut held: Option<Job> = None;
+        let mut kept: Option<Job> = None;
         loop {
-            let first = match held.take() {
+            let first = match kept.take() {
                 Some(job) => job,
                 None => match next(&mut queue, &life).await {
                     Some(job) => job,
@@ -128,7 +129,7 @@ impl Worker {
                 let Ok(job) = queue.try_recv() else { break };
                 bytes += job.post.message.bytes();
                 if bytes > GROUP_BYTES_MAX {
-                    held = Some(job);
+                    kept = Some(job);
                     break;
                 }
                 group.push(job);
@@ -163,7 +164,7 @@ impl Worker {
         while let Some(group) = groups.pop() {
             let started = Instant::now();
             let (posts, answers): (Vec<Post>, Vec<_>) =
-                group.into_iter().map(|job| (job.post, (job.answer, job._bytes))).unzip();
+                group.into_iter().map(|job| (job.post, (job.answer, job.held))).unzip();
             match self.post(&posts).await {
                 Ok(results) => {
                     Histogram::CommitSeconds.record(started.elapsed().as_secs_f64());
@@ -179,7 +180,7 @@ impl Worker {
                     let mut first: Vec<Job> = posts
                         .into_iter()
                         .zip(answers)
-                        .map(|(post, (answer, bytes))| Job { post, answer, _bytes: bytes })
+                        .map(|(post, (answer, held))| Job { post, answer, held })
                         .collect();
                     let second = first.split_off(first.len() / 2);
                     groups.push(second);

@@ -12,7 +12,7 @@ use domain::{FieldErrors, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::http::request_id;
+use crate::http::{request_id, whole_seconds};
 
 /// When a client may try again after `unavailable`.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
@@ -146,7 +146,7 @@ impl IntoResponse for Problem {
 
 /// Whole seconds, rounded up, 1 at least.
 fn seconds(duration: Duration) -> HeaderValue {
-    HeaderValue::from(duration.as_secs_f64().ceil().max(1.0) as u64)
+    HeaderValue::from(whole_seconds(duration).max(1))
 }
 
 /// The problems that any call may answer, for the OpenAPI document.
