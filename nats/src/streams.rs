@@ -12,8 +12,8 @@ use crate::bus::Bus;
 const ROOMS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Within this time a repeated event is dropped by its id.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-/// Bytes that ROOMS may hold; the oldest go first.
-const ROOMS_BYTES_MAX: i64 = 4 * 1024 * 1024 * 1024;
+/// Events that ROOMS may hold; the oldest go first. (A bound in bytes would be reserved on disk.)
+const ROOMS_EVENTS_MAX: i64 = 5_000_000;
 
 /// How the stream ROOMS is set up.
 pub fn rooms_config(bus: &Bus, replicas: usize) -> Config {
@@ -24,7 +24,7 @@ pub fn rooms_config(bus: &Bus, replicas: usize) -> Config {
         discard: DiscardPolicy::Old,
         storage: StorageType::File,
         max_age: ROOMS_MAX_AGE,
-        max_bytes: ROOMS_BYTES_MAX,
+        max_messages: ROOMS_EVENTS_MAX,
         duplicate_window: DUPLICATE_WINDOW,
         num_replicas: replicas,
         ..Config::default()
