@@ -139,6 +139,17 @@ pub struct RoomSettings {
     pub starred: bool,
 }
 
+/// What a member changes of their settings. `None` leaves a field as it is.
+#[derive(Clone, Debug, Default)]
+pub struct RoomSettingsChange {
+    /// What notifies them from now on.
+    pub notify: Option<Notify>,
+    /// The section they file it under; `Some(None)` takes it out of one.
+    pub section: Option<Option<String>>,
+    /// Whether they star it.
+    pub starred: Option<bool>,
+}
+
 /// How much of a room its reader has not read.
 #[derive(Clone, Debug)]
 pub struct Unread {

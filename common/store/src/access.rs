@@ -197,3 +197,24 @@ pub async fn lock_room(tx: &mut Tx, user: UserId, id: RoomId) -> Result<(LockedR
     let access = room(tx.conn(), user, id).await?;
     Ok((locked, access))
 }
+
+/// The room, locked, after a share lock of its organization: until the end of the transaction
+/// nobody leaves the organization or changes role, so who is let in under it may stay.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn lock_org_and_room(
+    tx: &mut Tx,
+    user: UserId,
+    id: RoomId,
+) -> Result<(LockedRoom, RoomAccess)> {
+    sqlx::query_scalar!(
+        "select o.id from organizations o join rooms r on r.org_id = o.id
+         where r.id = $1 for share of o",
+        id.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?
+    .ok_or(Refusal::NotFound)?;
+    lock_room(tx, user, id).await
+}

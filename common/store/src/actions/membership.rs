@@ -3,7 +3,8 @@
 //!
 //! **Invariant:** who puts someone into a room, or changes whom a room admits or takes in (its
 //! level, its auto-join), holds the lock of the organization's row
-//! ([`crate::access::org_for_changing`]), taken before any room's. So nobody who is leaving the
+//! ([`crate::access::org_for_changing`]) or a share of it
+//! ([`crate::access::lock_org_and_room`]), taken before any room's. So nobody who is leaving the
 //! organization at that moment, or being demoted, stays behind in a room, and nobody who is
 //! coming is forgotten. Leaving a room needs the room's lock alone.
 

@@ -2,6 +2,12 @@
 //! the caller may; what a client can notice is appended to the log in that transaction.
 
 pub mod change_message;
+pub mod change_room;
+pub mod create_room;
+pub mod enter_room;
+pub mod mark_read;
 pub mod membership;
+pub mod open_dm;
 pub mod outbox;
 pub mod post_messages;
+pub mod room_settings;

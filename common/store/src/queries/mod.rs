@@ -5,3 +5,6 @@ pub mod heads;
 pub mod messages;
 pub mod outbox;
 pub mod room_log;
+pub mod room_members;
+pub mod rooms;
+pub mod unread;

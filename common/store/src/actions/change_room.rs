@@ -1,0 +1,116 @@
+//! Changing and deleting a room, and taking people out of it.
+
+use domain::room::{Room, RoomChange};
+use domain::{AccessLevel, Caller, Refusal, RoomId, Timestamp, UserId, What};
+
+use crate::access;
+use crate::actions::membership::{join_quietly, leave};
+use crate::log::{LockedRoom, append};
+use crate::queries::rooms::{admitted_by, find_room, members_not_admitted};
+use crate::{Result, Tx};
+
+/// A locked room that the caller may change.
+#[derive(Debug)]
+pub struct RoomForChanging {
+    room: LockedRoom,
+    caller: Caller,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug)]
+pub struct Changed {
+    /// The room as it is now.
+    pub room: Room,
+    /// Who came, by `auto_join`.
+    pub added: Vec<UserId>,
+    /// Whom the level no longer admits.
+    pub removed: Vec<UserId>,
+}
+
+/// The room, if the caller may change it, under a share lock of its organization: roles stay what
+/// they are while the room is fitted to them.
+///
+/// # Errors
+/// `NotFound`, `Forbidden`.
+pub async fn room_for_changing(tx: &mut Tx, caller: Caller, id: RoomId) -> Result<RoomForChanging> {
+    let (room, access) = access::lock_org_and_room(tx, caller.user, id).await?;
+    if !access.standing().may_change() {
+        return Err(Refusal::Forbidden.into());
+    }
+    Ok(RoomForChanging { room, caller })
+}
+
+/// Changes a room: one event, whatever it changes; what the room already is takes none. Who is
+/// no longer admitted leaves, with an event each; who comes by `auto_join` does so without.
+///
+/// Refuses with `ValidationFailed` (`auto_join`) when the room would be PRIVATE with `auto_join`.
+pub async fn change_room(
+    tx: &mut Tx,
+    target: RoomForChanging,
+    change: RoomChange,
+    now: Timestamp,
+) -> Result<Changed> {
+    let RoomForChanging { room: mut locked, caller } = target;
+    let room = find_room(tx.conn(), locked.id).await?.ok_or(Refusal::NotFound)?;
+    let change = change.against(&room);
+    let level = change.access_level.unwrap_or(room.access_level);
+    let auto_join = change.auto_join.unwrap_or(room.auto_join);
+    if auto_join && level == AccessLevel::Private {
+        return Err(Refusal::invalid("auto_join", "must be false for a PRIVATE room").into());
+    }
+    if change.is_empty() {
+        return Ok(Changed { room, added: Vec::new(), removed: Vec::new() });
+    }
+    sqlx::query!(
+        "update rooms set name = coalesce($2, name), topic = coalesce($3, topic),
+                          access_level = $4, auto_join = $5
+         where id = $1",
+        room.id.0,
+        change.name,
+        change.topic,
+        level.as_str(),
+        auto_join,
+    )
+    .execute(tx.conn())
+    .await?;
+    let has_new_level = change.access_level.is_some();
+    append(tx, &mut locked, vec![(caller.user, What::RoomUpdated(change))], now).await?;
+    let mut removed = Vec::new();
+    if has_new_level {
+        let people = members_not_admitted(tx, &locked, level).await?;
+        removed = leave(tx, &mut locked, &people, now).await?;
+    }
+    let mut added = Vec::new();
+    if auto_join {
+        // Set already, it brings only those who were not admitted before: who left stays away.
+        let before = room.auto_join.then_some(room.access_level);
+        let people = admitted_by(tx, room.org, (before, level)).await?;
+        added = join_quietly(tx, &locked, &people, now).await?;
+    }
+    let room = find_room(tx.conn(), room.id).await?.ok_or(Refusal::NotFound)?;
+    Ok(Changed { room, added, removed })
+}
+
+/// Deletes a room with all that is in it. What its log still had waiting in the outbox can no
+/// longer be told, and goes too.
+pub async fn delete_room(tx: &mut Tx, target: RoomForChanging) -> Result<()> {
+    sqlx::query!("delete from outbox where room_id = $1", target.room.id.0)
+        .execute(tx.conn())
+        .await?;
+    sqlx::query!("delete from rooms where id = $1", target.room.id.0).execute(tx.conn()).await?;
+    Ok(())
+}
+
+/// Takes someone out of a room.
+///
+/// Refuses with `NotFound` who is not in it.
+pub async fn remove_from_room(
+    tx: &mut Tx,
+    target: RoomForChanging,
+    user: UserId,
+    now: Timestamp,
+) -> Result<()> {
+    let RoomForChanging { mut room, .. } = target;
+    let left = leave(tx, &mut room, &[user], now).await?;
+    if left.is_empty() { Err(Refusal::NotFound.into()) } else { Ok(()) }
+}

@@ -1,0 +1,59 @@
+//! Who is in a room.
+
+use domain::room::RoomMember;
+use domain::{MessageId, Person, RoomMemberId, Timestamp, UserId};
+use sqlx::PgConnection;
+
+use crate::Result;
+use crate::access::{MemberAccess, parse_role};
+use crate::page::Slice;
+
+/// Members of a room by the id of their membership, in the order that the slice asks for.
+/// `search` finds a part of the e-mail or of the name, without case; `%`, `_` and `\` are
+/// themselves.
+pub async fn room_members(
+    conn: &mut PgConnection,
+    room: &MemberAccess,
+    search: Option<&str>,
+    slice: Slice,
+) -> Result<Vec<RoomMember>> {
+    let rows = sqlx::query!(
+        r#"select m.id as "id: RoomMemberId", u.id as "user: UserId", u.email, u.first_name,
+                  u.last_name, o.role, m.last_read_msg_id as "last_read_msg_id: MessageId",
+                  m.joined_at as "joined_at: Timestamp"
+           from room_members m
+           join users u on u.id = m.user_id
+           join organization_members o on o.org_id = $2 and o.user_id = m.user_id
+           where m.room_id = $1 and m.id > $4 and m.id < $5
+             and ($3::text is null
+                  or position(lower($3) in lower(u.email)) > 0
+                  or position(lower($3) in lower(u.first_name || ' ' || u.last_name)) > 0)
+           order by case when $6 then -m.id else m.id end limit $7"#,
+        room.room().0,
+        room.org().0,
+        search,
+        slice.after,
+        slice.before,
+        slice.descending,
+        slice.limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(RoomMember {
+                id: row.id,
+                room: room.room(),
+                person: Person {
+                    id: row.user,
+                    email: row.email,
+                    first_name: row.first_name,
+                    last_name: row.last_name,
+                },
+                org_role: parse_role(&row.role)?,
+                last_read_msg_id: row.last_read_msg_id,
+                joined_at: row.joined_at,
+            })
+        })
+        .collect()
+}
