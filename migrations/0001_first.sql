@@ -65,11 +65,14 @@ create table organization_members (
 -- A user's organizations.
 create index organization_members_user_idx on organization_members (user_id, org_id);
 
--- Who shared an organization once may still look each other up, also when it is gone.
+-- Who shared an organization once may still look each other up, also when it is gone: one row
+-- for each time that someone was in it.
 create table organization_former_members (
     org_id bigint not null,
     user_id bigint not null constraint organization_former_members_user_fkey references users (id),
-    primary key (org_id, user_id)
+    joined_at timestamptz not null,
+    left_at timestamptz not null,
+    primary key (org_id, user_id, joined_at)
 );
 create index organization_former_members_user_idx on organization_former_members (user_id, org_id);
 

@@ -1,7 +1,7 @@
 //! Accounts.
 
 use crate::email::Email;
-use crate::ids::UserId;
+use crate::ids::{LoginId, UserId};
 use crate::limits;
 use crate::refusal::{FieldErrors, Refusal};
 use crate::text;
@@ -54,6 +54,19 @@ pub struct User {
     pub created_at: Timestamp,
     /// The last sign-in.
     pub last_login: Option<Timestamp>,
+}
+
+/// One sign-in of a user on one device, as they see it.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Its id: the `sid` of its tokens.
+    pub id: LoginId,
+    /// What signed in.
+    pub user_agent: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// When it was last used, give or take a minute.
+    pub last_seen_at: Timestamp,
 }
 
 /// A valid new account.

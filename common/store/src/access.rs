@@ -52,11 +52,20 @@ pub async fn org(conn: &mut PgConnection, caller: Caller, org: OrgId) -> Result<
 /// # Errors
 /// `NotFound` for strangers.
 pub async fn org_for_changing(tx: &mut Tx, caller: Caller, id: OrgId) -> Result<OrgAccess> {
+    lock_org(tx, id).await?;
+    org(tx.conn(), caller, id).await
+}
+
+/// Locks an organization's row until the end of the transaction.
+///
+/// # Errors
+/// `NotFound`.
+pub(crate) async fn lock_org(tx: &mut Tx, id: OrgId) -> Result<()> {
     sqlx::query_scalar!("select id from organizations where id = $1 for no key update", id.0)
         .fetch_optional(tx.conn())
         .await?
         .ok_or(Refusal::NotFound)?;
-    org(tx.conn(), caller, id).await
+    Ok(())
 }
 
 /// A person's role in an organization.

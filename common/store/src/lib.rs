@@ -13,6 +13,7 @@ mod error;
 pub mod log;
 pub mod page;
 pub mod queries;
+pub mod refresh_token;
 mod rows;
 mod tx;
 

@@ -1,13 +1,18 @@
 //! Everything that writes, one file per action. An action takes a transaction and a proof that
 //! the caller may; what a client can notice is appended to the log in that transaction.
 
+pub mod accounts;
 pub mod change_message;
 pub mod change_room;
 pub mod create_room;
 pub mod enter_room;
+pub mod invites;
+pub mod logins;
 pub mod mark_read;
 pub mod membership;
 pub mod open_dm;
+pub mod org_members;
+pub mod orgs;
 pub mod outbox;
 pub mod post_messages;
 pub mod room_settings;

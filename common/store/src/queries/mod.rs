@@ -2,9 +2,13 @@
 //! for everyone.
 
 pub mod heads;
+pub mod logins;
 pub mod messages;
+pub mod org_members;
+pub mod orgs;
 pub mod outbox;
 pub mod room_log;
 pub mod room_members;
 pub mod rooms;
 pub mod unread;
+pub mod users;

@@ -1,0 +1,87 @@
+//! Accounts: making one, changing it, changing its password.
+
+use domain::user::{EmailNotifications, NewUser, User, UserChange};
+use domain::{Caller, LoginId, Refusal, Timestamp, UserId};
+
+use crate::error::OnConstraint;
+use crate::queries::users::{Credentials, user};
+use crate::{Result, Tx};
+
+/// Makes an account.
+///
+/// Refuses with `EmailTaken`.
+pub async fn create_user(
+    tx: &mut Tx,
+    new: NewUser,
+    password_hash: &str,
+    now: Timestamp,
+) -> Result<User> {
+    let id = sqlx::query_scalar!(
+        r#"insert into users (email, password_hash, first_name, last_name, avatar_url, created_at)
+           values ($1, $2, $3, $4, $5, $6) returning id as "id: UserId""#,
+        new.email.as_str(),
+        password_hash,
+        new.first_name,
+        new.last_name,
+        new.avatar_url,
+        now as Timestamp,
+    )
+    .fetch_one(tx.conn())
+    .await
+    .on_constraint("users_email_key", Refusal::EmailTaken)?;
+    find(tx, id).await
+}
+
+/// Changes what a user says about themselves.
+pub async fn change_user(tx: &mut Tx, caller: Caller, change: UserChange) -> Result<User> {
+    if !change.is_empty() {
+        let (sets_avatar, avatar) = match change.avatar_url {
+            Some(avatar) => (true, avatar),
+            None => (false, None),
+        };
+        sqlx::query!(
+            "update users set first_name = coalesce($2, first_name),
+                              last_name = coalesce($3, last_name),
+                              avatar_url = case when $4 then $5 else avatar_url end,
+                              email_notifications = coalesce($6, email_notifications)
+             where id = $1",
+            caller.user.0,
+            change.first_name,
+            change.last_name,
+            sets_avatar,
+            avatar,
+            change.email_notifications.map(EmailNotifications::as_str),
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    find(tx, caller.user).await
+}
+
+/// Replaces the password of `verified`, which the caller has just been found to know, and revokes
+/// their other logins. Returns these.
+///
+/// Refuses with `ValidationFailed` (`current_password`) when another change came first.
+pub async fn change_password(
+    tx: &mut Tx,
+    caller: Caller,
+    (verified, password_hash): (&Credentials, &str),
+    now: Timestamp,
+) -> Result<Vec<LoginId>> {
+    let changed = sqlx::query!(
+        "update users set password_hash = $3 where id = $1 and password_hash = $2",
+        caller.user.0,
+        verified.password_hash,
+        password_hash,
+    )
+    .execute(tx.conn())
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Err(Refusal::invalid("current_password", "is wrong").into());
+    }
+    super::logins::revoke_others(tx, caller, now).await
+}
+
+async fn find(tx: &mut Tx, id: UserId) -> Result<User> {
+    Ok(user(tx.conn(), id).await?.ok_or(Refusal::NotFound)?)
+}

@@ -1,0 +1,68 @@
+//! Organizations: making one, renaming it, deleting it.
+
+use domain::org::Org;
+use domain::{Caller, OrgId, Role, RoomId, Timestamp};
+
+use crate::access::OrgAccess;
+use crate::log::lock_rooms;
+use crate::queries::orgs::org;
+use crate::{Result, Tx};
+
+/// Makes an organization, whose first member and ADMIN is the caller.
+pub async fn create_org(tx: &mut Tx, caller: Caller, name: String, now: Timestamp) -> Result<Org> {
+    let id = sqlx::query_scalar!(
+        r#"with made as (
+               insert into organizations (name, created_at) values ($1, $2) returning id
+           ), membership as (
+               insert into organization_members (org_id, user_id, role, joined_at)
+               select id, $3, $4, $2 from made
+           )
+           select id as "id: OrgId" from made"#,
+        name,
+        now as Timestamp,
+        caller.user.0,
+        Role::Admin.as_str(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(Org { id, name, created_at: now, role: Role::Admin })
+}
+
+/// Renames an organization.
+///
+/// Refuses with `Forbidden` who is no ADMIN.
+pub async fn rename_org(tx: &mut Tx, access: OrgAccess, name: &str) -> Result<Org> {
+    let access = access.at_least(Role::Admin)?;
+    sqlx::query!("update organizations set name = $2 where id = $1", access.org().0, name)
+        .execute(tx.conn())
+        .await?;
+    org(tx.conn(), access).await
+}
+
+/// Deletes an organization with everything in it. Returns the rooms that it had.
+///
+/// Refuses with `Forbidden` who is no ADMIN.
+pub async fn delete_org(tx: &mut Tx, access: OrgAccess, now: Timestamp) -> Result<Vec<RoomId>> {
+    let id = access.at_least(Role::Admin)?.org();
+    // Waits for whoever is making a room in it, which the lock taken before does not.
+    sqlx::query_scalar!("select id from organizations where id = $1 for update", id.0)
+        .fetch_one(tx.conn())
+        .await?;
+    let rooms = sqlx::query_scalar!(
+        r#"select id as "id: RoomId" from rooms where org_id = $1 order by id"#,
+        id.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    lock_rooms(tx, &rooms).await?;
+    sqlx::query!(
+        "insert into organization_former_members (org_id, user_id, joined_at, left_at)
+         select org_id, user_id, joined_at, $2 from organization_members where org_id = $1",
+        id.0,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!("delete from organizations where id = $1", id.0).execute(tx.conn()).await?;
+    Ok(rooms)
+}
