@@ -10,6 +10,7 @@ pub mod operations;
 pub mod origin;
 pub mod rate;
 pub mod revoked;
+pub mod serve;
 pub mod telemetry;
 pub mod tokens;
 

@@ -50,10 +50,12 @@ meters! { Counter, describe_counter,
     Resyncs = "chatboard_resyncs_total", "Subscriptions told to load a room anew";
     ReplayedFrames = "chatboard_replayed_frames_total", "Frames replayed, by source";
     SlowReaders = "chatboard_slow_readers_total", "Sockets closed with 4008";
+    ConnectionsRefused = "chatboard_connections_refused_total", "Connections turned away because too many were open";
     NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
 }
 
 meters! { Gauge, describe_gauge,
+    Connections = "chatboard_connections", "TCP connections being served, until they upgrade";
     Sockets = "chatboard_sockets", "WebSockets open";
     ActiveRooms = "chatboard_active_rooms", "Rooms that the edge follows";
     Subscriptions = "chatboard_subscriptions", "Subscriptions of sockets to rooms";
