@@ -21,6 +21,9 @@ use crate::subjects::Subjects;
 /// Messages that one subscription may hold before NATS messages are dropped.
 const SUBSCRIPTION_MESSAGES_MAX: usize = 65_536;
 
+/// How long an edge may take to say that a user is there.
+const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
@@ -106,6 +109,17 @@ impl Bus {
         }
         let publish = self.client.publish_with_headers(subject, headers, payload);
         matches!(tokio::time::timeout(Duration::from_secs(1), publish).await, Ok(Ok(())))
+    }
+
+    /// Whether a user has a socket anywhere: an edge that holds one answers. Nobody else ever
+    /// subscribes to a user's subject, so without a responder, or an answer within a second, they
+    /// are offline; so they are while NATS is away.
+    pub async fn is_online(&self, user: domain::UserId) -> bool {
+        if !self.is_connected() {
+            return false;
+        }
+        let request = self.client.request(self.subjects.user(user), Bytes::new());
+        matches!(tokio::time::timeout(ONLINE_TIMEOUT, request).await, Ok(Ok(_)))
     }
 
     /// Asks an api, and waits for at most the question's deadline.

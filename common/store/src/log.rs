@@ -20,9 +20,7 @@ pub const PUBLISH_GRACE: std::time::Duration = std::time::Duration::from_secs(5)
 pub struct LockedRoom {
     pub(crate) id: RoomId,
     pub(crate) org: OrgId,
-    pub(crate) is_dm: bool,
     pub(crate) access_level: AccessLevel,
-    pub(crate) created_by: UserId,
     pub(crate) last_seq: Seq,
 }
 
@@ -47,8 +45,8 @@ impl LockedRoom {
 /// not exist are left out.
 pub async fn lock_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<LockedRoom>> {
     let rows = sqlx::query!(
-        r#"select id as "id: RoomId", org_id as "org: OrgId", dm_key, access_level,
-                  created_by as "created_by: UserId", last_seq as "last_seq: Seq"
+        r#"select id as "id: RoomId", org_id as "org: OrgId", access_level,
+                  last_seq as "last_seq: Seq"
            from rooms where id = any($1) order by id for no key update"#,
         rooms as &[RoomId],
     )
@@ -59,10 +57,8 @@ pub async fn lock_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<LockedRoom>
             Ok(LockedRoom {
                 id: row.id,
                 org: row.org,
-                is_dm: row.dm_key.is_some(),
                 access_level: AccessLevel::parse(&row.access_level)
                     .ok_or_else(|| Error::corrupt("rooms", "access_level", &row.access_level))?,
-                created_by: row.created_by,
                 last_seq: row.last_seq,
             })
         })

@@ -194,8 +194,10 @@ async fn heads_of(api: Api, question: Heads) -> Result<HeadsReply, Problem> {
     Ok(HeadsReply { rooms })
 }
 
-async fn read(_api: Api, _question: Read) -> Result<ReadReply, Problem> {
-    Err(Refusal::Unavailable.into())
+async fn read(api: Api, question: Read) -> Result<ReadReply, Problem> {
+    let caller = Caller { user: question.user, login: question.login };
+    crate::rooms::mark_read(&api, caller, question.room, question.message).await?;
+    Ok(ReadReply {})
 }
 
 async fn revoked(api: Api, _: Revoked) -> Result<RevokedReply, Problem> {

@@ -16,8 +16,10 @@ pub mod page;
 pub mod path;
 mod poster;
 pub mod problem;
+mod rooms;
 mod routes;
 mod start;
+mod transact;
 
 pub use routes::{openapi, router};
 pub use start::{Api, Config, Parts, start};

@@ -48,7 +48,8 @@ impl Modify for Bearer {
 }
 
 fn documented() -> OpenApiRouter<Api> {
-    let versioned = OpenApiRouter::new().merge(crate::messages::routes());
+    let versioned =
+        OpenApiRouter::new().merge(crate::messages::routes()).merge(crate::rooms::routes());
     OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", versioned)
 }
 

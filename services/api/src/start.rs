@@ -187,6 +187,11 @@ impl Api {
     /// # Errors
     /// `Unavailable`.
     pub async fn commit(&self, tx: Tx) -> Result<(), Problem> {
+        Ok(self.try_commit(tx).await?)
+    }
+
+    /// Commits, then publishes what became true; for those who know what to do about an error.
+    pub(crate) async fn try_commit(&self, tx: Tx) -> store::Result<()> {
         let committed = tx.commit().await?;
         publish(&self.0.publisher, &committed);
         Ok(())

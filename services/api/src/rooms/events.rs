@@ -1,0 +1,61 @@
+//! `GET /rooms/{id}/events/`.
+
+use axum::extract::State;
+use domain::{LogEvent, Refusal, RoomId, Seq};
+use nats::frames::EventFrame;
+use store::access;
+use store::page::Slice;
+use store::queries::room_log::room_log;
+
+use crate::Api;
+use crate::caller::Authenticated;
+use crate::json::Json;
+use crate::page::{Page, Query, Walk};
+use crate::path::PathId;
+use crate::problem::{Problem, Problems};
+
+/// A room's durable events, oldest first: the very frames that a socket would get, for members.
+#[utoipa::path(
+    get,
+    path = "/rooms/{id}/events/",
+    tag = "rooms",
+    params(
+        ("id" = i64, Path, description = "The room"),
+        ("after_seq" = Option<i64>, Query, description = "Events with a greater seq; default 0: from the first that is kept"),
+        ("limit" = Option<u32>, Query, description = "1..200, default 50"),
+        ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
+    ),
+    responses((status = 200, description = "A page", body = Page<EventFrame>), Problems)
+)]
+pub(crate) async fn list_room_events(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<RoomId>,
+    mut query: Query,
+) -> Result<Json<Page<EventFrame>>, Problem> {
+    let after = query.number("after_seq").unwrap_or(0);
+    let page = query.page(Walk { after, ..Walk::OLDEST_FIRST })?;
+    let mut conn = api.store().read().await?;
+    access::room_as_member(&mut conn, caller.user, id).await?;
+    drop(conn);
+    let events = stretch(&api, id, page.slice()).await?;
+    let views = |event| EventFrame::from(&event);
+    Ok(Json(page.page(&api.config().public_url, events, |event| event.seq.0, views)))
+}
+
+/// A stretch of the log, which has no gaps: a page that leads back begins where counting back
+/// from its end says.
+async fn stretch(api: &Api, room: RoomId, slice: Slice) -> Result<Vec<LogEvent>, Problem> {
+    let after = if slice.descending {
+        slice.after.max(slice.before.saturating_sub(slice.limit + 1))
+    } else {
+        slice.after
+    };
+    let log = room_log(api.store(), room, Seq(after), slice.limit).await?;
+    let mut events = log.ok_or(Refusal::NotFound)?.events;
+    events.retain(|event| event.seq.0 < slice.before);
+    if slice.descending {
+        events.reverse();
+    }
+    Ok(events)
+}

@@ -1,0 +1,139 @@
+//! `GET /rooms/{id}/members/` and `DELETE /rooms/{id}/members/{user_id}/`.
+
+use std::collections::HashSet;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::room::RoomMember;
+use domain::{MessageId, RoomId, RoomMemberId, Timestamp, UserId};
+use futures_util::{StreamExt, stream};
+use nats::frames::LiveFrame;
+use serde::Serialize;
+use store::actions::change_room as action;
+use store::{access, queries};
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::caller::Authenticated;
+use crate::json::Json;
+use crate::page::{Page, Query, Walk};
+use crate::path::{PathId, PathIds};
+use crate::problem::{Problem, Problems};
+use crate::transact::transact;
+
+/// People of one page whose sockets are asked for at once.
+const ASKED_AT_ONCE: usize = 64;
+
+/// A member of a room.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RoomMember)]
+pub(crate) struct RoomMemberView {
+    /// The membership's id.
+    id: RoomMemberId,
+    /// The room.
+    room: RoomId,
+    /// The person.
+    user: UserId,
+    /// Their address.
+    user_email: String,
+    /// Their first name.
+    user_first_name: String,
+    /// Their last name.
+    user_last_name: String,
+    /// Their role in the organization: `ADMIN`, `MANAGER` or `MEMBER`.
+    org_role: &'static str,
+    /// The last message they marked as read.
+    last_read_msg_id: Option<MessageId>,
+    /// Since when.
+    joined_at: Timestamp,
+    /// Whether any of their sockets is open.
+    online: bool,
+}
+
+impl RoomMemberView {
+    fn of(member: RoomMember, online: &HashSet<UserId>) -> Self {
+        Self {
+            id: member.id,
+            room: member.room,
+            user: member.person.id,
+            online: online.contains(&member.person.id),
+            user_email: member.person.email,
+            user_first_name: member.person.first_name,
+            user_last_name: member.person.last_name,
+            org_role: member.org_role.as_str(),
+            last_read_msg_id: member.last_read_msg_id,
+            joined_at: member.joined_at,
+        }
+    }
+}
+
+/// Who is in a room, for its members.
+#[utoipa::path(
+    get,
+    path = "/rooms/{id}/members/",
+    tag = "rooms",
+    params(
+        ("id" = i64, Path, description = "The room"),
+        ("search" = Option<String>, Query, description = "A part of the name or e-mail, without case"),
+        ("limit" = Option<u32>, Query, description = "1..200, default 50"),
+        ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
+    ),
+    responses((status = 200, description = "A page", body = Page<RoomMemberView>), Problems)
+)]
+pub(crate) async fn list_room_members(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<RoomId>,
+    mut query: Query,
+) -> Result<Json<Page<RoomMemberView>>, Problem> {
+    let search = query.text("search").map(str::to_owned);
+    if search.as_ref().is_some_and(|search| search.contains('\0')) {
+        query.fault("search", "must not contain the character U+0000");
+    }
+    let page = query.page(Walk::OLDEST_FIRST)?;
+    let mut conn = api.store().read().await?;
+    let room = access::room_as_member(&mut conn, caller.user, id).await?;
+    let search = search.as_deref();
+    let members =
+        queries::room_members::room_members(&mut conn, &room, search, page.slice()).await?;
+    drop(conn);
+    let online = online(&api, &members).await;
+    let views = |member| RoomMemberView::of(member, &online);
+    Ok(Json(page.page(&api.config().public_url, members, |member| member.id.0, views)))
+}
+
+/// Who of a page has a socket somewhere.
+async fn online(api: &Api, members: &[RoomMember]) -> HashSet<UserId> {
+    let users: Vec<UserId> = members.iter().map(|member| member.person.id).collect();
+    stream::iter(users)
+        .map(async |user| api.bus().is_online(user).await.then_some(user))
+        .buffer_unordered(ASKED_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
+
+/// Takes someone out of a room; who may change it may do so.
+#[utoipa::path(
+    delete,
+    path = "/rooms/{id}/members/{user_id}/",
+    tag = "rooms",
+    params(
+        ("id" = i64, Path, description = "The room"),
+        ("user_id" = i64, Path, description = "The member")
+    ),
+    responses((status = 204, description = "No longer a member"), Problems)
+)]
+pub(crate) async fn remove_room_member(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathIds(id, user): PathIds<RoomId, UserId>,
+) -> Result<StatusCode, Problem> {
+    let now = api.clock().now();
+    transact!(api, |tx| {
+        let target = action::room_for_changing(tx, caller, id).await?;
+        action::remove_from_room(tx, target, user, now).await
+    })?;
+    api.push(user, &LiveFrame::RoomRemoved { room_id: id });
+    Ok(StatusCode::NO_CONTENT)
+}
