@@ -59,6 +59,21 @@ impl FromRequestParts<Api> for Anyone {
     }
 }
 
+/// Where a request comes from, not counted towards any limit.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub std::net::IpAddr);
+
+impl FromRequestParts<Api> for ClientAddress {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        api: &Api,
+    ) -> Result<Self, std::convert::Infallible> {
+        Ok(Self(client_address(parts, api.proxies())))
+    }
+}
+
 fn bearer(parts: &Parts) -> Option<&str> {
     let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

@@ -5,17 +5,22 @@
 //! true ([`Api::commit`]). **Invariants:** handlers write no SQL and spell no subject; nothing is
 //! published before it is committed; an answer waits for the commit alone.
 
+mod auth;
 pub mod body;
 pub mod caller;
 mod commands;
 pub mod http;
 pub mod json;
+mod last_seen;
 pub mod limits;
 mod messages;
+mod orgs;
 pub mod page;
+mod passwords;
 pub mod path;
 mod poster;
 pub mod problem;
+mod revocation;
 mod rooms;
 mod routes;
 mod start;

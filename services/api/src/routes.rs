@@ -48,9 +48,14 @@ impl Modify for Bearer {
 }
 
 fn documented() -> OpenApiRouter<Api> {
-    let versioned =
-        OpenApiRouter::new().merge(crate::messages::routes()).merge(crate::rooms::routes());
-    OpenApiRouter::with_openapi(Document::openapi()).nest("/api/v1", versioned)
+    let versioned = OpenApiRouter::new()
+        .merge(crate::auth::routes())
+        .merge(crate::orgs::routes())
+        .merge(crate::rooms::routes())
+        .merge(crate::messages::routes());
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(crate::auth::root_routes())
+        .nest("/api/v1", versioned)
 }
 
 /// The OpenAPI 3.1 document, as JSON text that ends with a newline.

@@ -14,9 +14,12 @@ use runtime::tokens::{SigningKeys, Verifier};
 use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
 
+use crate::last_seen::LastSeen;
 use crate::limits::Limits;
+use crate::passwords::Passwords;
 use crate::poster::{Poster, publish};
 use crate::problem::Problem;
+use crate::revocation;
 
 /// How the api is set up.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ struct Inner {
     limits: Limits,
     poster: Poster,
     publisher: Publisher,
+    passwords: Passwords,
+    last_seen: LastSeen,
     life: Lifecycle,
 }
 
@@ -104,6 +109,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         config.post_batch_max,
         life,
     );
+    let last_seen = LastSeen::start(store.clone(), life);
     let api = Api(Arc::new(Inner {
         limits: Limits::new(config.requests_per_minute, config.sign_ins_per_minute),
         verifier: Verifier::new(keys.public().clone()),
@@ -116,9 +122,12 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         clock,
         poster,
         publisher,
+        passwords: Passwords::new()?,
+        last_seen,
         life: life.clone(),
     }));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
+    life.spawn_essential("revocations", crate::revocation::follow(api.clone()));
     Ok(api)
 }
 
@@ -161,6 +170,11 @@ impl Api {
     /// The limits.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// What hashes passwords.
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// What sends messages.
@@ -209,7 +223,7 @@ impl Api {
 
     /// Makes revoked logins known to every node, after the commit that revoked them.
     pub fn revoke(&self, logins: &[LoginId]) {
-        let until = self.0.clock.now() + self.0.config.access_token_ttl;
+        let until = self.0.clock.now() + self.0.config.access_token_ttl + revocation::MARGIN;
         for &login in logins {
             self.0.revoked.add(login, until);
         }
@@ -218,8 +232,7 @@ impl Api {
 
     /// Notes that a login was used, at most once a minute each.
     pub(crate) fn seen(&self, login: LoginId, now: Timestamp) {
-        // Recorded by the accounts' side of the api.
-        let _ = (login, now);
+        self.0.last_seen.note(login, now);
     }
 
     /// The origin of a request, if its pages may call us.

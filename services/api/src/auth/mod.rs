@@ -1,0 +1,95 @@
+//! Accounts, sign-in and sessions: section 1 of the contract.
+
+mod jwks;
+mod me;
+mod password;
+mod register;
+mod sessions;
+mod token;
+mod users;
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use domain::Caller;
+use domain::limits::USER_AGENT_CHARS_MAX;
+use serde::Serialize;
+use store::actions::logins::Issue;
+use store::refresh_token::RefreshToken;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::Api;
+use crate::problem::Problem;
+
+/// The routes of accounts, below `/api/v1`.
+pub(crate) fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(register::register))
+        .routes(routes!(token::sign_in))
+        .routes(routes!(token::refresh_token))
+        .routes(routes!(token::sign_out))
+        .routes(routes!(me::get_me, me::change_me))
+        .routes(routes!(password::change_password))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::revoke_session))
+        .routes(routes!(users::get_user))
+}
+
+/// The routes of accounts outside `/api/v1`.
+pub(crate) fn root_routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(jwks::get_jwks))
+}
+
+/// What a client signs its requests with, and what it renews that with.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Tokens)]
+pub(crate) struct TokensView {
+    /// A JWT for `Authorization: Bearer`; lives 15 minutes unless the operator says otherwise.
+    access: String,
+    /// For `/auth/token/refresh/`; lives 7 days from now unless the operator says otherwise.
+    refresh: String,
+}
+
+impl TokensView {
+    /// Signs an access token that goes with a refresh token.
+    fn issue(api: &Api, caller: Caller, refresh: &RefreshToken) -> Result<Self, Problem> {
+        let id = uuid::Uuid::new_v4().to_string();
+        let lifetime = api.config().access_token_ttl;
+        let access = api
+            .keys()
+            .sign(caller, id, api.clock().now(), lifetime)
+            .map_err(|error| Problem::bug(&error))?;
+        Ok(Self { access, refresh: refresh.reveal().to_owned() })
+    }
+}
+
+/// How the next refresh token is made.
+fn issue(api: &Api) -> Issue {
+    Issue { salt: rand::random(), lifetime: api.config().refresh_token_ttl }
+}
+
+/// What signs in, for the list of sessions: bounded, and fit to be shown.
+fn user_agent(headers: &HeaderMap) -> String {
+    let text = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+    String::from_utf8_lossy(text)
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(USER_AGENT_CHARS_MAX)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    #[test]
+    fn a_user_agent_is_cut_and_cleaned() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(super::user_agent(&headers), "");
+        let long = format!("a\tb{}", "ü".repeat(400));
+        headers.insert(header::USER_AGENT, HeaderValue::from_bytes(long.as_bytes()).unwrap());
+        let kept = super::user_agent(&headers);
+        assert!(kept.starts_with("abü"), "{kept}");
+        assert_eq!(kept.chars().count(), 300);
+    }
+}

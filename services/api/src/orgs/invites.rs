@@ -1,0 +1,176 @@
+//! `POST /orgs/{id}/invite/`, `GET /orgs/{id}/invites/`, `DELETE /orgs/{id}/invites/{invite_id}/`.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::org::{Invite, NewInvite};
+use domain::{Email, FieldErrors, InviteId, OrgId, Refusal, Role, Timestamp};
+use serde::{Deserialize, Serialize};
+use store::actions::invites;
+use store::{access, queries};
+use utoipa::ToSchema;
+
+use crate::Api;
+use crate::body::{Body, Field, checked};
+use crate::caller::Authenticated;
+use crate::json::Json;
+use crate::page::{Page, Query, Walk};
+use crate::path::{PathId, PathIds};
+use crate::problem::{Problem, Problems};
+use crate::transact::transact;
+
+/// Whom to invite.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct CreateInvite {
+    /// With an account or not yet.
+    #[schema(value_type = String, required, format = Email, max_length = 254)]
+    #[serde(default)]
+    email: Field<String>,
+    /// `ADMIN`, `MANAGER` or `MEMBER` (the default); not above the caller's own.
+    #[schema(value_type = Option<String>, example = "MEMBER")]
+    #[serde(default)]
+    role: Field<String>,
+}
+
+impl CreateInvite {
+    fn parse(self) -> Result<NewInvite, Refusal> {
+        let mut errors = FieldErrors::default();
+        let email = self.email.required("email", &mut errors);
+        let email = checked(email, "email", &mut errors, |email| Email::parse(&email));
+        let role = self.role.patched("role", &mut errors);
+        let role = checked(role, "role", &mut errors, |role| super::role(&role));
+        errors.finish()?;
+        let email = email.ok_or(Refusal::Internal)?;
+        Ok(NewInvite { email, role: role.unwrap_or(Role::Member) })
+    }
+}
+
+/// A new invite, with the token that is shown this once.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewInvite)]
+pub(crate) struct NewInviteView {
+    /// The invite's id.
+    id: InviteId,
+    /// What the invited person accepts it with.
+    token: String,
+    /// The invited address.
+    email: String,
+    /// The role that it gives.
+    role: &'static str,
+    /// Until when it can be accepted: 7 days.
+    expires_at: Timestamp,
+}
+
+/// Invites an address into the organization: MANAGERs and ADMINs, not above their own role. There
+/// is one open invite per address.
+#[utoipa::path(
+    post,
+    path = "/orgs/{id}/invite/",
+    tag = "orgs",
+    params(("id" = i64, Path, description = "The organization")),
+    request_body = CreateInvite,
+    responses((status = 201, description = "The invite", body = NewInviteView), Problems)
+)]
+pub(crate) async fn create_invite(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<OrgId>,
+    Body(body): Body<CreateInvite>,
+) -> Result<Response, Problem> {
+    let new = body.parse();
+    let random: [u8; 32] = rand::random();
+    let token = URL_SAFE_NO_PAD.encode(random);
+    let now = api.clock().now();
+    let invite = transact!(api, |tx| {
+        let access = access::org_for_changing(tx, caller, id).await?.at_least(Role::Manager)?;
+        invites::create_invite(tx, (caller, access), new.clone()?, &token, now).await
+    })?;
+    let view = NewInviteView {
+        id: invite.id,
+        token,
+        email: invite.email,
+        role: invite.role.as_str(),
+        expires_at: invite.expires_at,
+    };
+    Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// An open invite. Its token is not known here.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Invite)]
+pub(crate) struct InviteView {
+    /// The invite's id.
+    id: InviteId,
+    /// The invited address.
+    email: String,
+    /// The role that it gives.
+    role: &'static str,
+    /// When it was made.
+    created_at: Timestamp,
+    /// Until when it can be accepted.
+    expires_at: Timestamp,
+}
+
+impl From<Invite> for InviteView {
+    fn from(invite: Invite) -> Self {
+        Self {
+            id: invite.id,
+            email: invite.email,
+            role: invite.role.as_str(),
+            created_at: invite.created_at,
+            expires_at: invite.expires_at,
+        }
+    }
+}
+
+/// The organization's open invites, newest first: MANAGERs and ADMINs.
+#[utoipa::path(
+    get,
+    path = "/orgs/{id}/invites/",
+    tag = "orgs",
+    params(
+        ("id" = i64, Path, description = "The organization"),
+        ("limit" = Option<u32>, Query, description = "1..200, default 50"),
+        ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
+    ),
+    responses((status = 200, description = "A page", body = Page<InviteView>), Problems)
+)]
+pub(crate) async fn list_invites(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathId(id): PathId<OrgId>,
+    query: Query,
+) -> Result<Json<Page<InviteView>>, Problem> {
+    let page = query.page(Walk::NEWEST_FIRST)?;
+    let mut conn = api.store().read().await?;
+    let access = access::org(&mut conn, caller, id).await?.at_least(Role::Manager)?;
+    let now = api.clock().now();
+    let invites = queries::orgs::open_invites(&mut conn, access, page.slice(), now).await?;
+    let url = &api.config().public_url;
+    Ok(Json(page.page(url, invites, |invite| invite.id.0, InviteView::from)))
+}
+
+/// Withdraws an open invite: MANAGERs and ADMINs.
+#[utoipa::path(
+    delete,
+    path = "/orgs/{id}/invites/{invite_id}/",
+    tag = "orgs",
+    params(
+        ("id" = i64, Path, description = "The organization"),
+        ("invite_id" = i64, Path, description = "The invite")
+    ),
+    responses((status = 204, description = "Withdrawn"), Problems)
+)]
+pub(crate) async fn delete_invite(
+    State(api): State<Api>,
+    Authenticated(caller): Authenticated,
+    PathIds(id, invite): PathIds<OrgId, InviteId>,
+) -> Result<StatusCode, Problem> {
+    transact!(api, |tx| {
+        let access = access::org_for_changing(tx, caller, id).await?;
+        invites::delete_invite(tx, access, invite).await
+    })?;
+    Ok(StatusCode::NO_CONTENT)
+}
