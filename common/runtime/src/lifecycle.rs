@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -75,6 +76,40 @@ impl Lifecycle {
     /// Resolves when time is up.
     pub async fn aborting(&self) {
         self.aborting.cancelled().await;
+    }
+
+    /// Drains, and cuts off at once what is left.
+    pub fn abort(&self) {
+        self.draining.cancel();
+        self.aborting.cancel();
+    }
+
+    /// Drains at the first SIGTERM or SIGINT, aborts at the second.
+    ///
+    /// # Errors
+    /// When the system lets no signal be handled.
+    pub fn heed_signals(&self) -> std::io::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let life = self.clone();
+        // Not tracked: it would keep the end waiting for a signal that need not come.
+        #[expect(clippy::disallowed_methods, reason = "must outlive the drain")]
+        tokio::spawn(async move {
+            for is_second in [false, true] {
+                let name = tokio::select! {
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = interrupt.recv() => "SIGINT",
+                };
+                if is_second {
+                    tracing::warn!(signal = name, "{name} again: stopping at once");
+                    life.abort();
+                } else {
+                    tracing::info!(signal = name, "{name}: finishing what was accepted");
+                    life.drain();
+                }
+            }
+        });
+        Ok(())
     }
 
     /// Stops with failure.

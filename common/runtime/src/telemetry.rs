@@ -1,1 +1,109 @@
-//! x
+//! Logs and metrics of the process.
+//!
+//! Both are the process's own, so many tests in one process may each install them: the first
+//! wins, the others get the same.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+use crate::Lifecycle;
+use crate::config::LogFormat;
+
+/// Seconds: from a NATS hop to the longest that a request may take.
+const SECONDS_BUCKETS: [f64; 14] =
+    [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+/// Messages of a batch, and other sizes.
+const SIZE_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1_024.0];
+/// How often recorded values are folded into the histograms, or memory would grow with them.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Starts logging to stderr. `filter` is an `EnvFilter`; a wrong one is `info`.
+///
+/// Does nothing when the process logs already.
+pub fn log(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Colours are for terminals: a file full of escapes is hard to read.
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let _ = match format {
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Pretty => builder.with_ansi(is_terminal).with_target(false).try_init(),
+    };
+}
+
+/// The process's metrics.
+#[derive(Clone)]
+pub struct Metrics(PrometheusHandle);
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Metrics {
+    /// The process's metrics, which are recorded from the first call on.
+    pub fn install() -> Self {
+        static METRICS: OnceLock<Metrics> = OnceLock::new();
+        METRICS
+            .get_or_init(|| {
+                let recorder = builder().build_recorder();
+                let handle = recorder.handle();
+                // It fails only where another recorder was installed, which then has the values.
+                if metrics::set_global_recorder(recorder).is_ok() {
+                    crate::meter::describe();
+                }
+                Self(handle)
+            })
+            .clone()
+    }
+
+    /// All of them in Prometheus' text format.
+    pub fn render(&self) -> String {
+        self.0.render()
+    }
+
+    /// Folds recorded values into the histograms from time to time, while `life` lasts.
+    pub fn keep_up(&self, life: &Lifecycle) {
+        let (handle, life_of_task) = (self.0.clone(), life.clone());
+        life.spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(UPKEEP) => handle.run_upkeep(),
+                    () = life_of_task.draining() => return,
+                }
+            }
+        });
+    }
+}
+
+fn builder() -> PrometheusBuilder {
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    let sizes = Matcher::Suffix("_messages".to_owned());
+    // The lists are not empty, which is the only fault there is.
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(seconds, &SECONDS_BUCKETS)
+        .and_then(|builder| builder.set_buckets_for_metric(sizes, &SIZE_BUCKETS))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Metrics;
+    use crate::meter::{Counter, Histogram};
+
+    #[test]
+    fn metrics_can_be_installed_many_times_and_have_buckets() {
+        Metrics::install();
+        let metrics = Metrics::install();
+        Counter::MessagesPosted.add(2);
+        Histogram::CommitSeconds.record(0.003);
+        let text = metrics.render();
+        assert!(text.contains("chatboard_messages_posted_total 2"), "{text}");
+        assert!(text.contains("chatboard_post_commit_duration_seconds_bucket{le=\"0.005\"} 1"));
+        assert!(text.contains("# HELP chatboard_messages_posted_total Messages committed"));
+    }
+}

@@ -1,0 +1,125 @@
+//! Every setting there is.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::load::{ConfigError, Reader};
+use super::value::{
+    LogFilter, LogFormat, Name, NatsUrl, Origin, PostgresUrl, Secret, SecretUrl, Setting, WebUrl,
+};
+use super::{Effective, Spec};
+
+macro_rules! settings {
+    ($($section:literal {
+        $($field:ident: $type:ty = $default:literal $(in $range:expr)?, $name:literal, $doc:literal;)*
+    })*) => {
+        /// Every setting of every role. See `docs/config.md`.
+        #[derive(Clone, Debug)]
+        pub struct Settings {
+            $($(#[doc = $doc] pub $field: $type,)*)*
+            effective: Vec<Effective>,
+        }
+
+        /// The table, in the order of the documentation.
+        pub(super) const SPECS: &[Spec] = &[$($(Spec {
+            section: $section,
+            name: $name,
+            kind: <$type as Setting>::KIND,
+            default: $default,
+            doc: $doc,
+            is_secret: <$type as Setting>::IS_SECRET,
+        },)*)*];
+
+        impl Settings {
+            /// Reads every setting; the reader keeps the faults.
+            pub(super) fn read(reader: &mut Reader) -> Result<Self, ConfigError> {
+                $($(let $field = reader.read::<$type>($name)
+                    $(.filter(|value| reader.is_within($name, value, $range)))?;)*)*
+                let effective = reader.finish()?;
+                // Without faults every setting has a value.
+                match ($($($field,)*)*) {
+                    ($($(Some($field),)*)*) => Ok(Self { $($($field,)*)* effective }),
+                    _ => Err(ConfigError::default()),
+                }
+            }
+
+            /// Every setting with its value in effect.
+            pub fn effective(&self) -> &[Effective] {
+                &self.effective
+            }
+        }
+    };
+}
+
+settings! {
+    "Record and bus" {
+        database_url: Option<PostgresUrl> = "", "DATABASE_URL",
+            "Where Postgres is: `postgres://user:password@host:5432/name`. Needed by `api`, `relay` and `migrate`; without it `dev` starts a Postgres of its own.";
+        database_connections: u32 = "20" in 2..=1_000, "DATABASE_CONNECTIONS",
+            "Connections to Postgres that one process may hold.";
+        nats_url: Option<NatsUrl> = "", "NATS_URL",
+            "Where NATS is: `nats://host:4222`, several separated by commas. Needed by `api`, `edge`, `relay` and `migrate`; without it `dev` starts a nats-server of its own.";
+        nats_prefix: Name = "chat", "NATS_PREFIX",
+            "How every subject begins, so that several deployments can share one NATS.";
+        nats_replicas: u32 = "1" in 1..=5, "NATS_REPLICAS",
+            "Copies that a NATS cluster keeps of each stream: 1 or 3.";
+    }
+    "Serving" {
+        http_addr: SocketAddr = "127.0.0.1:8080", "HTTP_ADDR",
+            "Where the REST api listens.";
+        ws_addr: Option<SocketAddr> = "", "WS_ADDR",
+            "Where an edge listens for WebSockets. Without it, or when equal to `CHATBOARD_HTTP_ADDR`, `all` and `dev` serve both on one port.";
+        ops_addr: SocketAddr = "127.0.0.1:9464", "OPS_ADDR",
+            "Where metrics and health are served; never make it public.";
+        public_url: Option<WebUrl> = "", "PUBLIC_URL",
+            "What clients reach us under, for the links in answers. Without it, `http://localhost` with the port of `CHATBOARD_HTTP_ADDR`.";
+        allowed_origins: Vec<Origin> = "", "ALLOWED_ORIGINS",
+            "Other origins whose pages may call us: `https://chat.example.org`, separated by commas.";
+        trusted_proxies: Vec<IpAddr> = "", "TRUSTED_PROXIES",
+            "Addresses of proxies whose `X-Forwarded-For` counts, separated by commas.";
+    }
+    "Sign-in" {
+        signing_key_file: Option<PathBuf> = "", "SIGNING_KEY_FILE",
+            "The file with the key that signs access tokens, as `chatboard keys` writes it. Needed by `api`; `dev` makes one.";
+        access_token_ttl: Duration = "15m" in Duration::from_secs(1)..=Duration::from_secs(86_400), "ACCESS_TOKEN_TTL",
+            "How long an access token lives.";
+        refresh_token_ttl: Duration = "7d" in Duration::from_secs(1)..=Duration::from_secs(366 * 86_400), "REFRESH_TOKEN_TTL",
+            "How long a refresh token lives, from its issue.";
+    }
+    "Limits" {
+        requests_per_minute: u32 = "100", "REQUESTS_PER_MINUTE",
+            "Requests per user and minute, or per address where there is no user. 0 switches the limit off.";
+        sign_ins_per_minute: u32 = "10", "SIGN_INS_PER_MINUTE",
+            "Sign-ins per address and e-mail in a minute; six times as many per address, ten times as many per e-mail in an hour. 0 switches the limits off.";
+        socket_frames_per_second: u32 = "20", "SOCKET_FRAMES_PER_SECOND",
+            "Frames per second that a WebSocket may send. 0 switches the limit off.";
+        post_batch_max: u32 = "256" in 1..=10_000, "POST_BATCH_MAX",
+            "Messages that one commit may gather. 1 commits each by itself.";
+    }
+    "Logs" {
+        log: LogFilter = "info", "LOG",
+            "What is logged: `info`, or by module as in `info,edge=debug`.";
+        log_format: LogFormat = "pretty", "LOG_FORMAT",
+            "How it is logged.";
+    }
+    "Development" {
+        config_file: Option<PathBuf> = "", "CONFIG_FILE",
+            "The TOML file with settings, as `--config` names it. Not a key of that file.";
+        data_dir: PathBuf = ".chatboard", "DATA_DIR",
+            "Where `dev` keeps its data, its key and `endpoints.json`.";
+    }
+    "Reserved: not used by this version" {
+        s3_endpoint: Option<WebUrl> = "", "S3_ENDPOINT", "Reserved: not used by this version. Where the object store is.";
+        s3_bucket: String = "", "S3_BUCKET", "Reserved: not used by this version. The bucket for uploads.";
+        s3_region: String = "", "S3_REGION", "Reserved: not used by this version. The bucket's region.";
+        s3_access_key: String = "", "S3_ACCESS_KEY", "Reserved: not used by this version. The id of the key to the object store.";
+        s3_secret_key: Option<Secret> = "", "S3_SECRET_KEY", "Reserved: not used by this version. The key to the object store.";
+        smtp_url: Option<SecretUrl> = "", "SMTP_URL", "Reserved: not used by this version. Where mail is handed over: `smtp://user:password@host:587`.";
+        mail_from: String = "", "MAIL_FROM", "Reserved: not used by this version. The sender of mails.";
+        mail_delay: Duration = "1m", "MAIL_DELAY", "Reserved: not used by this version. How long a notification may stay unread before it is mailed.";
+        webhook_allowed_networks: Vec<String> = "", "WEBHOOK_ALLOWED_NETWORKS", "Reserved: not used by this version. Private networks that webhooks may reach, as `10.0.0.0/8`, separated by commas.";
+        webhook_retry_schedule: Vec<Duration> = "5s,30s,2m,10m,1h,6h,24h", "WEBHOOK_RETRY_SCHEDULE", "Reserved: not used by this version. The pauses between attempts of a delivery.";
+        retention_days: u32 = "90", "RETENTION_DAYS", "Reserved: not used by this version. Days after which messages are removed. 0 keeps all.";
+    }
+}

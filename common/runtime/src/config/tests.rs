@@ -1,0 +1,108 @@
+//! Precedence, faults and secrets.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::value::{Setting, redacted};
+use super::{Settings, Source};
+
+#[test]
+fn defaults_have_no_faults() {
+    let settings = Settings::from_sources(None, &[]).unwrap();
+    assert_eq!(settings.access_token_ttl, Duration::from_secs(900));
+    assert_eq!(settings.webhook_retry_schedule.len(), 7);
+    assert!(settings.database_url.is_none());
+}
+
+#[test]
+fn the_environment_beats_the_file_and_the_file_the_defaults() {
+    let file = "requests_per_minute = 7\nsign_ins_per_minute = 8\nallowed_origins = [\"https://a.example\", \"https://b.example:8443\"]\n";
+    let settings = Settings::from_sources(
+        Some((Path::new("chat.toml"), file)),
+        &[("CHATBOARD_REQUESTS_PER_MINUTE", "9"), ("CHATBOARD_LOG", ""), ("HOME", "/")],
+    )
+    .unwrap();
+    assert_eq!(settings.requests_per_minute, 9);
+    assert_eq!(settings.sign_ins_per_minute, 8);
+    assert_eq!(settings.allowed_origins[1].as_str(), "https://b.example:8443");
+    let sources: Vec<_> = settings
+        .effective()
+        .iter()
+        .filter(|one| one.spec.name.ends_with("_PER_MINUTE"))
+        .map(|one| one.source.clone())
+        .collect();
+    assert_eq!(sources, [Source::Environment, Source::File("chat.toml".into())]);
+}
+
+#[test]
+fn every_fault_is_told_at_once_and_names_its_option() {
+    let file = "databse_url = \"x\"\nlog_format = \"xml\"\nhttp_addr = { port = 1 }\n";
+    let error = Settings::from_sources(
+        Some((Path::new("chat.toml"), file)),
+        &[
+            ("CHATBOARD_HTTP_ADR", "127.0.0.1:1"),
+            ("CHATBOARD_ACCESS_TOKEN_TTL", "soon"),
+            ("CHATBOARD_NATS_REPLICAS", "9"),
+            ("CHATBOARD_TEST_SECONDS", "9"),
+        ],
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.faults,
+        [
+            "CHATBOARD_HTTP_ADR: unknown variable, did you mean CHATBOARD_HTTP_ADDR?",
+            "chat.toml: unknown key `databse_url`, did you mean database_url?",
+            "chat.toml: `http_addr` must be text, number or list",
+            "CHATBOARD_NATS_REPLICAS (environment): must be from 1 to 5",
+            "CHATBOARD_ACCESS_TOKEN_TTL (environment): \"soon\" is no duration: write 500ms, 30s, 15m, 1h30m or 7d",
+            "chat.toml: `log_format` \"xml\" is neither `json` nor `pretty`",
+        ]
+    );
+}
+
+#[test]
+fn secrets_are_never_shown() {
+    let settings = Settings::from_sources(
+        None,
+        &[
+            ("CHATBOARD_DATABASE_URL", "postgres://chat:hunter2@db/chat?sslpassword=hunter2"),
+            ("CHATBOARD_NATS_URL", "nats://hunter2@a:4222, nats://u:hunter2@b:4222"),
+            ("CHATBOARD_S3_SECRET_KEY", "hunter2"),
+            ("CHATBOARD_SMTP_URL", "smtp://u:hunter2@mail:587"),
+        ],
+    )
+    .unwrap();
+    assert!(!settings.show().contains("hunter2"), "{}", settings.show());
+    assert!(!format!("{settings:?}").contains("hunter2"));
+    assert!(settings.show().contains("postgres://chat:***@db/chat?sslpassword=***"));
+    assert_eq!(redacted("postgres://u:p/a@s@s@host/db"), "postgres://u:***@host/db");
+}
+
+#[test]
+fn a_wrong_secret_is_not_repeated() {
+    let error =
+        Settings::from_sources(None, &[("CHATBOARD_DATABASE_URL", "mysql://u:hunter2@h/d")])
+            .unwrap_err();
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+#[test]
+fn what_a_role_needs_is_named() {
+    let settings = Settings::from_sources(None, &[]).unwrap();
+    let error = settings.require("api", &["DATABASE_URL", "HTTP_ADDR"]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "CHATBOARD_DATABASE_URL: needed by `chatboard api` (or `database_url` in a file)"
+    );
+}
+
+#[test]
+fn durations_read_as_they_are_shown() {
+    for text in ["500ms", "30s", "15m", "1h", "7d", "90m"] {
+        assert_eq!(Duration::parse(text).unwrap().show(), text);
+    }
+    assert_eq!(Duration::parse("1h30m").unwrap(), Duration::from_secs(5_400));
+    for text in ["", "5", "h", "5x", "-1s", "99999999999999999999s", "9999999999999999d"] {
+        assert!(Duration::parse(text).is_err(), "{text}");
+    }
+}
