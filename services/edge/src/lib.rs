@@ -1,1 +1,274 @@
-//! x
+//! The WebSocket edge: sockets in, rooms out.
+//!
+//! An edge needs one thing, a NATS address. It verifies tokens itself, follows each room that
+//! one of its sockets follows by one subscription, and asks an api for what needs the record.
+//! Read [`session`] for a socket's life, [`room`] for a room's, [`follow`] for how the first
+//! catches up with the second.
+//!
+//! **Invariant:** on every subscription a room's events arrive in order, each exactly once, none
+//! missing, or the socket is closed. An edge holds nothing that another could not ask for anew.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use domain::UserId;
+use http::HeaderValue;
+use nats::bus::Bus;
+use parking_lot::Mutex;
+use runtime::meter::{Counter, label};
+use runtime::operations::Readiness;
+use runtime::{Clock, Lifecycle};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+mod auth;
+mod beats;
+pub mod close;
+mod connect;
+mod drain;
+mod follow;
+mod frame;
+mod heads;
+mod hub;
+mod inbound;
+mod limit;
+mod line;
+mod live;
+mod opener;
+mod origin;
+mod posts;
+mod presence;
+mod pushes;
+mod queue;
+mod ring;
+mod room;
+mod session;
+mod socket;
+mod subscription;
+mod upgrade;
+
+use auth::Auth;
+use close::Close;
+use hub::Hub;
+use live::Live;
+use opener::Opener;
+use origin::Origins;
+use presence::Presence;
+use socket::Socket;
+use subscription::Subscription;
+
+/// Pages of events that are asked for at once, by replays and repairs together.
+const FETCHES_MAX: usize = 32;
+/// E-mail addresses that are remembered.
+const EMAILS_MAX: usize = 100_000;
+/// How long the other edges have to answer the first roll call before sockets are let in.
+const ROLL_CALL: Duration = Duration::from_millis(300);
+
+/// What an operator decides about an edge.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The edge's name among its like; `None` for a random one. Letters, digits, `_` and `-`.
+    pub id: Option<String>,
+    /// Where people reach `ChatBoard`: its origin is always allowed.
+    pub public_url: String,
+    /// Other origins whose pages may connect.
+    pub allowed_origins: Vec<String>,
+    /// Frames that a client may send in a second; 0 for any number.
+    pub frames_per_second: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            id: None,
+            public_url: "http://localhost:8080".to_owned(),
+            allowed_origins: Vec::new(),
+            frames_per_second: 20,
+        }
+    }
+}
+
+/// A running edge. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    origins: Origins,
+    bus: Bus,
+    life: Lifecycle,
+    /// Cancelled once all sockets are closed: everything else ends.
+    stopped: CancellationToken,
+    auth: Auth,
+    hub: Hub,
+    presence: Presence,
+    opener: Opener,
+    live: Live,
+    fetches: Semaphore,
+    emails: Mutex<HashMap<UserId, Arc<str>>>,
+    open_at: Instant,
+}
+
+/// Starts an edge. NATS may be away: sockets are refused with 1013 until it is there.
+///
+/// # Errors
+/// When the configured id cannot be a part of a subject.
+#[expect(clippy::unused_async, reason = "every role starts like this")]
+pub async fn start(
+    config: Config,
+    bus: Bus,
+    clock: Clock,
+    life: &Lifecycle,
+) -> anyhow::Result<Edge> {
+    let id = config.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+    anyhow::ensure!(
+        !id.is_empty() && id.bytes().all(is_plain) && id != "roll",
+        "the edge's id may hold letters, digits, '_' and '-' only: {id:?}"
+    );
+    let stopped = CancellationToken::new();
+    let edge = Edge {
+        inner: Arc::new(Inner {
+            origins: Origins::new(&config.public_url, &config.allowed_origins),
+            config,
+            auth: Auth::new(bus.clone(), clock),
+            hub: Hub::new(),
+            presence: Presence::new(id),
+            opener: Opener::start(&bus, life, &stopped),
+            live: Live::start(&bus, life, &stopped),
+            fetches: Semaphore::new(FETCHES_MAX),
+            emails: Mutex::default(),
+            open_at: Instant::now() + ROLL_CALL,
+            bus,
+            life: life.clone(),
+            stopped,
+        }),
+    };
+    life.spawn_essential("edge beats", beats::run(edge.clone()));
+    life.spawn_essential("edge heads", heads::run(edge.clone()));
+    life.spawn_essential("edge keys", heads::refresh_keys(edge.clone()));
+    life.spawn_essential("edge revocations", heads::follow_revocations(edge.clone()));
+    life.spawn_essential("edge presence", heads::tell_presence(edge.clone()));
+    life.spawn_essential("edge drain", drain::run(edge.clone()));
+    Ok(edge)
+}
+
+/// The routes under `/ws`.
+pub fn router(edge: &Edge) -> Router {
+    upgrade::routes(edge.clone())
+}
+
+impl Edge {
+    /// Whether the edge can do its work, which needs NATS alone.
+    pub async fn readiness(&self) -> Readiness {
+        let asked = Instant::now();
+        let is_there = self.bus().is_connected() && self.auth().has_keys();
+        std::future::ready(()).await;
+        Readiness::with_nats(is_there.then(|| asked.elapsed()))
+    }
+
+    fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    fn bus(&self) -> &Bus {
+        &self.inner.bus
+    }
+
+    fn life(&self) -> &Lifecycle {
+        &self.inner.life
+    }
+
+    fn stopped(&self) -> &CancellationToken {
+        &self.inner.stopped
+    }
+
+    fn auth(&self) -> &Auth {
+        &self.inner.auth
+    }
+
+    fn hub(&self) -> &Hub {
+        &self.inner.hub
+    }
+
+    fn presence(&self) -> &Presence {
+        &self.inner.presence
+    }
+
+    fn opener(&self) -> &Opener {
+        &self.inner.opener
+    }
+
+    fn live(&self) -> &Live {
+        &self.inner.live
+    }
+
+    fn fetches(&self) -> &Semaphore {
+        &self.inner.fetches
+    }
+
+    fn admits_origin(&self, origin: Option<&HeaderValue>, host: Option<&HeaderValue>) -> bool {
+        self.inner.origins.admit(origin, host)
+    }
+
+    /// Waits until the other edges had time to say who is online there.
+    async fn wait_for_roll_call(&self) {
+        tokio::time::sleep_until(self.inner.open_at).await;
+    }
+
+    fn known_email(&self, user: UserId) -> Option<Arc<str>> {
+        self.inner.emails.lock().get(&user).cloned()
+    }
+
+    fn learn_email(&self, user: UserId, email: &Arc<str>) {
+        let mut emails = self.inner.emails.lock();
+        if emails.len() >= EMAILS_MAX {
+            emails.clear();
+        }
+        emails.insert(user, Arc::clone(email));
+    }
+
+    fn register(&self, socket: &Arc<Socket>) {
+        self.hub().add_socket(socket, |gone| {
+            self.presence().note(socket.user, true);
+            self.life().spawn(Box::pin(pushes::run(self.clone(), socket.user, gone)));
+        });
+    }
+
+    fn unregister(&self, socket: &Arc<Socket>) {
+        let subscriptions = socket.clear();
+        for subscription in &subscriptions {
+            socket.out.end(subscription, None);
+        }
+        self.hub().remove_socket(socket, || self.presence().note(socket.user, false));
+        if !subscriptions.is_empty() {
+            self.leave_rooms(subscriptions);
+        }
+    }
+
+    /// Tells the rooms that these subscriptions have ended.
+    fn leave_rooms(&self, subscriptions: Vec<Arc<Subscription>>) {
+        let edge = self.clone();
+        self.life().spawn(async move {
+            for subscription in subscriptions {
+                if let Some(room) = edge.hub().find_room(subscription.room) {
+                    room.leave(subscription.id).await;
+                }
+            }
+        });
+    }
+
+    fn count_close(&self, close: Close) {
+        Counter::SocketsClosed.add_with(1, vec![label("code", close.code().to_string())]);
+        if close == Close::TooSlow {
+            Counter::SlowReaders.add(1);
+        }
+        let _ = self;
+    }
+}

@@ -1,0 +1,153 @@
+//! From an upgraded connection to a socket that is served, or closed with the reason.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Caller, RoomId, Seq};
+use nats::bus::AskError;
+use nats::rpc::{OpenReply, Profile};
+use runtime::meter::Counter;
+
+use crate::Edge;
+use crate::close::Close;
+use crate::follow;
+use crate::frame::ServerFrame;
+use crate::line::Line;
+use crate::session::Session;
+use crate::socket::{Added, Kind, Socket};
+
+/// How long an upgraded connection may take to be served.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a client asked for in its upgrade request, unread.
+pub(crate) struct Wanted {
+    /// The access token; empty when there is none.
+    pub token: String,
+    /// The room, as it stands in the path; `None` for a multi-room socket.
+    pub room: Option<String>,
+    /// `after`, as it stands in the query.
+    pub after: Option<String>,
+}
+
+/// Serves a connection.
+pub(crate) async fn serve(edge: Edge, upgrade: hyper::upgrade::OnUpgrade, wanted: Wanted) {
+    let Ok(Ok(upgraded)) = tokio::time::timeout(CONNECT_TIMEOUT, upgrade).await else {
+        tracing::debug!("an upgrade was not completed");
+        return;
+    };
+    let line = Line::new(upgraded).await;
+    let connecting = tokio::time::timeout(CONNECT_TIMEOUT, connect(&edge, &wanted)).await;
+    drop(wanted);
+    match connecting.unwrap_or(Err(Close::Overloaded)) {
+        Ok(session) => {
+            Counter::SocketsOpened.add(1);
+            Box::pin(session.run(line)).await;
+        }
+        Err(close) => {
+            edge.count_close(close);
+            line.close(close).await;
+        }
+    }
+}
+
+async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
+    if edge.life().is_draining() {
+        return Err(Close::Restarting);
+    }
+    let verified = edge.auth().authenticate(&wanted.token).await?;
+    let kind = match &wanted.room {
+        Some(room) => Kind::Room(room.parse().map_err(|_| Close::Malformed)?),
+        None => Kind::Many,
+    };
+    let after = parse_after(wanted.after.as_deref())?;
+    edge.wait_for_roll_call().await;
+    let (email, log) =
+        tokio::try_join!(email(edge, verified.caller), open(edge, verified.caller, kind))?;
+    let socket = Socket::new(verified.caller, email, kind);
+    socket.say(hello(&socket, log));
+    edge.register(&socket);
+    let session = Session::new(edge.clone(), Arc::clone(&socket), verified.expires_at);
+    if edge.auth().revoked().contains(verified.caller.login) {
+        socket.out.close(Close::Unauthenticated);
+    }
+    if let (Kind::Room(room), Some(log)) = (kind, log) {
+        begin(edge, &socket, (room, log), after);
+    }
+    Ok(session)
+}
+
+fn begin(edge: &Edge, socket: &Arc<Socket>, (room, log): (RoomId, OpenReply), after: Option<Seq>) {
+    if let Added::New(subscription) = socket.add(room) {
+        follow::begin(&subscription, log, after, false);
+        let following = follow::follow(edge.clone(), subscription, log.last_seq);
+        edge.life().spawn(Box::pin(following));
+    }
+}
+
+fn hello(socket: &Socket, log: Option<OpenReply>) -> crate::frame::Text {
+    ServerFrame::Connection {
+        connection_id: &uuid::Uuid::new_v4().to_string(),
+        user_id: socket.user,
+        user_email: &socket.email,
+        room: match socket.kind {
+            Kind::Room(room) => Some(room),
+            Kind::Many => None,
+        },
+        last_seq: log.map(|log| log.last_seq),
+    }
+    .text()
+}
+
+async fn open(edge: &Edge, caller: Caller, kind: Kind) -> Result<Option<OpenReply>, Close> {
+    let Kind::Room(room) = kind else { return Ok(None) };
+    edge.opener().open(caller.user, room).await.map(Some).map_err(|error| close_of(&error))
+}
+
+async fn email(edge: &Edge, caller: Caller) -> Result<Arc<str>, Close> {
+    if let Some(email) = edge.known_email(caller.user) {
+        return Ok(email);
+    }
+    let reply = edge.bus().ask(&Profile { user: caller.user }).await;
+    let email: Arc<str> = match reply {
+        Ok(reply) => reply.email.into(),
+        // A token whose user is gone is no token.
+        Err(AskError::Refused(_)) => return Err(Close::Unauthenticated),
+        Err(error) => return Err(close_of(&error)),
+    };
+    edge.learn_email(caller.user, &email);
+    Ok(email)
+}
+
+fn close_of(error: &AskError) -> Close {
+    match error {
+        AskError::Refused(_) => Close::NoSuchRoom,
+        AskError::Unavailable { .. } => {
+            tracing::debug!(error = %error, "a socket cannot be served: {error}");
+            Close::Overloaded
+        }
+    }
+}
+
+fn parse_after(after: Option<&str>) -> Result<Option<Seq>, Close> {
+    let Some(text) = after.filter(|text| !text.is_empty()) else { return Ok(None) };
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Close::Malformed);
+    }
+    text.parse().map(|after| Some(Seq(after))).map_err(|_| Close::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_is_a_plain_number_or_absent() {
+        assert_eq!(parse_after(None), Ok(None));
+        assert_eq!(parse_after(Some("")), Ok(None));
+        assert_eq!(parse_after(Some("0")), Ok(Some(Seq(0))));
+        assert_eq!(parse_after(Some("9223372036854775807")), Ok(Some(Seq(i64::MAX))));
+        for bad in ["-1", "+1", "1.0", "x", " 1", "9223372036854775808"] {
+            assert_eq!(parse_after(Some(bad)), Err(Close::Malformed), "{bad}");
+        }
+    }
+}

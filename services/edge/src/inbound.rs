@@ -1,0 +1,183 @@
+//! What clients send, frame by frame.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Refusal, RoomId};
+use tokio::time::Instant;
+
+use crate::close::Close;
+use crate::follow;
+use crate::frame::{self, ClientFrame, Echo, Kind as FrameKind, ServerFrame};
+use crate::limit::Verdict;
+use crate::posts;
+use crate::session::Session;
+use crate::socket::{Added, Kind};
+
+impl Session {
+    /// Takes a client's frame. `Err` closes the socket.
+    pub(crate) async fn take_frame(&mut self, text: &str) -> Result<(), Close> {
+        match self.limit.count(Instant::now()) {
+            Verdict::Admit => {}
+            Verdict::AdmitNear { retry_after } => self.socket.say(
+                ServerFrame::Warning {
+                    code: "rate_limit_near",
+                    retry_after_ms: u64::try_from(retry_after.as_millis()).ok(),
+                    expires_at: None,
+                }
+                .text(),
+            ),
+            Verdict::Drop { retry_after } => {
+                let echo = ClientFrame::parse(text).map(|frame| frame.echo()).unwrap_or_default();
+                let retry_after = retry_after.max(Duration::from_millis(1));
+                self.refuse(&Refusal::RateLimited { retry_after }, &echo);
+                return Ok(());
+            }
+            Verdict::Flood => return Err(Close::Flood),
+        }
+        let frame = match ClientFrame::parse(text) {
+            Ok(frame) => frame,
+            Err(refusal) => {
+                self.refuse(&refusal, &Echo::default());
+                return Ok(());
+            }
+        };
+        let mut echo = frame.echo();
+        if let (None, Kind::Room(room)) = (echo.room, self.socket.kind)
+            && frame.room() == Ok(None)
+        {
+            echo.room = Some(room);
+        }
+        if let Err(refusal) = self.heed(&frame, text, &echo).await {
+            self.refuse(&refusal, &echo);
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, refusal: &Refusal, echo: &Echo) {
+        self.socket.say(frame::refusal(refusal, echo));
+    }
+
+    async fn heed(
+        &mut self,
+        frame: &ClientFrame<'_>,
+        text: &str,
+        echo: &Echo,
+    ) -> Result<(), Refusal> {
+        match frame.kind()? {
+            FrameKind::Ping => self.socket.say(ServerFrame::Pong.text()),
+            FrameKind::Subscribe => self.subscribe(frame)?,
+            FrameKind::Unsubscribe => self.unsubscribe(frame)?,
+            FrameKind::Message => {
+                let room = self.room_of(frame)?;
+                frame.require_nonce()?;
+                posts::submit(&self.edge, &self.socket, room, text, echo.clone());
+            }
+            FrameKind::Typing => {
+                let (room, is_typing) = (self.room_of(frame)?, frame.is_typing()?);
+                if self.socket.follows(room) {
+                    self.note_typing(room, is_typing);
+                } else {
+                    self.type_unfollowed(room, is_typing, echo.clone());
+                }
+            }
+            FrameKind::Read => {
+                let read = (self.room_of(frame)?, frame.message()?);
+                posts::read(&self.edge, &self.socket, read, echo.clone());
+            }
+            FrameKind::Auth => self.authenticate(&frame.token()?).await?,
+        }
+        Ok(())
+    }
+
+    /// The room that a frame is about: on a room's own socket it need not be named.
+    fn room_of(&self, frame: &ClientFrame<'_>) -> Result<RoomId, Refusal> {
+        match (self.socket.kind, frame.room()?) {
+            (Kind::Room(own), None) => Ok(own),
+            (Kind::Room(own), Some(named)) if named != own => {
+                Err(Refusal::invalid("room", "this socket is for another room"))
+            }
+            (_, Some(named)) => Ok(named),
+            (Kind::Many, None) => Err(Refusal::invalid("room", "is required")),
+        }
+    }
+
+    fn require_many(&self) -> Result<(), Refusal> {
+        match self.socket.kind {
+            Kind::Many => Ok(()),
+            Kind::Room(_) => Err(Refusal::invalid("type", "this socket is for one room")),
+        }
+    }
+
+    fn subscribe(&self, frame: &ClientFrame<'_>) -> Result<(), Refusal> {
+        self.require_many()?;
+        let (room, after) = (self.room_of(frame)?, frame.after()?);
+        match self.socket.add(room) {
+            Added::New(subscription) => {
+                let edge = self.edge.clone();
+                let opening = follow::subscribe(edge, subscription, after);
+                self.edge.life().spawn(Box::pin(opening));
+                Ok(())
+            }
+            Added::Known(subscription) => {
+                if subscription.asked_again() {
+                    let last = subscription.position().max(subscription.opened_at());
+                    subscription.say_subscribed(last, false);
+                }
+                Ok(())
+            }
+            Added::Full => Err(Refusal::TooManyRooms),
+        }
+    }
+
+    fn unsubscribe(&self, frame: &ClientFrame<'_>) -> Result<(), Refusal> {
+        self.require_many()?;
+        let room = self.room_of(frame)?;
+        let unsubscribed = ServerFrame::Unsubscribed { room }.text();
+        let Some(subscription) = self.socket.remove(room) else {
+            self.socket.say(unsubscribed);
+            return Ok(());
+        };
+        if !self.socket.out.end(&subscription, Some(unsubscribed.clone())) {
+            self.socket.say(unsubscribed);
+        }
+        self.edge.leave_rooms(vec![subscription]);
+        Ok(())
+    }
+
+    /// Typing in a room that the socket does not follow needs a look at the membership.
+    fn type_unfollowed(&self, room: RoomId, is_typing: bool, echo: Echo) {
+        let (edge, socket) = (self.edge.clone(), Arc::clone(&self.socket));
+        self.edge.life().spawn(async move {
+            match edge.opener().open(socket.user, room).await {
+                Ok(_) => edge.live().typing(room, socket.user, &socket.email, is_typing),
+                Err(error) => return socket.say(posts::refused(error, &echo)),
+            }
+            if is_typing {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(6)) => {}
+                    () = edge.stopped().cancelled() => {}
+                }
+                edge.live().typing(room, socket.user, &socket.email, false);
+            }
+        });
+    }
+
+    async fn authenticate(&mut self, token: &str) -> Result<(), Refusal> {
+        let verified = self.edge.auth().authenticate(token).await.map_err(|close| match close {
+            Close::Overloaded => Refusal::Unavailable,
+            _ => Refusal::Unauthenticated,
+        })?;
+        if verified.caller.user != self.socket.user {
+            return Err(Refusal::Unauthenticated);
+        }
+        self.socket.set_login(verified.caller.login);
+        self.renew(verified.expires_at);
+        let expires_at = verified.expires_at;
+        self.socket.say(ServerFrame::Authenticated { expires_at }.text());
+        if self.edge.auth().revoked().contains(verified.caller.login) {
+            self.socket.out.close(Close::Unauthenticated);
+        }
+        Ok(())
+    }
+}
