@@ -86,7 +86,7 @@ pub(crate) async fn list_room_members(
     PathId(id): PathId<RoomId>,
     mut query: Query,
 ) -> Result<Json<Page<RoomMemberView>>, Problem> {
-    let search = query.text("search").map(str::to_owned);
+    let search = query.text("search").map(|text| text.trim().to_owned());
     if search.as_ref().is_some_and(|search| search.contains('\0')) {
         query.fault("search", "must not contain the character U+0000");
     }
