@@ -82,11 +82,13 @@ pub fn router(
     metrics: impl Fn() -> String + Clone + Send + Sync + 'static,
 ) -> Router {
     let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    health(probe).route("/metrics", get(move || async move { (text, metrics()) }))
+}
+
+/// `/health/live` and `/health/ready`.
+pub fn health(probe: Probe) -> Router {
+    let live = ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#);
     Router::new()
-        .route("/metrics", get(move || async move { (text, metrics()) }))
-        .route(
-            "/health/live",
-            get(|| async { ([(header::CONTENT_TYPE, "application/json")], r#"{"status":"ok"}"#) }),
-        )
+        .route("/health/live", get(move || async move { live }))
         .route("/health/ready", get(move || async move { probe().await }))
 }

@@ -15,6 +15,7 @@ use crate::caller::Authenticated;
 use crate::json::Json;
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
+use crate::transact::transact;
 
 /// A message, for members of its room.
 #[utoipa::path(
@@ -59,19 +60,20 @@ pub(crate) async fn edit_message(
     PathId(id): PathId<MessageId>,
     Body(edit): Body<EditMessage>,
 ) -> Result<Json<MessageView>, Problem> {
-    let mut tx = api.store().begin().await?;
-    let target = change_message::message_for_changing(&mut tx, caller, id).await?;
-    let target = target.for_editing()?;
-    let mut errors = FieldErrors::default();
-    let has_file = target.message().file_url.is_some();
-    let body = checked(edit.body.patched("body", &mut errors), "body", &mut errors, |body| {
-        message::check_body(&body, has_file).map(|()| body)
-    });
-    errors.finish()?;
-    let Some(body) = body else { return Ok(Json(MessageView::from(target.message()))) };
-    let now = api.clock().now();
-    let message = change_message::edit_message(&mut tx, target, body, now).await?;
-    api.commit(tx).await?;
+    let message = transact!(api, |tx| {
+        let target = change_message::message_for_changing(tx, caller, id).await?.for_editing()?;
+        let mut errors = FieldErrors::default();
+        let has_file = target.message().file_url.is_some();
+        let body = edit.body.clone().patched("body", &mut errors);
+        let body = checked(body, "body", &mut errors, |body| {
+            message::check_body(&body, has_file).map(|()| body)
+        });
+        errors.finish()?;
+        match body {
+            Some(body) => change_message::edit_message(tx, target, body, api.clock().now()).await,
+            None => Ok(target.message().clone()),
+        }
+    })?;
     Ok(Json(MessageView::from(&message)))
 }
 
@@ -89,9 +91,9 @@ pub(crate) async fn delete_message(
     Authenticated(caller): Authenticated,
     PathId(id): PathId<MessageId>,
 ) -> Result<StatusCode, Problem> {
-    let mut tx = api.store().begin().await?;
-    let target = change_message::message_for_changing(&mut tx, caller, id).await?;
-    change_message::delete_message(&mut tx, target, api.clock().now()).await?;
-    api.commit(tx).await?;
+    transact!(api, |tx| {
+        let target = change_message::message_for_changing(tx, caller, id).await?;
+        change_message::delete_message(tx, target, api.clock().now()).await
+    })?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use domain::emoji::Emoji;
-use domain::{Caller, FieldErrors, MessageId};
+use domain::{Caller, FieldErrors, MessageId, Refusal};
 use nats::frames::MessageView;
 use serde::Deserialize;
 use store::actions::change_message;
@@ -14,6 +14,7 @@ use crate::caller::Authenticated;
 use crate::json::Json;
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
+use crate::transact::transact;
 
 /// A reaction.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -66,16 +67,14 @@ async fn react(
     id: MessageId,
     (body, is_on): (ReactToMessage, bool),
 ) -> Result<Json<MessageView>, Problem> {
-    let mut tx = api.store().begin().await?;
-    let target = change_message::message_for_changing(&mut tx, caller, id).await?;
-    let target = target.for_reacting()?;
     let mut errors = FieldErrors::default();
     let emoji = body.emoji.required("emoji", &mut errors);
     let emoji = checked(emoji, "emoji", &mut errors, |emoji| Emoji::parse(&emoji));
-    errors.finish()?;
-    let Some(emoji) = emoji else { return Ok(Json(MessageView::from(target.message()))) };
-    let now = api.clock().now();
-    let message = change_message::react(&mut tx, target, (emoji, is_on), now).await?;
-    api.commit(tx).await?;
+    let emoji = emoji.ok_or(Refusal::ValidationFailed(errors));
+    let message = transact!(api, |tx| {
+        let target = change_message::message_for_changing(tx, caller, id).await?.for_reacting()?;
+        let emoji = emoji.clone()?;
+        change_message::react(tx, target, (emoji, is_on), api.clock().now()).await
+    })?;
     Ok(Json(MessageView::from(&message)))
 }

@@ -1,0 +1,240 @@
+//! Starting roles: each gets what it needs from the settings, and nothing else.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use nats::bus::Bus;
+use nats::subjects::Subjects;
+use runtime::config::Settings;
+use runtime::operations::{Probe, Readiness};
+use runtime::telemetry::Metrics;
+use runtime::tokens::SigningKeys;
+use runtime::{Clock, Lifecycle, operations};
+use store::Store;
+use tokio::net::TcpListener;
+
+use crate::welcome;
+
+/// How long stopping may take: within the 30 s that the contract gives it.
+const STOP_GRACE: Duration = Duration::from_secs(25);
+
+/// What a process can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// REST, and answers to edges.
+    Api,
+    /// `WebSockets`.
+    Edge,
+    /// What follows from events.
+    Relay,
+}
+
+impl Role {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Api, Self::Edge, Self::Relay];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Edge => "edge",
+            Self::Relay => "relay",
+        }
+    }
+
+    fn needs(self) -> &'static [&'static str] {
+        match self {
+            Self::Api => &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"],
+            Self::Edge => &["NATS_URL"],
+            Self::Relay => &["DATABASE_URL", "NATS_URL"],
+        }
+    }
+}
+
+/// Plays roles until the process is asked to stop.
+pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<ExitCode> {
+    for role in roles {
+        settings.require(role.name(), role.needs())?;
+    }
+    runtime::telemetry::log(settings.log.as_str(), settings.log_format);
+    let life = Lifecycle::new();
+    life.heed_signals()?;
+    start(&settings, roles, &[], &life).await?;
+    Ok(wait(&life).await)
+}
+
+/// Waits until the process is asked to stop, or a part of it fails; then stops in order.
+pub(crate) async fn wait(life: &Lifecycle) -> ExitCode {
+    life.draining().await;
+    if life.stop(STOP_GRACE).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Starts roles, their listeners and the operations port. `more_edges` are further edges of this
+/// process, each with its own connection to NATS.
+pub(crate) async fn start(
+    settings: &Settings,
+    roles: &[Role],
+    more_edges: &[SocketAddr],
+    life: &Lifecycle,
+) -> anyhow::Result<()> {
+    let metrics = Metrics::install();
+    metrics.keep_up(life);
+    let starter = Starter { settings, clock: Clock::system(), life };
+    let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
+    let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
+    if roles.contains(&Role::Relay) {
+        starter.relay().await?;
+    }
+    starter.listen(api.as_ref(), edge.as_ref()).await?;
+    for (number, &address) in more_edges.iter().enumerate() {
+        let more = starter.edge(&format!("edge {}", number + 2)).await?;
+        serve(address, edge_router(&more), "an edge", life).await?;
+    }
+    let probe: Probe = Arc::new(move || {
+        let (api, edge) = (api.clone(), edge.clone());
+        Box::pin(async move {
+            match (api, edge) {
+                (Some(api), _) => api.readiness().await,
+                (None, Some(edge)) => edge.readiness().await,
+                (None, None) => Readiness::with_nats(Some(Duration::ZERO)),
+            }
+        })
+    });
+    let operations = operations::router(probe, move || metrics.render());
+    serve(settings.ops_addr, operations, "operations", life).await
+}
+
+struct Starter<'a> {
+    settings: &'a Settings,
+    clock: Clock,
+    life: &'a Lifecycle,
+}
+
+impl Starter<'_> {
+    async fn bus(&self, name: &str) -> anyhow::Result<Bus> {
+        let url = self.settings.nats_url.as_ref().context("CHATBOARD_NATS_URL is missing")?;
+        let subjects = Subjects::new(self.settings.nats_prefix.as_str());
+        Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await
+    }
+
+    async fn store(&self) -> anyhow::Result<Store> {
+        let url =
+            self.settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
+        Store::connect(url.expose(), self.settings.database_connections).await
+    }
+
+    /// What clients reach us under.
+    fn public_url(&self) -> String {
+        match &self.settings.public_url {
+            Some(url) => url.as_str().to_owned(),
+            None => format!("http://localhost:{}", self.settings.http_addr.port()),
+        }
+    }
+
+    fn allowed_origins(&self) -> Vec<String> {
+        self.settings.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect()
+    }
+
+    async fn api(&self) -> anyhow::Result<api::Api> {
+        let settings = self.settings;
+        let path =
+            settings.signing_key_file.as_ref().context("CHATBOARD_SIGNING_KEY_FILE is missing")?;
+        let pem = std::fs::read_to_string(path).with_context(|| {
+            format!("CHATBOARD_SIGNING_KEY_FILE: cannot read {}", path.display())
+        })?;
+        let keys = SigningKeys::parse(&pem)
+            .with_context(|| format!("CHATBOARD_SIGNING_KEY_FILE: {}", path.display()))?;
+        let config = api::Config {
+            public_url: self.public_url(),
+            allowed_origins: self.allowed_origins(),
+            access_token_ttl: settings.access_token_ttl,
+            refresh_token_ttl: settings.refresh_token_ttl,
+            requests_per_minute: settings.requests_per_minute,
+            sign_ins_per_minute: settings.sign_ins_per_minute,
+            trusted_proxies: settings.trusted_proxies.iter().map(ToString::to_string).collect(),
+            post_batch_max: settings.post_batch_max as usize,
+        };
+        let parts = api::Parts {
+            store: self.store().await?,
+            bus: self.bus("api").await?,
+            keys,
+            clock: self.clock.clone(),
+        };
+        api::start(config, parts, self.life).await
+    }
+
+    async fn edge(&self, name: &str) -> anyhow::Result<edge::Edge> {
+        let config = edge::Config {
+            id: None,
+            public_url: self.public_url(),
+            allowed_origins: self.allowed_origins(),
+            frames_per_second: self.settings.socket_frames_per_second,
+        };
+        edge::start(config, self.bus(name).await?, self.clock.clone(), self.life).await
+    }
+
+    async fn relay(&self) -> anyhow::Result<()> {
+        let config = relay::Config { replicas: self.settings.nats_replicas as usize };
+        let (store, bus) = (self.store().await?, self.bus("relay").await?);
+        relay::start(config, store, bus, self.clock.clone(), self.life).await
+    }
+
+    /// Opens the public listeners: one for both where they share an address.
+    async fn listen(
+        &self,
+        api: Option<&api::Api>,
+        edge: Option<&edge::Edge>,
+    ) -> anyhow::Result<()> {
+        let http = self.settings.http_addr;
+        let ws = self.settings.ws_addr.unwrap_or(http);
+        let life = self.life;
+        match (api, edge) {
+            (Some(api), Some(edge)) if ws == http => {
+                let router = api_router(api).merge(edge::router(edge));
+                serve(http, router, "REST and WebSockets", life).await
+            }
+            (api, edge) => {
+                if let Some(api) = api {
+                    serve(http, api_router(api), "REST", life).await?;
+                }
+                if let Some(edge) = edge {
+                    serve(ws, edge_router(edge), "an edge", life).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// REST with the page that greets who opens its address.
+fn api_router(api: &api::Api) -> Router {
+    welcome::router().merge(api::router(api))
+}
+
+/// An edge on a port of its own also answers for its health there.
+fn edge_router(edge: &edge::Edge) -> Router {
+    let edge_of_probe = edge.clone();
+    let probe: Probe = Arc::new(move || {
+        let edge = edge_of_probe.clone();
+        Box::pin(async move { edge.readiness().await })
+    });
+    edge::router(edge).merge(operations::health(probe))
+}
+
+async fn serve(
+    address: SocketAddr,
+    router: Router,
+    what: &str,
+    life: &Lifecycle,
+) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address} for {what}"))?;
+    let address = listener.local_addr()?;
+    tracing::info!(address = %address, "{what} on {address}");
+    runtime::serve::serve(listener, router, life);
+    Ok(())
+}

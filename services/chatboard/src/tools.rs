@@ -1,0 +1,76 @@
+//! The subcommands that do one thing and end.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use nats::bus::Bus;
+use nats::subjects::Subjects;
+use runtime::config::Settings;
+use runtime::tokens::SigningKeys;
+
+/// How long a migration waits for NATS.
+const NATS_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Says why the process ends, one line each, without a backtrace.
+pub(crate) fn complain(error: &anyhow::Error) {
+    let _ = writeln!(std::io::stderr(), "chatboard: {error:#}");
+}
+
+/// Prints a text.
+pub(crate) fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes a signing key: in a new file that its owner alone can read, or on stdout.
+pub(crate) fn make_key(out: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let pem = SigningKeys::generate()?;
+    let Some(path) = out else { return print(&pem) };
+    write_key(path, &pem)?;
+    print(&format!("wrote {}\n", path.display()))
+}
+
+/// Writes a key to a file that does not exist yet.
+pub(crate) fn write_key(path: &Path, pem: &str) -> anyhow::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot make {}", path.display()))?;
+    file.write_all(pem.as_bytes())?;
+    Ok(())
+}
+
+/// Brings the schema and the streams up to date.
+pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<ExitCode> {
+    settings.require("migrate", &["DATABASE_URL", "NATS_URL"])?;
+    runtime::telemetry::log(settings.log.as_str(), settings.log_format);
+    if let Some(url) = &settings.database_url {
+        store::migrate(url.expose()).await.context("the schema could not be brought up to date")?;
+        tracing::info!("the schema is up to date");
+    }
+    if let Some(url) = &settings.nats_url {
+        let subjects = Subjects::new(settings.nats_prefix.as_str());
+        let bus = Bus::connect(url.expose(), subjects, "chatboard migrate").await?;
+        wait_for_nats(&bus).await?;
+        nats::streams::migrate(&bus, settings.nats_replicas as usize).await?;
+        tracing::info!("the streams are up to date");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait_for_nats(bus: &Bus) -> anyhow::Result<()> {
+    let mut connections = bus.connections();
+    let connected = connections.wait_for(|&count| count > 0);
+    tokio::time::timeout(NATS_TIMEOUT, connected)
+        .await
+        .context("NATS does not answer")?
+        .context("the connection to NATS ended")?;
+    Ok(())
+}
