@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event};
 use bytes::Bytes;
+use domain::Refusal;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::watch;
 
@@ -46,6 +47,14 @@ pub struct Bus {
     client: Client,
     subjects: Arc<Subjects>,
     connections: watch::Receiver<u64>,
+}
+
+impl AskError {
+    /// Whether the api says that there is no such room for the user: asking again is no use.
+    pub fn is_no_room(&self) -> bool {
+        let codes = [Refusal::NotAMember.code(), Refusal::NotFound.code()];
+        matches!(self, Self::Refused(refused) if codes.contains(&refused.code.as_str()))
+    }
 }
 
 impl Bus {
@@ -139,6 +148,10 @@ impl Bus {
             .map_err(|error| away(error.to_string()))?;
         match serde_json::from_slice::<Answer<Q::Reply>>(&message.payload) {
             Ok(Answer::Ok(reply)) => Ok(reply),
+            // The api's own record is away: the same to an edge as no api.
+            Ok(Answer::Refused(refused)) if refused.code == Refusal::Unavailable.code() => {
+                Err(away(refused.detail))
+            }
             Ok(Answer::Refused(refused)) => Err(AskError::Refused(refused)),
             Err(error) => Err(away(format!("an answer that cannot be read: {error}"))),
         }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::Edge;
 use crate::presence::Heard;
 
-/// Changes are gathered for this long.
+/// A change goes out at once, and those that follow within this time together.
 const GATHER: Duration = Duration::from_millis(50);
 /// A beat goes out at least this often.
 const BEAT_EVERY: Duration = Duration::from_secs(3);
@@ -30,6 +30,7 @@ struct Beats {
     number: u64,
     beat_at: Instant,
     whole_at: Instant,
+    told_at: Instant,
     called_at: Option<Instant>,
     /// When a roll call that came too early is answered.
     answer_at: Option<Instant>,
@@ -44,8 +45,15 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
     let mut connections = edge.bus().connections();
     let stopped = edge.stopped().clone();
     let now = Instant::now();
-    let mut beats =
-        Beats { edge, number: 0, beat_at: now, whole_at: now, called_at: None, answer_at: None };
+    let mut beats = Beats {
+        edge,
+        number: 0,
+        beat_at: now,
+        whole_at: now,
+        told_at: now,
+        called_at: None,
+        answer_at: None,
+    };
     beats.call_the_roll().await;
     loop {
         tokio::select! {
@@ -53,7 +61,7 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
             Some(message) = heard.next() => beats.hear(message.payload, &mut heard).await,
             Some(_) = calls.next() => beats.answer_at = Some(beats.whole_at + ROLL_EVERY),
             Ok(()) = connections.changed() => beats.connected().await,
-            () = beats.edge.presence().has_untold() => beats.tell_changes().await,
+            () = beats.has_changes() => beats.tell_changes().await,
             () = tokio::time::sleep_until(beats.due()) => beats.tick().await,
         }
     }
@@ -104,8 +112,14 @@ impl Beats {
         self.tell_everyone().await;
     }
 
+    /// Resolves when changes may be told. Cancel-safe.
+    async fn has_changes(&self) {
+        tokio::time::sleep_until(self.told_at + GATHER).await;
+        self.edge.presence().has_untold().await;
+    }
+
     async fn tell_changes(&mut self) {
-        tokio::time::sleep(GATHER).await;
+        self.told_at = Instant::now();
         if let Some(changes) = self.edge.presence().take_untold()
             && !self.send(changes).await
         {

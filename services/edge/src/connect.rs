@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Caller, RoomId, Seq};
+use domain::{Caller, Refusal, RoomId, Seq};
 use nats::bus::AskError;
 use nats::rpc::{OpenReply, Profile};
 use runtime::meter::Counter;
@@ -111,7 +111,9 @@ async fn email(edge: &Edge, caller: Caller) -> Result<Arc<str>, Close> {
     let email: Arc<str> = match reply {
         Ok(reply) => reply.email.into(),
         // A token whose user is gone is no token.
-        Err(AskError::Refused(_)) => return Err(Close::Unauthenticated),
+        Err(AskError::Refused(refused)) if refused.code == Refusal::Unauthenticated.code() => {
+            return Err(Close::Unauthenticated);
+        }
         Err(error) => return Err(close_of(&error)),
     };
     edge.learn_email(caller.user, &email);
@@ -119,13 +121,11 @@ async fn email(edge: &Edge, caller: Caller) -> Result<Arc<str>, Close> {
 }
 
 fn close_of(error: &AskError) -> Close {
-    match error {
-        AskError::Refused(_) => Close::NoSuchRoom,
-        AskError::Unavailable { .. } => {
-            tracing::debug!(error = %error, "a socket cannot be served: {error}");
-            Close::Overloaded
-        }
+    if error.is_no_room() {
+        return Close::NoSuchRoom;
     }
+    tracing::debug!(error = %error, "a socket cannot be served: {error}");
+    Close::Overloaded
 }
 
 fn parse_after(after: Option<&str>) -> Result<Option<Seq>, Close> {

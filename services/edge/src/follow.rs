@@ -96,11 +96,14 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
                     head = head.max(last);
                     true
                 }
-                Err(AskError::Refused(refused)) => {
-                    tracing::debug!(code = refused.code, "a replay was refused: {}", refused.code);
-                    return end_refused(&subscription, &refused.code);
+                Err(AskError::Refused(refused)) if refused.code == Refusal::NotFound.code() => {
+                    return subscription.end_deleted();
                 }
-                Err(AskError::Unavailable { .. }) => false,
+                Err(error) if error.is_no_room() => return subscription.end_removed(),
+                Err(error) => {
+                    tracing::debug!(error = %error, "a replay pauses: {error}");
+                    false
+                }
             },
         };
         if is_done {
@@ -112,14 +115,6 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
             return socket.out.close(Close::Restarting);
         }
         tokio::time::sleep(RETRY).await;
-    }
-}
-
-fn end_refused(subscription: &Subscription, code: &str) {
-    if code == Refusal::NotAMember.code() {
-        subscription.end_removed();
-    } else {
-        subscription.end_deleted();
     }
 }
 

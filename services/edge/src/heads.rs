@@ -27,7 +27,7 @@ const KEYS_EVERY: Duration = Duration::from_secs(60);
 const NO_KEYS_RETRY: Duration = Duration::from_secs(1);
 /// Rooms and users named in one question: at 20 digits each some 200 KiB.
 const NAMED_MAX: usize = 8_192;
-/// Presence is told to the rooms this often; slower with very many rooms.
+/// Presence is told to the rooms at once, then this often; slower with very many rooms.
 const PRESENCE_EVERY: Duration = Duration::from_millis(100);
 /// The clock has been moved if it differs by more than this from one round to the next.
 const CLOCK_JUMP: Duration = Duration::from_secs(1);
@@ -149,14 +149,16 @@ pub(crate) async fn follow_revocations(edge: Edge) -> anyhow::Result<()> {
 
 /// Tells the rooms who came and went, in batches.
 pub(crate) async fn tell_presence(edge: Edge) -> anyhow::Result<()> {
-    loop {
-        let rooms = u32::try_from(edge.hub().room_count()).unwrap_or(u32::MAX);
-        let pause = PRESENCE_EVERY * (1 + rooms / 2_000).min(10);
-        tokio::select! {
-            () = edge.stopped().cancelled() => return Ok(()),
-            () = tokio::time::sleep(pause) => edge.presence().tell_rooms(),
+    let told = async {
+        loop {
+            edge.presence().has_changed().await;
+            edge.presence().tell_rooms();
+            let rooms = u32::try_from(edge.hub().room_count()).unwrap_or(u32::MAX);
+            tokio::time::sleep(PRESENCE_EVERY * (1 + rooms / 2_000).min(10)).await;
         }
-    }
+    };
+    edge.stopped().run_until_cancelled(told).await;
+    Ok(())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge shows what fits a float")]

@@ -58,6 +58,7 @@ pub(crate) struct Presence {
     state: Mutex<State>,
     batches: broadcast::Sender<Arc<Changes>>,
     untold: Notify,
+    changed: Notify,
 }
 
 impl Presence {
@@ -68,6 +69,7 @@ impl Presence {
             state: Mutex::default(),
             batches: broadcast::Sender::new(BATCHES_MAX),
             untold: Notify::new(),
+            changed: Notify::new(),
         }
     }
 
@@ -87,6 +89,7 @@ impl Presence {
         state.untold.insert(user, is_here);
         drop(state);
         self.untold.notify_one();
+        self.changed.notify_one();
     }
 
     /// Whether a user is online anywhere.
@@ -112,6 +115,11 @@ impl Presence {
     /// Follows the changes, as batches.
     pub(crate) fn follow(&self) -> broadcast::Receiver<Arc<Changes>> {
         self.batches.subscribe()
+    }
+
+    /// Resolves when something may have changed. Cancel-safe.
+    pub(crate) async fn has_changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Tells the rooms what changed since the last time.
@@ -141,6 +149,7 @@ impl Presence {
 
     /// Takes in what another edge says.
     pub(crate) fn hear(&self, beat: Beat, now: Instant) -> Heard {
+        self.changed.notify_one();
         if beat.edge == self.edge {
             return Heard::Fine;
         }
@@ -190,6 +199,7 @@ impl Presence {
         for edge in silent {
             tracing::warn!(edge, "edge {edge} is silent: its users are offline");
             state.drop_edge(&edge);
+            self.changed.notify_one();
         }
     }
 

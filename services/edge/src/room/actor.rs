@@ -398,7 +398,7 @@ impl Actor {
         let now = Instant::now();
         let page = match page {
             Ok(page) => page,
-            Err(AskError::Refused(refused)) if refused.code == "not_found" => {
+            Err(error) if error.is_no_room() => {
                 self.end = Some(End::Deleted);
                 return;
             }
