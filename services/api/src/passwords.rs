@@ -2,14 +2,16 @@
 //!
 //! One hash takes some 30 ms of a core. So hashing has as many slots as there are cores, on
 //! threads of its own, and a bounded number may wait for them: a flood of sign-ins takes neither
-//! the runtime nor the memory from everybody else.
+//! the runtime nor the memory from everybody else. Each slot keeps the memory that it works on,
+//! since allocators hold on to blocks of that size, one for each thread that ever asked.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use domain::Refusal;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::problem::Problem;
@@ -22,13 +24,20 @@ const PASSES: u32 = 2;
 const WAITING_MAX: usize = 256;
 /// How long one may wait.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// Slots, however many cores there are.
+const SLOTS_MAX: usize = 16;
 const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// What one slot works on.
+type Memory = Vec<Block>;
 
 /// Hashes and verifies passwords. Clones share the slots.
 #[derive(Clone)]
 pub(crate) struct Passwords {
-    argon2: Argon2<'static>,
+    params: Params,
     slots: Arc<Semaphore>,
+    memories: Arc<Mutex<Vec<Memory>>>,
     waiting: Arc<Semaphore>,
     /// What the password of someone unknown is verified against, at the cost of anyone's.
     nobody: Arc<str>,
@@ -48,13 +57,14 @@ impl Passwords {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let params = Params::new(MEMORY_KIB, PASSES, 1, None)
             .map_err(|error| anyhow::anyhow!("Argon2's parameters: {error}"))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let mut memory = Memory::new();
         let random: [u8; 32] = rand::random();
-        let nobody = hash_now(&argon2, &random)?.into();
+        let nobody = hash_now(&params, &random, &mut memory)?.into();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
-            argon2,
-            slots: Arc::new(Semaphore::new(cores)),
+            params,
+            slots: Arc::new(Semaphore::new(cores.min(SLOTS_MAX))),
+            memories: Arc::new(Mutex::new(vec![memory])),
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             nobody,
         })
@@ -65,10 +75,10 @@ impl Passwords {
     /// # Errors
     /// `Unavailable` when too many wait.
     pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
-        let argon2 = self.argon2.clone();
-        self.run(move || hash_now(&argon2, password.as_bytes()))
+        let params = self.params.clone();
+        self.run(move |memory| hash_now(&params, password.as_bytes(), memory))
             .await?
-            .map_err(|e| Problem::bug(&e))
+            .map_err(|error| Problem::bug(&error))
     }
 
     /// Whether a password is the one of `hash`. With `None`, for someone unknown, it never is,
@@ -83,14 +93,19 @@ impl Passwords {
     ) -> Result<bool, Problem> {
         let is_known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.nobody.as_ref().to_owned());
-        let argon2 = self.argon2.clone();
-        let is_right = self.run(move || verify_now(&argon2, password.as_bytes(), &hash)).await?;
+        let is_right = self
+            .run(move |memory| verify_now(password.as_bytes(), &hash, memory))
+            .await?
+            .unwrap_or_else(|error| {
+                tracing::error!(error = %error, "a stored password hash is no good: {error}");
+                false
+            });
         Ok(is_right && is_known)
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let waiting = self.waiting.try_acquire().map_err(|_| Refusal::Unavailable)?;
         let slot = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.slots).acquire_owned())
@@ -99,8 +114,11 @@ impl Passwords {
             .map_err(|_| Refusal::Unavailable)?;
         drop(waiting);
         // The slot goes with the work, which runs on when the request is given up.
+        let memories = Arc::clone(&self.memories);
         let work = tokio::task::spawn_blocking(move || {
-            let done = work();
+            let mut memory = memories.lock().pop().unwrap_or_default();
+            let done = work(&mut memory);
+            memories.lock().push(memory);
             drop(slot);
             done
         });
@@ -108,21 +126,64 @@ impl Passwords {
     }
 }
 
-fn hash_now(argon2: &Argon2<'_>, password: &[u8]) -> anyhow::Result<String> {
-    let salt: [u8; SALT_BYTES] = rand::random();
-    let salt = SaltString::encode_b64(&salt).map_err(|error| anyhow::anyhow!("a salt: {error}"))?;
-    let hash = argon2
-        .hash_password(password, &salt)
-        .map_err(|error| anyhow::anyhow!("hashing a password: {error}"))?;
+fn hash_now(params: &Params, password: &[u8], memory: &mut Memory) -> anyhow::Result<String> {
+    let bytes: [u8; SALT_BYTES] = rand::random();
+    let salt = SaltString::encode_b64(&bytes).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).map_err(|error| anyhow::anyhow!("{error}"))?,
+        salt: Some(salt.as_salt()),
+        hash: Some(derive(params.clone(), password, (salt.as_salt(), HASH_BYTES), memory)?),
+    };
     Ok(hash.to_string())
 }
 
-fn verify_now(argon2: &Argon2<'_>, password: &[u8], hash: &str) -> bool {
-    match PasswordHash::new(hash) {
-        Ok(hash) => argon2.verify_password(password, &hash).is_ok(),
-        Err(error) => {
-            tracing::error!(error = %error, "a stored password hash cannot be read: {error}");
-            false
-        }
+fn verify_now(password: &[u8], hash: &str, memory: &mut Memory) -> anyhow::Result<bool> {
+    let hash = PasswordHash::new(hash).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let params = Params::try_from(&hash).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let (Some(salt), Some(expected)) = (hash.salt, hash.hash) else {
+        anyhow::bail!("it has no salt or no hash");
+    };
+    if hash.algorithm != Algorithm::Argon2id.ident() {
+        anyhow::bail!("it is not Argon2id");
+    }
+    // `Output` is compared in constant time.
+    Ok(derive(params, password, (salt, expected.len()), memory)? == expected)
+}
+
+fn derive(
+    params: Params,
+    password: &[u8],
+    (salt, bytes): (Salt<'_>, usize),
+    memory: &mut Memory,
+) -> anyhow::Result<Output> {
+    memory.resize(params.block_count(), Block::default());
+    let mut buffer = [0; Salt::MAX_LENGTH];
+    let salt = salt.decode_b64(&mut buffer).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    Output::init_with(bytes, |out| {
+        Ok(argon2.hash_password_into_with_memory(password, salt, out, memory.as_mut_slice())?)
+    })
+    .map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use argon2::{Argon2, Params, PasswordHash, PasswordVerifier};
+
+    use super::{Memory, hash_now, verify_now};
+
+    #[test]
+    fn a_hash_is_what_others_make_of_it() {
+        let mut memory = Memory::new();
+        let params = Params::new(64, 2, 1, None).unwrap();
+        let hash = hash_now(&params, b"secret", &mut memory).unwrap();
+        assert!(hash.starts_with("$argon2id$v=19$m=64,t=2,p=1$"), "{hash}");
+        assert!(verify_now(b"secret", &hash, &mut memory).unwrap());
+        assert!(!verify_now(b"Secret", &hash, &mut memory).unwrap());
+        let parsed = PasswordHash::new(&hash).unwrap();
+        assert!(Argon2::default().verify_password(b"secret", &parsed).is_ok());
+        verify_now(b"secret", "$argon2id$broken", &mut memory).unwrap_err();
     }
 }

@@ -23,12 +23,17 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(5);
 /// longer.
 pub(crate) const MARGIN: Duration = Duration::from_secs(30);
 
+/// Loads what was revoked within one access lifetime, if the record is there; returns from when
+/// on [`follow`] must look.
+pub(crate) async fn load(api: &Api) -> Timestamp {
+    poll(api, api.clock().now() - api.config().access_token_ttl - MARGIN).await
+}
+
 /// Follows revocations until the node drains.
-pub(crate) async fn follow(api: Api) -> anyhow::Result<()> {
+pub(crate) async fn follow(api: Api, mut since: Timestamp) -> anyhow::Result<()> {
     let mut pushes = subscribe(&api).await;
     let mut polls = tokio::time::interval(POLL_PERIOD);
     polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut since = api.clock().now() - api.config().access_token_ttl - MARGIN;
     loop {
         tokio::select! {
             () = api.life().draining() => return Ok(()),

@@ -127,7 +127,8 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         life: life.clone(),
     }));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
-    life.spawn_essential("revocations", crate::revocation::follow(api.clone()));
+    let since = revocation::load(&api).await;
+    life.spawn_essential("revocations", revocation::follow(api.clone(), since));
     Ok(api)
 }
 
