@@ -41,7 +41,8 @@ pub(crate) async fn serve(edge: Edge, upgrade: hyper::upgrade::OnUpgrade, wanted
     match connecting.unwrap_or(Err(Close::Overloaded)) {
         Ok(session) => {
             Counter::SocketsOpened.add(1);
-            Box::pin(session.run(line)).await;
+            // A task of its own, so that nothing of the connecting stays in memory.
+            edge.life().spawn(Box::pin(session.run(line)));
         }
         Err(close) => {
             edge.count_close(close);

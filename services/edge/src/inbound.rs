@@ -85,7 +85,8 @@ impl Session {
                 let read = (self.room_of(frame)?, frame.message()?);
                 posts::read(&self.edge, &self.socket, read, echo.clone());
             }
-            FrameKind::Auth => self.authenticate(&frame.token()?).await?,
+            // Boxed, or every idle socket would keep room for it.
+            FrameKind::Auth => Box::pin(self.authenticate(&frame.token()?)).await?,
         }
         Ok(())
     }

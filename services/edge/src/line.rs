@@ -80,7 +80,7 @@ impl Line {
             Some(Ok(Message::Binary(_))) => Inbound::Fault(Close::Binary),
             Some(Ok(Message::Close(_))) => {
                 // Reading on writes the answer.
-                let _ = tokio::time::timeout(LINGER, self.stream.next()).await;
+                let _ = Box::pin(tokio::time::timeout(LINGER, self.stream.next())).await;
                 Inbound::Gone
             }
             Some(Ok(_)) => Inbound::Other,
@@ -117,12 +117,13 @@ impl Line {
             }
             stream.flush().await
         };
-        guarded(out, writing).await
+        // Boxed, or every idle socket would keep room for it.
+        Box::pin(guarded(out, writing)).await
     }
 
     /// Pings the other side. Not cancel-safe.
     pub(crate) async fn ping(&mut self, out: &Outbound) -> Result<(), WriteError> {
-        guarded(out, self.stream.send(Message::Ping(Bytes::new()))).await
+        Box::pin(guarded(out, self.stream.send(Message::Ping(Bytes::new())))).await
     }
 
     /// Closes, and gives the other side time to hear why.

@@ -92,7 +92,7 @@ impl Session {
         };
         self.edge.count_close(close);
         drop(self);
-        line.close(close).await;
+        Box::pin(line.close(close)).await;
     }
 
     async fn serve(&mut self, line: &mut Line) -> Ending {
@@ -127,7 +127,7 @@ impl Session {
         match inbound {
             Inbound::Text(text) => {
                 self.edge.hub().tally.frames_in.fetch_add(1, Ordering::Relaxed);
-                self.take_frame(&text).await.map_err(Some)
+                Box::pin(self.take_frame(&text)).await.map_err(Some)
             }
             Inbound::Pong => {
                 self.pong_by = Instant::now() + PONG_TIMEOUT;
