@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
 use domain::Refusal;
+use percent_encoding::percent_decode_str;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::watch;
 
@@ -58,15 +59,20 @@ impl AskError {
 }
 
 impl Bus {
-    /// Connects in the background: NATS may be away, now and later. `name` is shown in the
-    /// server's list of connections.
+    /// Connects in the background: NATS may be away, now and later. `url` is one address or
+    /// several, separated by commas; user and password are those of the first. `name` is shown in
+    /// the server's list of connections.
     ///
     /// # Errors
     /// When the URL is malformed.
     pub async fn connect(url: &str, subjects: Subjects, name: &str) -> anyhow::Result<Self> {
+        let servers = url
+            .split(',')
+            .map(|one| one.trim().parse::<ServerAddr>())
+            .collect::<Result<Vec<_>, _>>()?;
         let (connected, connections) = watch::channel(0);
         let connected = Arc::new(connected);
-        let client = ConnectOptions::new()
+        let client = signed_in(ConnectOptions::new(), servers.first())
             .name(name)
             .retry_on_initial_connect()
             .connection_timeout(Duration::from_secs(2))
@@ -79,7 +85,7 @@ impl Bus {
                 let connected = Arc::clone(&connected);
                 async move { note(&event, &connected) }
             })
-            .connect(url)
+            .connect(servers)
             .await?;
         Ok(Self { client, subjects: Arc::new(subjects), connections })
     }
@@ -155,6 +161,18 @@ impl Bus {
             Ok(Answer::Refused(refused)) => Err(AskError::Refused(refused)),
             Err(error) => Err(away(format!("an answer that cannot be read: {error}"))),
         }
+    }
+}
+
+/// async-nats does not look at an address's user: `nats://user:password@host`, `nats://token@host`.
+fn signed_in(options: ConnectOptions, server: Option<&ServerAddr>) -> ConnectOptions {
+    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let user = server.and_then(ServerAddr::username).map(plain);
+    let password = server.and_then(ServerAddr::password).map(plain);
+    match (user, password) {
+        (Some(user), Some(password)) => options.user_and_password(user, password),
+        (Some(token), None) => options.token(token),
+        (None, _) => options,
     }
 }
 
