@@ -3,6 +3,8 @@
 //! There is no logic in here: settings are read, roles are started with what they need, and the
 //! process stops when it is asked to.
 
+#[cfg(feature = "dev")]
+mod dev;
 mod roles;
 mod tools;
 mod welcome;
@@ -18,11 +20,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Team chat of your own: organizations, rooms and direct messages, in real time.
 #[derive(Debug, Parser)]
-#[command(name = "chatboard", version, args_conflicts_with_subcommands = true)]
+#[command(name = "chatboard", version)]
 struct Cli {
     /// A TOML file with settings; `CHATBOARD_…` variables override it.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// For `dev`, which is what runs when no role is named.
+    #[cfg(feature = "dev")]
+    #[command(flatten)]
+    flags: dev::Flags,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -37,6 +43,21 @@ enum Command {
     Relay,
     /// Every role in one process.
     All,
+    /// Every role, with private servers where none are configured, and demo data.
+    #[cfg(feature = "dev")]
+    Dev(dev::Flags),
+    /// Watches a private server.
+    #[cfg(feature = "dev")]
+    #[command(hide = true)]
+    Guard,
+    /// Runs a command with `DATABASE_URL` naming a new Postgres that has the schema.
+    #[cfg(feature = "dev")]
+    #[command(hide = true)]
+    ScratchPostgres {
+        /// The command and its arguments.
+        #[arg(last = true)]
+        command: Vec<std::ffi::OsString>,
+    },
     /// Brings the database's schema and the streams up to date.
     Migrate,
     /// Prints every setting in effect, without secrets.
@@ -66,8 +87,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
-    let Some(command) = cli.command else {
+fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
+    let Some(command) = command(&mut cli)? else {
         <Cli as clap::CommandFactory>::command().print_help()?;
         return Ok(ExitCode::FAILURE);
     };
@@ -75,25 +96,46 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Openapi => return tools::print(&api::openapi()),
         Command::Keys { out } => return tools::make_key(out.as_deref()),
         Command::Config { docs: true } => return tools::print(&runtime::config::docs()),
+        // These two read no settings: a wrong one must not keep a server from being stopped.
+        #[cfg(feature = "dev")]
+        Command::Guard => return block_on(dev::guard()),
+        #[cfg(feature = "dev")]
+        Command::ScratchPostgres { command } => return block_on(dev::scratch_postgres(&command)),
         _ => {}
     }
     let settings = Settings::load(cli.config.as_deref())?;
-    if let Command::Config { .. } = command {
-        return tools::print(&settings.show());
+    match command {
+        Command::Api => block_on(roles::run(settings, &[roles::Role::Api])),
+        Command::Edge => block_on(roles::run(settings, &[roles::Role::Edge])),
+        Command::Relay => block_on(roles::run(settings, &[roles::Role::Relay])),
+        Command::All => block_on(roles::run(settings, &roles::Role::ALL)),
+        #[cfg(feature = "dev")]
+        Command::Dev(flags) => block_on(dev::run(settings, flags)),
+        Command::Migrate => block_on(tools::migrate(&settings)),
+        _ => tools::print(&settings.show()),
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            Command::Api => roles::run(settings, &[roles::Role::Api]).await,
-            Command::Edge => roles::run(settings, &[roles::Role::Edge]).await,
-            Command::Relay => roles::run(settings, &[roles::Role::Relay]).await,
-            Command::All => roles::run(settings, &roles::Role::ALL).await,
-            Command::Migrate => tools::migrate(&settings).await,
-            Command::Config { .. } | Command::Keys { .. } | Command::Openapi => {
-                Ok(ExitCode::SUCCESS)
-            }
-        }
-    })
+}
+
+/// The command that is meant: `dev`, where there is one, when none is named.
+#[cfg(feature = "dev")]
+fn command(cli: &mut Cli) -> anyhow::Result<Option<Command>> {
+    let flags = std::mem::take(&mut cli.flags);
+    match cli.command.take() {
+        None => Ok(Some(Command::Dev(flags))),
+        Some(command) if flags == dev::Flags::default() => Ok(Some(command)),
+        Some(_) => anyhow::bail!("--edges and --no-demo belong behind `dev`, or to no role at all"),
+    }
+}
+
+/// The command that is named.
+#[cfg(not(feature = "dev"))]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as with the dev stack")]
+fn command(cli: &mut Cli) -> anyhow::Result<Option<Command>> {
+    Ok(cli.command.take())
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }
 
 #[cfg(test)]

@@ -107,6 +107,14 @@ pub(crate) async fn start(
     serve(settings.ops_addr, operations, "operations", life).await
 }
 
+/// What clients reach us under.
+pub(crate) fn public_url(settings: &Settings) -> String {
+    match &settings.public_url {
+        Some(url) => url.as_str().to_owned(),
+        None => format!("http://localhost:{}", settings.http_addr.port()),
+    }
+}
+
 struct Starter<'a> {
     settings: &'a Settings,
     clock: Clock,
@@ -126,14 +134,6 @@ impl Starter<'_> {
         Store::connect(url.expose(), self.settings.database_connections).await
     }
 
-    /// What clients reach us under.
-    fn public_url(&self) -> String {
-        match &self.settings.public_url {
-            Some(url) => url.as_str().to_owned(),
-            None => format!("http://localhost:{}", self.settings.http_addr.port()),
-        }
-    }
-
     fn allowed_origins(&self) -> Vec<String> {
         self.settings.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect()
     }
@@ -148,7 +148,7 @@ impl Starter<'_> {
         let keys = SigningKeys::parse(&pem)
             .with_context(|| format!("CHATBOARD_SIGNING_KEY_FILE: {}", path.display()))?;
         let config = api::Config {
-            public_url: self.public_url(),
+            public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
             access_token_ttl: settings.access_token_ttl,
             refresh_token_ttl: settings.refresh_token_ttl,
@@ -169,7 +169,7 @@ impl Starter<'_> {
     async fn edge(&self, name: &str) -> anyhow::Result<edge::Edge> {
         let config = edge::Config {
             id: None,
-            public_url: self.public_url(),
+            public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
             frames_per_second: self.settings.socket_frames_per_second,
         };

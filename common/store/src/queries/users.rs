@@ -130,3 +130,11 @@ pub async fn credentials(conn: &mut PgConnection, id: UserId) -> Result<Option<C
     .fetch_optional(conn)
     .await?)
 }
+
+/// Whether there is any account.
+pub async fn is_anyone_there(conn: &mut PgConnection) -> Result<bool> {
+    let is_anyone = sqlx::query_scalar!(r#"select exists (select from users) as "is_anyone!""#)
+        .fetch_one(conn)
+        .await?;
+    Ok(is_anyone)
+}
