@@ -87,6 +87,7 @@ pub fn router(api: &Api) -> Router {
     let docs = utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/schema/", document);
     let router = router
         .merge(docs)
+        .route("/api/asyncapi/", axum::routing::get(asyncapi))
         .route("/health/live", axum::routing::get(live))
         .route("/health/ready", axum::routing::get(ready))
         .fallback(http::not_found)
@@ -99,6 +100,11 @@ pub fn router(api: &Api) -> Router {
 
 async fn live() -> Response {
     json_text(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())
+}
+
+/// The AsyncAPI document of the WebSocket.
+async fn asyncapi() -> Response {
+    json_text(StatusCode::OK, nats::asyncapi::DOCUMENT.to_owned())
 }
 
 async fn ready(State(api): State<Api>) -> Response {
