@@ -1,10 +1,14 @@
 //! System packages: installed when we may, else the one command is named.
 
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
 
 use crate::{progress, system};
+
+/// The package manager refuses to run twice at once.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Installs a package of the system, or says which command would.
 pub(crate) fn package(package: &str, why: &str) -> anyhow::Result<()> {
@@ -16,6 +20,7 @@ pub(crate) fn package(package: &str, why: &str) -> anyhow::Result<()> {
     if !is_allowed {
         bail!("{why}: install it with `sudo apt-get install -y {package}`");
     }
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     progress(&format!("installing {package} (apt-get install -y {package}) …"));
     let install = || apt(&["install", "-y", "--no-install-recommends", package]);
     install()

@@ -157,7 +157,12 @@ async fn start_servers(
         progress("starting nats-server …");
         NatsServer::start(for_nats).await.map(Some)
     };
-    let (postgres, nats) = tokio::try_join!(postgres, nats)?;
+    // Whoever lacks both is told of both.
+    let (postgres, nats) = match tokio::join!(postgres, nats) {
+        (Ok(postgres), Ok(nats)) => (postgres, nats),
+        (Err(one), Err(other)) => bail!("{one:#}\nchatboard: {other:#}"),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+    };
     let wrong = |fault: String| anyhow::anyhow!(fault);
     if let Some(postgres) = &postgres {
         ports.insert("postgres".to_owned(), postgres.port());
