@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
@@ -25,6 +26,9 @@ const SUBSCRIPTION_MESSAGES_MAX: usize = 65_536;
 
 /// How long an edge may take to say that a user is there.
 const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a health check waits for NATS.
+const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -135,6 +139,24 @@ impl Bus {
         }
         let request = self.client.request(self.subjects.user(user), Bytes::new());
         matches!(tokio::time::timeout(ONLINE_TIMEOUT, request).await, Ok(Ok(_)))
+    }
+
+    /// How long NATS takes for a round trip, asked on a subject that this role may publish on;
+    /// `None` when there is none within 2 s. A flush would prove nothing: async-nats only hands
+    /// its buffer to the system. That nobody listens on the subject is an answer too.
+    pub async fn round_trip(&self, subject: String) -> Option<Duration> {
+        if !self.is_connected() {
+            return None;
+        }
+        let started = std::time::Instant::now();
+        let request = self.client.request(subject, Bytes::new());
+        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, request).await {
+            Ok(Ok(_)) => Some(started.elapsed()),
+            Ok(Err(error)) if error.kind() == RequestErrorKind::NoResponders => {
+                Some(started.elapsed())
+            }
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// Asks an api, and waits for at most the question's deadline.

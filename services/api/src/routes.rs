@@ -1,12 +1,6 @@
 //! All routes, and the OpenAPI document that is made from them.
 
-use std::time::{Duration, Instant};
-
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use axum::{Router, middleware};
-use nats::bus::Bus;
 use tower::Layer;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
@@ -55,6 +49,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(crate::messages::routes());
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::auth::root_routes())
+        .merge(crate::operations::routes())
         .nest("/api/v1", versioned);
     show_public_calls(router.get_openapi_mut());
     router
@@ -87,41 +82,10 @@ pub fn router(api: &Api) -> Router {
     let docs = utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/schema/", document);
     let router = router
         .merge(docs)
-        .route("/api/asyncapi/", axum::routing::get(asyncapi))
-        .route("/health/live", axum::routing::get(live))
-        .route("/health/ready", axum::routing::get(ready))
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::method_not_allowed)
         .layer(middleware::from_fn_with_state(api.clone(), http::around))
         .with_state(api.clone());
     let normalized = tower::util::MapRequestLayer::new(http::normalize_path).layer(router);
     Router::new().fallback_service(normalized)
-}
-
-async fn live() -> Response {
-    json_text(StatusCode::OK, r#"{"status":"ok"}"#.to_owned())
-}
-
-/// The AsyncAPI document of the WebSocket.
-async fn asyncapi() -> Response {
-    json_text(StatusCode::OK, nats::asyncapi::DOCUMENT.to_owned())
-}
-
-async fn ready(State(api): State<Api>) -> Response {
-    let readiness = api.readiness().await;
-    readiness.into_response()
-}
-
-fn json_text(status: StatusCode, text: String) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
-}
-
-/// How long NATS takes for a round trip; `None` while it is away.
-pub(crate) async fn ping_nats(bus: &Bus) -> Option<Duration> {
-    if !bus.is_connected() {
-        return None;
-    }
-    let started = Instant::now();
-    let flushed = tokio::time::timeout(Duration::from_secs(2), bus.client().flush()).await;
-    matches!(flushed, Ok(Ok(()))).then(|| started.elapsed())
 }

@@ -255,7 +255,8 @@ impl Api {
         let started = std::time::Instant::now();
         let postgres = tokio::time::timeout(Duration::from_secs(2), self.0.store.ping()).await;
         let is_postgres_up = matches!(postgres, Ok(Ok(())));
-        let nats = crate::routes::ping_nats(&self.0.bus).await;
+        let nobody = self.0.bus.subjects().user(UserId::NOWHERE);
+        let nats = self.0.bus.round_trip(nobody).await;
         runtime::operations::Readiness::with_record(is_postgres_up.then(|| started.elapsed()), nats)
     }
 }

@@ -67,9 +67,6 @@ const EMAILS_MAX: usize = 100_000;
 /// How long the other edges have to answer the first roll call before sockets are let in.
 const ROLL_CALL: Duration = Duration::from_millis(300);
 
-/// How long NATS may take before it counts as away.
-const READY_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// What an operator decides about an edge.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -170,12 +167,8 @@ pub fn router(edge: &Edge) -> Router {
 impl Edge {
     /// Whether the edge can do its work, which needs NATS alone.
     pub async fn readiness(&self) -> Readiness {
-        let asked = Instant::now();
-        let is_there = self.bus().is_connected()
-            && tokio::time::timeout(READY_TIMEOUT, self.bus().client().flush())
-                .await
-                .is_ok_and(|flushed| flushed.is_ok());
-        Readiness::with_nats(is_there.then(|| asked.elapsed()))
+        let subject = self.bus().subjects().rpc("ping");
+        Readiness::with_nats(self.bus().round_trip(subject).await)
     }
 
     fn config(&self) -> &Config {
