@@ -184,10 +184,14 @@ fn kept_folder(folder: &Path) -> anyhow::Result<PathBuf> {
     system::make_open_folder(&target)?;
     let link = folder.join("postgres");
     let data = target.join("postgres");
-    // A copied project brings a link to another project's data with it.
     if std::fs::read_link(&link).is_ok_and(|linked| linked == data) {
         return Ok(target);
     }
+    // Whoever removed the folder meant to begin anew, as it would be for others than root. And a
+    // copied project brings a link to another project's data with it.
+    stale::end(&data.join("postmaster.pid"), &data, Signal::Quit);
+    std::fs::remove_dir_all(&target)?;
+    system::make_open_folder(&target)?;
     let _ = std::fs::remove_file(&link);
     std::os::unix::fs::symlink(&data, &link)
         .with_context(|| format!("cannot link {} to {}", link.display(), data.display()))?;

@@ -100,9 +100,12 @@ async fn start(
     let edges = choose_addresses(settings, flags, &mut ports)?;
     make_signing_key(settings, folder)?;
     let database = settings.database_url.clone().context("there is no database")?;
-    store::migrate(database.expose())
-        .await
-        .context("the schema could not be brought up to date")?;
+    store::migrate(database.expose()).await.with_context(|| {
+        format!(
+            "the schema could not be brought up to date (to begin anew, remove {})",
+            folder.path().display()
+        )
+    })?;
     if !flags.no_demo && demo::make(database.expose(), Clock::system().now()).await? {
         progress("made the demo data");
     }
