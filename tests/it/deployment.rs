@@ -1,0 +1,296 @@
+//! The deployment files name only what exists: subcommands, settings, ports, users, metrics.
+//!
+//! They are read line by line, as far as these files go; nothing here needs Docker.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use nats::subjects::Subjects;
+use runtime::config::Settings;
+
+const ROLES: [&str; 4] = ["api", "edge", "relay", "migrate"];
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Every scalar of a YAML file under the path of its keys, as far as our files go: mappings by
+/// indentation, lists in brackets or by dashes (numbered), comments on lines of their own.
+fn yaml(text: &str) -> BTreeMap<String, String> {
+    let mut scalars = BTreeMap::new();
+    let mut path: Vec<(usize, String)> = Vec::new();
+    let mut items = 0;
+    for line in text.lines() {
+        let content = line.trim();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        path.retain(|(outer, _)| *outer < indent);
+        let (key, value) = match content.strip_prefix("- ") {
+            Some(item) => {
+                items += 1;
+                (items.to_string(), item)
+            }
+            None => match content.split_once(": ") {
+                Some((key, value)) => (key.to_owned(), value),
+                None => (content.trim_end_matches(':').to_owned(), ""),
+            },
+        };
+        path.push((indent, key));
+        if !value.is_empty() {
+            let name: Vec<_> = path.iter().map(|(_, key)| key.as_str()).collect();
+            scalars.insert(name.join("/"), value.trim_matches('"').to_owned());
+        }
+    }
+    scalars
+}
+
+fn compose() -> BTreeMap<String, String> {
+    yaml(&file("docker-compose.yml"))
+}
+
+/// A list in brackets.
+fn list(text: &str) -> Vec<String> {
+    let inner = text.trim_start_matches('[').trim_end_matches(']');
+    inner.split(", ").map(|item| item.trim_matches('"').to_owned()).collect()
+}
+
+/// The instructions of the Dockerfile, continued lines joined.
+fn dockerfile() -> Vec<(String, String)> {
+    let joined: String = file("Dockerfile")
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .map(|line| line.strip_suffix('\\').map_or_else(|| format!("{line}\n"), str::to_owned))
+        .collect();
+    let instructions = joined.lines().filter_map(|line| line.split_once(' '));
+    instructions.map(|(name, rest)| (name.to_owned(), rest.trim().to_owned())).collect()
+}
+
+fn instruction(name: &str) -> String {
+    let found = dockerfile().into_iter().rfind(|(one, _)| one == name);
+    found.unwrap_or_else(|| panic!("the Dockerfile has no {name}")).1
+}
+
+/// The settings that the image sets.
+fn image_settings() -> BTreeMap<String, String> {
+    let pairs = dockerfile().into_iter().filter(|(name, _)| name == "ENV");
+    let pairs: Vec<String> = pairs
+        .flat_map(|(_, pairs)| pairs.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+        .collect();
+    pairs
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+        .filter(|(name, _)| name.starts_with("CHATBOARD_"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// What compose makes of `${NAME:-default}` and `${NAME:?message}`.
+fn interpolated(value: &str) -> String {
+    let Some((before, rest)) = value.split_once("${") else { return value.to_owned() };
+    let Some((inside, after)) = rest.split_once('}') else { panic!("{value}: `${{` stays open") };
+    let inside = inside.split_once(":-").map_or("secret", |(_, default)| default);
+    interpolated(&format!("{before}{inside}{after}"))
+}
+
+/// The settings of a service: the image's under its own.
+fn settings_of(service: &str) -> BTreeMap<String, String> {
+    let prefix = format!("services/{service}/environment/");
+    let mut settings = image_settings();
+    settings.extend(compose().into_iter().filter_map(|(path, value)| {
+        Some((path.strip_prefix(&prefix)?.to_owned(), interpolated(&value)))
+    }));
+    settings
+}
+
+fn port(address: &str) -> u16 {
+    let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+    port.unwrap_or_else(|| panic!("{address} has no port"))
+}
+
+fn is_known(arguments: &[String]) -> bool {
+    let mut help = Command::new(env!("CARGO_BIN_EXE_chatboard"));
+    help.args(arguments).arg("--help").output().is_ok_and(|output| output.status.success())
+}
+
+#[test]
+fn every_command_is_one_that_the_binary_knows() {
+    assert_eq!(instruction("ENTRYPOINT"), r#"["chatboard"]"#);
+    let compose = compose();
+    for role in ROLES {
+        let command = list(&compose[&format!("services/{role}/command")]);
+        assert!(is_known(&command), "`chatboard {}` is unknown", command.join(" "));
+    }
+    assert!(!is_known(&["no-such-role".to_owned()]));
+    let keys = &list(&compose["services/keys/command"])[0];
+    let (_, arguments) = keys.split_once("chatboard ").expect("the service `keys` makes a key");
+    let arguments: Vec<_> = arguments.split(' ').map(str::to_owned).collect();
+    assert!(is_known(&arguments), "`chatboard {}` is unknown", arguments.join(" "));
+    let written = arguments.last().expect("a file");
+    assert_eq!(&settings_of("api")["CHATBOARD_SIGNING_KEY_FILE"], written);
+}
+
+#[test]
+fn every_role_has_the_settings_that_it_needs_and_no_other() {
+    let needs: [(&str, &[&str]); 4] = [
+        ("api", &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"]),
+        ("edge", &["NATS_URL"]),
+        ("relay", &["DATABASE_URL", "NATS_URL"]),
+        ("migrate", &["DATABASE_URL", "NATS_URL"]),
+    ];
+    for (role, names) in needs {
+        let variables = settings_of(role);
+        let pairs: Vec<_> =
+            variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let settings = Settings::from_sources(None, &pairs).unwrap_or_else(|error| {
+            panic!("{role}: {error}");
+        });
+        settings.require(role, names).unwrap();
+    }
+    assert!(!settings_of("edge").contains_key("CHATBOARD_DATABASE_URL"));
+}
+
+#[test]
+fn every_port_is_one_that_a_role_listens_on() {
+    let image = image_settings();
+    let [http, ws, ops] = ["HTTP", "WS", "OPS"]
+        .map(|name| port(&image[&format!("CHATBOARD_{name}_ADDR")]).to_string());
+    assert_eq!(instruction("EXPOSE"), format!("{http} {ws} {ops}"));
+    let caddy = file("deploy/Caddyfile");
+    assert!(caddy.contains(&format!("dynamic a api {http} ")), "{caddy}");
+    assert!(caddy.contains(&format!("dynamic a edge {ws} ")), "{caddy}");
+    let prometheus = yaml(&file("deploy/prometheus.yml"));
+    let scraped = prometheus.iter().find(|(path, _)| path.ends_with("/port"));
+    assert_eq!(scraped.map(|(_, port)| port), Some(&ops));
+    let compose = file("docker-compose.yml");
+    assert!(compose.contains(&format!("/dev/tcp/127.0.0.1/{ops} ")));
+
+    // The proxy: the port it publishes, and the address that the api trusts.
+    let compose = self::compose();
+    let published = list(&compose["services/proxy/ports"]);
+    let (outside, inside) = published[0].split_once(':').expect("a published port");
+    assert!(caddy.contains(&format!("\n:{inside} {{")));
+    assert!(settings_of("api")["CHATBOARD_PUBLIC_URL"].ends_with(outside));
+    assert_eq!(
+        settings_of("api")["CHATBOARD_TRUSTED_PROXIES"],
+        compose["services/proxy/networks/default/ipv4_address"],
+    );
+}
+
+#[test]
+fn every_role_has_a_user_of_its_own_at_nats() {
+    let server = file("nats/server.conf");
+    let compose = compose();
+    for role in ROLES {
+        let url = &settings_of(role)["CHATBOARD_NATS_URL"];
+        let user = format!("nats://{role}:secret@nats:");
+        assert!(url.starts_with(&user), "{role} signs in as another: {url}");
+        assert!(server.contains(&format!("port: {}\n", port(url))));
+        let variable = format!("NATS_{}_PASSWORD", role.to_uppercase());
+        let is_user = format!("user: {role}\n            password: ${variable}\n");
+        assert!(server.contains(&is_user), "nats/server.conf has no {role}");
+        let given = &compose[&format!("services/nats/environment/{variable}")];
+        let sent = &compose[&format!("services/{role}/environment/CHATBOARD_NATS_URL")];
+        assert!(sent.contains(given.as_str()), "{role} and NATS disagree on {variable}");
+    }
+}
+
+/// The subjects that a user may publish to or subscribe to, with their wildcards.
+fn allowed(user: &str, verb: &str) -> Vec<String> {
+    let server = file("nats/server.conf");
+    let of_user = server.split("user: ").find(|part| part.starts_with(&format!("{user}\n")));
+    let of_verb = of_user.and_then(|part| part.split(&format!("{verb}: {{")).nth(1));
+    let list = of_verb.and_then(|part| part.split('[').nth(1)?.split(']').next());
+    let quoted = list.unwrap_or_default().split('"').skip(1).step_by(2);
+    quoted.filter_map(|subject| subject.split(' ').next()).map(str::to_owned).collect()
+}
+
+fn may(user: &str, verb: &str, subject: &str) -> bool {
+    let covers = |pattern: &str| {
+        let (mut pattern, mut subject) = (pattern.split('.'), subject.split('.'));
+        loop {
+            match (pattern.next(), subject.next()) {
+                (Some(">"), Some(_)) | (None, None) => return true,
+                (Some("*"), Some(_)) => {}
+                (Some(one), Some(other)) if one == other => {}
+                _ => return false,
+            }
+        }
+    };
+    allowed(user, verb).iter().any(|pattern| covers(pattern))
+}
+
+#[test]
+fn nats_lets_each_role_do_its_work_and_no_more() {
+    let subjects = Subjects::new("chat");
+    let (log, live) = (subjects.room_log(1.into()), subjects.room_live(1.into()));
+    let (org_log, user) = (subjects.org_log(1.into()), subjects.user(1.into()));
+    let (again, revoked) = (subjects.room_again(1.into()), subjects.revoked());
+    for subject in [&log, &live, &org_log, &user, &revoked] {
+        assert!(may("api", "publish", subject), "the api cannot publish {subject}");
+    }
+    for subject in [&subjects.rpc_all(), &revoked] {
+        assert!(may("api", "subscribe", subject), "the api cannot hear {subject}");
+    }
+    let (beat, roll) = (subjects.edge_beat("e1"), subjects.edge_roll_call());
+    for subject in [&live, &beat, &roll, &subjects.rpc("open")] {
+        assert!(may("edge", "publish", subject), "an edge cannot publish {subject}");
+    }
+    for subject in [&subjects.room_all(1.into()), &user, &revoked, &subjects.edge_beats(), &roll] {
+        assert!(may("edge", "subscribe", subject), "an edge cannot hear {subject}");
+    }
+    for subject in [&again, &org_log, &user] {
+        assert!(may("relay", "publish", subject), "the relay cannot publish {subject}");
+    }
+    for subject in [&log, &org_log, &again, &revoked, &user] {
+        assert!(!may("edge", "publish", subject), "an edge may publish {subject}");
+    }
+    assert!(!may("edge", "subscribe", &subjects.rpc_all()), "an edge may answer for the api");
+    assert!(!may("relay", "publish", &log), "the relay may write a room's log");
+}
+
+#[test]
+fn images_are_pinned() {
+    let compose = compose();
+    let images = compose.iter().filter(|(path, _)| path.ends_with("/image"));
+    let mut images: BTreeSet<String> = images.map(|(_, image)| image.clone()).collect();
+    images.extend(
+        dockerfile()
+            .into_iter()
+            .filter(|(name, _)| name == "FROM")
+            .map(|(_, from)| from.split(' ').next().unwrap_or_default().to_owned()),
+    );
+    for image in images {
+        let tag = image.split_once(':').map_or("", |(_, tag)| tag);
+        let is_version = tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+        assert!(is_version || tag.starts_with("bookworm"), "{image} is not pinned");
+    }
+    let ours = format!("chatboard:{}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(compose["x-role/image"], ours);
+}
+
+#[test]
+fn alerts_and_dashboard_use_metrics_that_exist() {
+    let meter = file("common/runtime/src/meter.rs");
+    for name in ["deploy/rules.yml", "deploy/grafana-dashboard.json"] {
+        let text = file(name);
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == ':'));
+        for word in words.filter(|word| word.starts_with("chatboard_")) {
+            let metric = word.strip_suffix("_bucket").unwrap_or(word);
+            assert!(meter.contains(&format!("\"{metric}\"")), "{name}: {metric} does not exist");
+        }
+    }
+}
+
+#[test]
+fn the_example_names_every_word_that_compose_asks_for() {
+    let example = file("deploy/env.example");
+    for rest in file("docker-compose.yml").split("${").skip(1) {
+        let name: String =
+            rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
+        assert!(example.contains(&format!("\n{name}=")), "deploy/env.example lacks {name}");
+    }
+}
