@@ -1,1 +1,45 @@
-//! x
+//! What the black-box tests stand on: a private deployment for each test, and people who use it.
+//!
+//! [`Board::start`] makes a database from a migrated template, takes a NATS prefix, and runs api,
+//! relay and edges in this process on real listeners. Postgres and nats-server are started once
+//! for each run, by the code that `chatboard dev` uses; tests that kill servers have their own
+//! ([`Builder::own_servers`]). [`Person`] speaks REST, [`Socket`] speaks WebSocket and checks on
+//! every frame that a room's events come in order, each exactly once.
+//!
+//! **Invariants:** every wait has a deadline; nothing here looks into the system under test but
+//! through its public surface, except where the record itself is what a test is about.
+
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on must panic, and says why"
+)]
+
+mod board;
+mod builder;
+mod crowd;
+mod follower;
+mod person;
+mod process;
+mod reply;
+mod seen;
+mod servers;
+mod socket;
+mod storm;
+mod wait;
+
+pub use board::{Board, Team};
+pub use builder::Builder;
+pub use follower::Follower;
+pub use person::{PASSWORD, Person, foreign_keys};
+pub use process::{Process, binary};
+pub use reply::Reply;
+pub use seen::{Event, Seen};
+pub use servers::Servers;
+pub use socket::{Closed, Opening, Socket};
+pub use storm::{Report, Storm};
+pub use wait::{DEADLINE, eventually, spawn, within};
+
+/// A JSON value, as every answer and frame is one.
+pub use serde_json::{Value, json};

@@ -1,0 +1,2 @@
+//! Whole stories, as people live them.
+mod first_day;

@@ -1,0 +1,12 @@
+//! The black-box suite: what clients are promised, tested through HTTP and WebSockets.
+//!
+//! One binary, so that Postgres and nats-server are started once; each test has a deployment of
+//! its own. Read `docs/testing.md` first, then `journeys`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on must panic, and says why"
+)]
+
+mod journeys;

@@ -1,0 +1,323 @@
+//! A running deployment.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use runtime::tokens::SigningKeys;
+use runtime::{Clock, Lifecycle};
+use serde_json::{Value, json};
+use store::Store;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::builder::Builder;
+use crate::person::Person;
+use crate::process::Process;
+use crate::reply::Reply;
+use crate::servers::Servers;
+use crate::wait::{eventually, within};
+
+/// How long the outbox may take to be settled: a repeat is due after seconds.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A deployment of api, relay and edges over a database of its own. Dropping it ends it.
+#[derive(Debug)]
+pub struct Board {
+    pub(crate) host: Host,
+    pub(crate) reach: std::sync::Arc<Reach>,
+    /// The time of every role in this process, and of the tokens that are minted here.
+    pub clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) life: Lifecycle,
+    pub(crate) own: Option<Servers>,
+}
+
+/// Where the roles run.
+#[derive(Debug)]
+pub(crate) enum Host {
+    /// In this process.
+    Here,
+    /// As processes: api, relay, then the edges.
+    Processes(tokio::sync::Mutex<Vec<Process>>),
+}
+
+/// What is needed to reach a deployment.
+#[derive(Debug)]
+pub(crate) struct Reach {
+    pub(crate) api: String,
+    pub(crate) edges: Vec<String>,
+    pub(crate) http: reqwest::Client,
+    pub(crate) keys: SigningKeys,
+    pub(crate) clock: Clock,
+    names: AtomicU64,
+}
+
+impl Reach {
+    pub(crate) fn new(api: String, edges: Vec<String>, keys: SigningKeys, clock: Clock) -> Self {
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(crate::wait::DEADLINE)
+            .no_proxy()
+            .build()
+            .expect("a client can be made");
+        Self { api, edges, http, keys, clock, names: AtomicU64::new(1) }
+    }
+
+    /// Sends a request: `path` is below `/api/v1` unless it names another of our roots.
+    pub(crate) async fn try_call(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Result<Reply, reqwest::Error> {
+        let is_root = ["/api/", "/health/", "/.well-known/", "/ws"].iter();
+        let is_absolute = path.starts_with("http");
+        let url = match is_root.clone().any(|root| path.starts_with(root)) {
+            _ if is_absolute => path.to_owned(),
+            true => format!("{}{path}", self.api),
+            false => format!("{}/api/v1{path}", self.api),
+        };
+        let mut named = HeaderMap::new();
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a header's name");
+            named.append(name, HeaderValue::from_str(value).expect("a header's value"));
+        }
+        let request = format!("{method} {path} {}", body.as_deref().unwrap_or_default());
+        let mut call = self.http.request(method, url).headers(named);
+        if let Some(body) = body {
+            call = call.body(body);
+        }
+        let response = call.send().await?;
+        Ok(Reply {
+            request: request.chars().take(300).collect(),
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await?,
+        })
+    }
+}
+
+/// An organization with one of each role, all in one room, and a stranger.
+#[derive(Debug)]
+pub struct Team {
+    /// The organization.
+    pub org: i64,
+    /// A PUBLIC room of it, where all three are; nothing has happened in it.
+    pub room: i64,
+    /// The ADMIN, who made both.
+    pub alice: Person,
+    /// A MEMBER.
+    pub bob: Person,
+    /// A MANAGER.
+    pub carol: Person,
+    /// In no organization.
+    pub mallory: Person,
+}
+
+impl Board {
+    /// A deployment with two edges and no limits.
+    pub async fn start() -> Self {
+        Builder::default().start().await
+    }
+
+    /// A deployment of another kind.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Someone with an account, signed in.
+    pub async fn person(&self, name: &str) -> Person {
+        let number = self.reach.names.fetch_add(1, Ordering::Relaxed);
+        let email = if number == 1 {
+            format!("{name}@chat.test")
+        } else {
+            format!("{name}.{number}@chat.test")
+        };
+        Person::insert(self, name, &email).await
+    }
+
+    /// Someone who signed in over REST.
+    pub fn person_with(&self, id: i64, email: &str, token: &str) -> Person {
+        Person::with_login(&self.reach, id, email, 0).with_token(token)
+    }
+
+    /// People in one organization and one room.
+    pub async fn team(&self) -> Team {
+        let alice = self.person("alice").await;
+        let bob = self.person("bob").await;
+        let carol = self.person("carol").await;
+        let mallory = self.person("mallory").await;
+        let org = alice.makes_org("Acme").await;
+        self.put_into_org(org, &bob, "MEMBER").await;
+        self.put_into_org(org, &carol, "MANAGER").await;
+        let room = alice.makes_room_for_all(org, "general").await;
+        Team { org, room, alice, bob, carol, mallory }
+    }
+
+    /// Two people and a room that both are in.
+    pub async fn two_members_of(&self, room: &str) -> (Person, Person, i64) {
+        let alice = self.person("alice").await;
+        let bob = self.person("bob").await;
+        let org = alice.makes_org("Acme").await;
+        self.put_into_org(org, &bob, "MEMBER").await;
+        let room = alice.makes_room_for_all(org, room).await;
+        (alice, bob, room)
+    }
+
+    /// Makes someone a member of an organization in the record, without an event.
+    pub async fn put_into_org(&self, org: i64, person: &Person, role: &str) {
+        let added: i64 = sqlx::query_scalar(
+            "insert into organization_members (org_id, user_id, role, joined_at) \
+             values ($1, $2, $3, now()) returning id",
+        )
+        .bind(org)
+        .bind(person.id)
+        .bind(role)
+        .fetch_one(self.store.pool())
+        .await
+        .expect("the record takes a member");
+        assert!(added > 0);
+    }
+
+    /// A number from the record.
+    pub async fn count(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(self.store.pool()).await.expect(sql)
+    }
+
+    /// Changes the record itself.
+    pub async fn sql(&self, sql: &str) {
+        use sqlx::Executor;
+        let run = self.store.pool().execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)));
+        run.await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Waits until every event has been settled: the outbox is empty, and nothing was set aside.
+    pub async fn settle(&self) {
+        eventually("the outbox is settled", SETTLE_PATIENCE, || async {
+            let open: i64 = sqlx::query_scalar("select count(*) from outbox")
+                .fetch_one(self.store.pool())
+                .await
+                .ok()?;
+            (open == 0).then_some(())
+        })
+        .await;
+        assert_eq!(self.count("select count(*) from outbox_dead").await, 0, "events set aside");
+    }
+
+    /// A request without a token.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&str>,
+    ) -> Reply {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let body = body.map(str::to_owned);
+        self.reach.try_call(method, path, headers, body).await.expect("an answer")
+    }
+
+    /// `GET` without a token.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.call("GET", path, &[], None).await
+    }
+
+    /// `POST` of JSON without a token.
+    pub async fn post(&self, path: &str, body: Value) -> Reply {
+        let headers = [("content-type", "application/json")];
+        self.call("POST", path, &headers, Some(&body.to_string())).await
+    }
+
+    /// Registers over REST; returns the user.
+    pub async fn register(&self, email: &str, password: &str) -> Value {
+        let body = json!({"email": email, "password": password});
+        self.post("/auth/register/", body).await.is(201)
+    }
+
+    /// Signs in over REST; returns the pair of tokens.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Value {
+        self.post("/auth/token/", json!({"email": email, "password": password})).await.is(200)
+    }
+
+    /// Sends bytes to the api's (or, for a `ws://` address, an edge's) port, and reads until the
+    /// other side closes or `enough` is found.
+    pub async fn raw(&self, address: &str, bytes: &[u8], enough: &str) -> String {
+        let address = address.split("://").last().unwrap_or(address);
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let _ = stream.write_all(bytes).await;
+        let mut answer = Vec::new();
+        let mut chunk = [0; 4096];
+        within("an answer to raw bytes", async {
+            while let Ok(read) = stream.read(&mut chunk).await {
+                answer.extend_from_slice(&chunk[..read]);
+                let text = String::from_utf8_lossy(&answer);
+                if read == 0 || (!enough.is_empty() && text.contains(enough)) {
+                    break;
+                }
+            }
+        })
+        .await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Where REST is: `http://…`.
+    pub fn api(&self) -> &str {
+        &self.reach.api
+    }
+
+    /// Where an edge is: `ws://…`.
+    pub fn edge(&self, edge: usize) -> &str {
+        &self.reach.edges[edge % self.reach.edges.len()]
+    }
+
+    /// The servers that are the board's own.
+    pub fn servers(&self) -> &Servers {
+        self.own.as_ref().expect("Builder::own_servers was asked for")
+    }
+
+    /// Works on the processes: api, relay, then the edges.
+    pub async fn processes(&self) -> tokio::sync::MutexGuard<'_, Vec<Process>> {
+        match &self.host {
+            Host::Processes(processes) => processes.lock().await,
+            Host::Here => panic!("Builder::processes was not asked for"),
+        }
+    }
+
+    /// The process of the api.
+    pub const API: usize = 0;
+    /// The process of the relay.
+    pub const RELAY: usize = 1;
+    /// The process of the first edge.
+    pub const EDGE: usize = 2;
+
+    /// Kills a process and starts it again; returns once it is ready.
+    pub async fn crash(&self, process: usize) {
+        let mut processes = self.processes().await;
+        processes[process].kill();
+        processes[process].start_again();
+        processes[process].ready(&self.reach.http).await;
+    }
+
+    /// Asks the roles in this process to stop, as SIGTERM does, and waits for them.
+    pub async fn drain(&self) -> bool {
+        self.life.stop(Duration::from_secs(25)).await
+    }
+
+    /// The client that requests go through.
+    pub fn http(&self) -> &reqwest::Client {
+        &self.reach.http
+    }
+
+    /// What signs this board's tokens.
+    pub fn keys(&self) -> &SigningKeys {
+        &self.reach.keys
+    }
+}
+
+impl Drop for Board {
+    fn drop(&mut self) {
+        self.life.abort();
+    }
+}

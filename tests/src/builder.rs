@@ -1,0 +1,242 @@
+//! How a board is set up.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use nats::bus::Bus;
+use nats::subjects::Subjects;
+use runtime::tokens::SigningKeys;
+use runtime::{Clock, Lifecycle};
+use store::Store;
+use tokio::net::TcpListener;
+
+use crate::board::{Board, Host, Reach};
+use crate::process::Process;
+use crate::servers::Servers;
+
+/// Connections of an api's pool: many boards share one Postgres.
+const API_CONNECTIONS: u32 = 6;
+/// Connections of a relay's pool.
+const RELAY_CONNECTIONS: u32 = 2;
+
+/// What a board is to be like.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    edges: usize,
+    has_limits: bool,
+    has_relay: bool,
+    is_in_processes: bool,
+    has_own_servers: bool,
+    origins: Vec<String>,
+    access_ttl: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            edges: 2,
+            has_limits: false,
+            has_relay: true,
+            is_in_processes: false,
+            has_own_servers: false,
+            origins: vec!["https://friend.example".to_owned()],
+            access_ttl: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// What every role of a board is started with.
+struct Ground {
+    database_url: String,
+    nats_url: String,
+    prefix: String,
+    pem: String,
+    clock: Clock,
+    life: Lifecycle,
+}
+
+impl Builder {
+    /// So many edges; two unless said otherwise.
+    #[must_use]
+    pub fn edges(self, edges: usize) -> Self {
+        Self { edges, ..self }
+    }
+
+    /// The limits of the contract apply; otherwise there are none.
+    #[must_use]
+    pub fn limits_on(self) -> Self {
+        Self { has_limits: true, ..self }
+    }
+
+    /// Nobody settles the outbox.
+    #[must_use]
+    pub fn without_relay(self) -> Self {
+        Self { has_relay: false, ..self }
+    }
+
+    /// Roles run as processes of the real binary, which can be killed. Their clock cannot be moved.
+    #[must_use]
+    pub fn processes(self) -> Self {
+        Self { is_in_processes: true, ..self }
+    }
+
+    /// A Postgres and a nats-server of its own, which can be killed.
+    #[must_use]
+    pub fn own_servers(self) -> Self {
+        Self { has_own_servers: true, ..self }
+    }
+
+    /// How long access tokens live.
+    #[must_use]
+    pub fn access_ttl(self, access_ttl: Duration) -> Self {
+        Self { access_ttl, ..self }
+    }
+
+    /// Starts the board.
+    pub async fn start(self) -> Board {
+        static PREFIXES: AtomicU64 = AtomicU64::new(1);
+        let own = if self.has_own_servers { Some(Servers::start().await) } else { None };
+        let servers = match &own {
+            Some(own) => own,
+            None => Servers::shared().await,
+        };
+        let database = servers.make_database().await;
+        let ground = Ground {
+            database_url: servers.postgres.database_url(&database),
+            nats_url: servers.nats.url(),
+            prefix: format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed)),
+            pem: SigningKeys::generate().expect("a key can be made"),
+            clock: Clock::system(),
+            life: Lifecycle::new(),
+        };
+        let (host, api, edges) = if self.is_in_processes {
+            self.start_processes(&ground).await
+        } else {
+            self.start_here(&ground).await
+        };
+        let keys = SigningKeys::parse(&ground.pem).expect("a key of ours can be read");
+        let reach = Reach::new(api, edges, keys, ground.clock.clone());
+        let store = Store::connect(&ground.database_url, 2).await.expect("the address is good");
+        Board { own, host, reach: Arc::new(reach), clock: ground.clock, store, life: ground.life }
+    }
+
+    async fn start_here(&self, ground: &Ground) -> (Host, String, Vec<String>) {
+        let (address, listener) = listen().await;
+        let public_url = format!("http://{address}");
+        let api = self.api(ground, &public_url).await;
+        runtime::serve::serve(listener, api::router(&api), &ground.life);
+        let mut edges = Vec::new();
+        for _ in 0..self.edges {
+            let (address, router) = self.edge(ground, &public_url).await;
+            runtime::serve::serve(address.1, router, &ground.life);
+            edges.push(format!("ws://{}", address.0));
+        }
+        if self.has_relay {
+            let store = Store::connect(&ground.database_url, RELAY_CONNECTIONS).await.unwrap();
+            let bus = bus(ground, "relay").await;
+            let config = relay::Config::default();
+            relay::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
+        }
+        (Host::Here, public_url, edges)
+    }
+
+    async fn api(&self, ground: &Ground, public_url: &str) -> api::Api {
+        let mut config = api::Config {
+            public_url: public_url.to_owned(),
+            allowed_origins: self.origins.clone(),
+            access_token_ttl: self.access_ttl,
+            ..api::Config::default()
+        };
+        if !self.has_limits {
+            config.requests_per_minute = 0;
+            config.sign_ins_per_minute = 0;
+        }
+        let parts = api::Parts {
+            store: Store::connect(&ground.database_url, API_CONNECTIONS).await.unwrap(),
+            bus: bus(ground, "api").await,
+            keys: SigningKeys::parse(&ground.pem).unwrap(),
+            clock: ground.clock.clone(),
+        };
+        api::start(config, parts, &ground.life).await.expect("the api starts")
+    }
+
+    async fn edge(&self, ground: &Ground, public_url: &str) -> ((SocketAddr, TcpListener), Router) {
+        let mut config = edge::Config {
+            public_url: public_url.to_owned(),
+            allowed_origins: self.origins.clone(),
+            ..edge::Config::default()
+        };
+        if !self.has_limits {
+            config.frames_per_second = 0;
+        }
+        let bus = bus(ground, "edge").await;
+        let edge = edge::start(config, bus, ground.clock.clone(), &ground.life);
+        (listen().await, edge::router(&edge.await.expect("the edge starts")))
+    }
+
+    async fn start_processes(&self, ground: &Ground) -> (Host, String, Vec<String>) {
+        let key_file = std::env::temp_dir().join(format!(
+            "chatboard-test-{}-{}.pem",
+            std::process::id(),
+            ground.prefix
+        ));
+        std::fs::write(&key_file, &ground.pem).expect("the key can be written");
+        let limit = |limit: &str| if self.has_limits { limit } else { "0" }.to_owned();
+        let shared = vec![
+            ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
+            ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
+            ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
+            ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
+            ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
+            ("CHATBOARD_REQUESTS_PER_MINUTE", limit("100")),
+            ("CHATBOARD_SIGN_INS_PER_MINUTE", limit("10")),
+            ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),
+        ];
+        let start = |role: &'static str, variable: &str, address: &str| {
+            let mut environment: Vec<_> =
+                shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            environment.push((variable.to_owned(), address.to_owned()));
+            Process::start(role, &free_address(), environment)
+        };
+        let api = free_address();
+        let mut processes = vec![
+            start("api", "CHATBOARD_HTTP_ADDR", &api),
+            start("relay", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"),
+        ];
+        let mut edges = Vec::new();
+        for _ in 0..self.edges {
+            let address = free_address();
+            processes.push(start("edge", "CHATBOARD_WS_ADDR", &address));
+            edges.push(format!("ws://{address}"));
+        }
+        let http = reqwest::Client::new();
+        for process in &processes {
+            process.ready(&http).await;
+        }
+        let host = Host::Processes(tokio::sync::Mutex::new(processes));
+        (host, format!("http://{api}"), edges)
+    }
+}
+
+async fn listen() -> (SocketAddr, TcpListener) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    (listener.local_addr().expect("a listener has an address"), listener)
+}
+
+/// An address that is free now, for a process that binds it itself.
+fn free_address() -> String {
+    let port = devstack::ports::free_port(None).expect("a port is free");
+    format!("127.0.0.1:{port}")
+}
+
+async fn bus(ground: &Ground, name: &str) -> Bus {
+    let bus = Bus::connect(&ground.nats_url, Subjects::new(ground.prefix.as_str()), name)
+        .await
+        .expect("the address of NATS is good");
+    let mut connections = bus.connections();
+    crate::wait::within("NATS answers", connections.wait_for(|&count| count > 0)).await.unwrap();
+    bus
+}

@@ -1,0 +1,114 @@
+//! Real processes of the binary, for tests that kill them.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::wait::eventually;
+
+/// How long a process may take until it is ready.
+const START_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The `chatboard` binary that belongs to this test run: Cargo puts it beside the tests' folder.
+pub fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test.parent().and_then(|deps| deps.parent()).expect("tests lie in deps/");
+    let binary = folder.join("chatboard");
+    assert!(binary.is_file(), "{} is missing", binary.display());
+    binary
+}
+
+/// A role in a process of its own. Dropping it kills it.
+#[derive(Debug)]
+pub struct Process {
+    role: &'static str,
+    environment: Vec<(String, String)>,
+    operations: String,
+    child: Option<Child>,
+}
+
+impl Process {
+    /// Starts a role; wait for it with [`Self::ready`].
+    pub fn start(role: &'static str, operations: &str, environment: Vec<(String, String)>) -> Self {
+        let operations = operations.to_owned();
+        let mut process = Self { role, environment, operations, child: None };
+        process.start_again();
+        process
+    }
+
+    /// Starts it again, after [`Self::kill`].
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "{} runs already", self.role);
+        let child = Command::new(binary())
+            .arg(self.role)
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .env("CHATBOARD_OPS_ADDR", &self.operations)
+            .env("CHATBOARD_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(if std::env::var_os("CHATBOARD_TEST_LOGS").is_some() {
+                Stdio::inherit()
+            } else {
+                Stdio::null()
+            })
+            .spawn()
+            .expect("the binary starts");
+        self.child = Some(child);
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a process of ours can be killed");
+            child.wait().expect("a killed process ends");
+        }
+    }
+
+    /// Asks it to stop (SIGTERM), and returns its exit code.
+    pub async fn stop(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("it runs");
+        let pid = child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
+        let status = eventually("the process stops", START_PATIENCE, || {
+            let ended = child.try_wait().expect("a process of ours can be waited for");
+            std::future::ready(ended)
+        });
+        status.await.code()
+    }
+
+    /// Its pid, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
+    }
+
+    /// Bytes of memory that it holds, while it runs.
+    pub fn resident_bytes(&self) -> u64 {
+        let pid = self.pid().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let kilobytes = status.lines().find_map(|line| {
+            line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        kilobytes.unwrap_or(0) * 1024
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn ready(&self, http: &reqwest::Client) {
+        let address = format!("http://{}/health/ready", self.operations);
+        eventually(&format!("{} is ready", self.role), START_PATIENCE, || async {
+            let response = http.get(&address).send().await.ok()?;
+            let body: serde_json::Value = response.json().await.ok()?;
+            (body["status"] == "ok").then_some(())
+        })
+        .await;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
