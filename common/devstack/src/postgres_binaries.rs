@@ -61,7 +61,8 @@ fn all() -> Vec<Binaries> {
     let on_path = system::programs("postgres")
         .into_iter()
         .filter_map(|program| program.parent().map(Path::to_owned));
-    packaged.chain(on_path).filter_map(binaries_in).collect()
+    // Of two of a version the last is taken: links on the PATH may be half of an installation.
+    on_path.chain(packaged).filter_map(binaries_in).collect()
 }
 
 fn binaries_in(folder: PathBuf) -> Option<Binaries> {

@@ -27,6 +27,9 @@ pub use tx::{Committed, OrgEvent, Tx};
 /// How long a request waits for a connection before the answer is `unavailable`.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long a sign of life may take.
+const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The way to Postgres. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -76,6 +79,13 @@ impl Store {
     /// The pool, for its figures.
     pub fn pool(&self) -> &sqlx::PgPool {
         &self.pool
+    }
+
+    /// How long Postgres takes for a sign of life; `None` when there is none within 2 s.
+    pub async fn round_trip(&self) -> Option<Duration> {
+        let started = std::time::Instant::now();
+        let ping = tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.ping()).await;
+        matches!(ping, Ok(Ok(()))).then(|| started.elapsed())
     }
 
     /// Asks Postgres for a sign of life.

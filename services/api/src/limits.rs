@@ -4,10 +4,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use domain::{Refusal, UserId};
-use runtime::meter::{Counter, label};
+use runtime::meter::{Counter, Gauge, label};
 use runtime::rate::{Decision, Limiter};
 
+use crate::Api;
+
 const MINUTE: Duration = Duration::from_secs(60);
+/// How often keys that are no longer needed are forgotten.
+const SWEEP_PAUSE: Duration = Duration::from_secs(10);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Sign-ins per address and minute, for each that one (address, e-mail) has.
 const PER_ADDRESS: u32 = 6;
@@ -37,6 +41,18 @@ struct SignIns {
     emails: Limiter<String>,
 }
 
+/// Sweeps the limits from time to time, while the process lives.
+pub(crate) async fn keep_small(api: Api) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_PAUSE) => {}
+            () = api.life().draining() => return Ok(()),
+        }
+        let keys = api.limits().sweep(Instant::now());
+        Gauge::RateLimiterKeys.set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
+    }
+}
+
 impl Limits {
     /// Limits of this many requests and sign-ins per minute; 0 switches each off.
     pub fn new(requests_per_minute: u32, sign_ins_per_minute: u32) -> Self {
@@ -50,6 +66,15 @@ impl Limits {
             emails: Limiter::new(per_email, HOUR, per_email),
         });
         Self { requests, sign_ins }
+    }
+
+    /// Forgets who has all their requests back. Returns how many are left.
+    fn sweep(&self, now: Instant) -> usize {
+        let requests = self.requests.as_ref().map_or(0, |limiter| limiter.sweep(now));
+        let sign_ins = self.sign_ins.as_ref().map_or(0, |limits| {
+            limits.pairs.sweep(now) + limits.addresses.sweep(now) + limits.emails.sweep(now)
+        });
+        requests + sign_ins
     }
 
     /// Counts a request; `None` while the limit is off.

@@ -127,6 +127,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         life: life.clone(),
     }));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
+    life.spawn_essential("limits", crate::limits::keep_small(api.clone()));
     let since = revocation::load(&api).await;
     life.spawn_essential("revocations", revocation::follow(api.clone(), since));
     Ok(api)
@@ -252,11 +253,9 @@ impl Api {
 
     /// Whether this api can do its work.
     pub async fn readiness(&self) -> runtime::operations::Readiness {
-        let started = std::time::Instant::now();
-        let postgres = tokio::time::timeout(Duration::from_secs(2), self.0.store.ping()).await;
-        let is_postgres_up = matches!(postgres, Ok(Ok(())));
+        let postgres = self.0.store.round_trip().await;
         let nobody = self.0.bus.subjects().user(UserId::NOWHERE);
         let nats = self.0.bus.round_trip(nobody).await;
-        runtime::operations::Readiness::with_record(is_postgres_up.then(|| started.elapsed()), nats)
+        runtime::operations::Readiness::with_record(postgres, nats)
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use domain::UserId;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
+use runtime::meter::{Gauge, label};
 use runtime::operations::{Probe, Readiness};
 use runtime::telemetry::Metrics;
 use runtime::tokens::SigningKeys;
@@ -21,6 +23,9 @@ use crate::welcome;
 
 /// How long stopping may take: within the 30 s that the contract gives it.
 const STOP_GRACE: Duration = Duration::from_secs(25);
+
+/// How often the use of a pool is told.
+const POOL_WATCH: Duration = Duration::from_secs(5);
 
 /// What a process can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,26 +90,49 @@ pub(crate) async fn start(
     let starter = Starter { settings, clock: Clock::system(), life };
     let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
     let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
-    if roles.contains(&Role::Relay) {
-        starter.relay().await?;
-    }
+    let relay = if roles.contains(&Role::Relay) { Some(starter.relay().await?) } else { None };
     starter.listen(api.as_ref(), edge.as_ref()).await?;
     for (number, &address) in more_edges.iter().enumerate() {
         let more = starter.edge(&format!("edge {}", number + 2)).await?;
         serve(address, edge_router(&more), "an edge", life).await?;
     }
-    let probe: Probe = Arc::new(move || {
-        let (api, edge) = (api.clone(), edge.clone());
-        Box::pin(async move {
-            match (api, edge) {
-                (Some(api), _) => api.readiness().await,
-                (None, Some(edge)) => edge.readiness().await,
-                (None, None) => Readiness::with_nats(Some(Duration::ZERO)),
-            }
-        })
-    });
+    let probe = probe(api, edge, relay);
     let operations = operations::router(probe, move || metrics.render());
     serve(settings.ops_addr, operations, "operations", life).await
+}
+
+/// Whether the process can do its work: that of the role that needs the most.
+fn probe(api: Option<api::Api>, edge: Option<edge::Edge>, relay: Option<(Store, Bus)>) -> Probe {
+    Arc::new(move || {
+        let (api, edge, relay) = (api.clone(), edge.clone(), relay.clone());
+        Box::pin(async move {
+            match (api, edge, relay) {
+                (Some(api), ..) => api.readiness().await,
+                (None, _, Some((store, bus))) => {
+                    let nobody = bus.subjects().user(UserId::NOWHERE);
+                    Readiness::with_record(store.round_trip().await, bus.round_trip(nobody).await)
+                }
+                (None, Some(edge), None) => edge.readiness().await,
+                (None, None, None) => Readiness::with_nats(None),
+            }
+        })
+    })
+}
+
+/// Tells Prometheus how a pool is used, from time to time.
+async fn watch_pool(store: Store, role: &'static str, life: Lifecycle) {
+    loop {
+        let (open, idle) = (store.pool().size(), store.pool().num_idle());
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        for (state, count) in [("busy", open.saturating_sub(idle)), ("idle", idle)] {
+            let labels = vec![label("role", role), label("state", state)];
+            Gauge::PoolConnections.set_with(f64::from(count), labels);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(POOL_WATCH) => {}
+            () = life.draining() => return,
+        }
+    }
 }
 
 /// What clients reach us under.
@@ -128,10 +156,12 @@ impl Starter<'_> {
         Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await
     }
 
-    async fn store(&self) -> anyhow::Result<Store> {
+    async fn store(&self, role: &'static str) -> anyhow::Result<Store> {
         let url =
             self.settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
-        Store::connect(url.expose(), self.settings.database_connections).await
+        let store = Store::connect(url.expose(), self.settings.database_connections).await?;
+        self.life.spawn(watch_pool(store.clone(), role, self.life.clone()));
+        Ok(store)
     }
 
     fn allowed_origins(&self) -> Vec<String> {
@@ -158,7 +188,7 @@ impl Starter<'_> {
             post_batch_max: settings.post_batch_max as usize,
         };
         let parts = api::Parts {
-            store: self.store().await?,
+            store: self.store("api").await?,
             bus: self.bus("api").await?,
             keys,
             clock: self.clock.clone(),
@@ -176,10 +206,11 @@ impl Starter<'_> {
         edge::start(config, self.bus(name).await?, self.clock.clone(), self.life).await
     }
 
-    async fn relay(&self) -> anyhow::Result<()> {
+    async fn relay(&self) -> anyhow::Result<(Store, Bus)> {
         let config = relay::Config { replicas: self.settings.nats_replicas as usize };
-        let (store, bus) = (self.store().await?, self.bus("relay").await?);
-        relay::start(config, store, bus, self.clock.clone(), self.life).await
+        let (store, bus) = (self.store("relay").await?, self.bus("relay").await?);
+        relay::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
+        Ok((store, bus))
     }
 
     /// Opens the public listeners: one for both where they share an address.

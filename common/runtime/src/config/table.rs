@@ -98,7 +98,7 @@ settings! {
             "Messages that one commit may gather. 1 commits each by itself.";
     }
     "Logs" {
-        log: LogFilter = "info", "LOG",
+        log: LogFilter = "info,async_nats=warn,sqlx=warn", "LOG",
             "What is logged: `info`, or by module as in `info,edge=debug`.";
         log_format: LogFormat = "pretty", "LOG_FORMAT",
             "How it is logged.";
