@@ -52,6 +52,33 @@ pub struct Bus {
     client: Client,
     subjects: Arc<Subjects>,
     connections: watch::Receiver<u64>,
+    servers: Arc<Servers>,
+}
+
+/// Where NATS is, and how to sign in; never shown, since addresses hold passwords.
+struct Servers {
+    addresses: Vec<ServerAddr>,
+    sign_in: SignIn,
+}
+
+impl std::fmt::Debug for Servers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Servers")
+    }
+}
+
+/// How to sign in: `nats://user:password@host`, `nats://token@host`.
+#[derive(Clone)]
+pub(crate) enum SignIn {
+    Nobody,
+    Token(String),
+    User { user: String, password: String },
+}
+
+impl std::fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SignIn")
+    }
 }
 
 impl AskError {
@@ -76,7 +103,9 @@ impl Bus {
             .collect::<Result<Vec<_>, _>>()?;
         let (connected, connections) = watch::channel(0);
         let connected = Arc::new(connected);
-        let client = signed_in(ConnectOptions::new(), servers.first())
+        let sign_in = SignIn::of(servers.first());
+        let client = sign_in
+            .options()
             .name(name)
             .retry_on_initial_connect()
             .connection_timeout(Duration::from_secs(2))
@@ -89,9 +118,10 @@ impl Bus {
                 let connected = Arc::clone(&connected);
                 async move { note(&event, &connected) }
             })
-            .connect(servers)
+            .connect(servers.clone())
             .await?;
-        Ok(Self { client, subjects: Arc::new(subjects), connections })
+        let servers = Arc::new(Servers { addresses: servers, sign_in });
+        Ok(Self { client, subjects: Arc::new(subjects), connections, servers })
     }
 
     /// The connection itself, for crates that subscribe.
@@ -102,6 +132,14 @@ impl Bus {
     /// The subjects of this deployment.
     pub fn subjects(&self) -> &Subjects {
         &self.subjects
+    }
+
+    pub(crate) fn servers(&self) -> &[ServerAddr] {
+        &self.servers.addresses
+    }
+
+    pub(crate) fn sign_in(&self) -> &SignIn {
+        &self.servers.sign_in
     }
 
     /// Whether NATS is there now.
@@ -186,15 +224,25 @@ impl Bus {
     }
 }
 
-/// async-nats does not look at an address's user: `nats://user:password@host`, `nats://token@host`.
-fn signed_in(options: ConnectOptions, server: Option<&ServerAddr>) -> ConnectOptions {
-    let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    let user = server.and_then(ServerAddr::username).map(plain);
-    let password = server.and_then(ServerAddr::password).map(plain);
-    match (user, password) {
-        (Some(user), Some(password)) => options.user_and_password(user, password),
-        (Some(token), None) => options.token(token),
-        (None, _) => options,
+impl SignIn {
+    /// async-nats does not look at an address's user by itself.
+    fn of(server: Option<&ServerAddr>) -> Self {
+        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let user = server.and_then(ServerAddr::username).map(plain);
+        let password = server.and_then(ServerAddr::password).map(plain);
+        match (user, password) {
+            (Some(user), Some(password)) => Self::User { user, password },
+            (Some(token), None) => Self::Token(token),
+            (None, _) => Self::Nobody,
+        }
+    }
+
+    fn options(&self) -> ConnectOptions {
+        match self.clone() {
+            Self::User { user, password } => ConnectOptions::with_user_and_password(user, password),
+            Self::Token(token) => ConnectOptions::with_token(token),
+            Self::Nobody => ConnectOptions::new(),
+        }
     }
 }
 

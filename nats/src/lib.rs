@@ -8,6 +8,7 @@ pub mod asyncapi;
 pub mod bus;
 pub mod consume;
 pub mod frames;
+pub mod interest;
 pub mod publish;
 pub mod rpc;
 pub mod streams;

@@ -16,6 +16,7 @@ use axum::Router;
 use domain::UserId;
 use http::HeaderValue;
 use nats::bus::Bus;
+use nats::interest::Interest;
 use parking_lot::Mutex;
 use runtime::meter::{Counter, label};
 use runtime::operations::Readiness;
@@ -110,6 +111,8 @@ struct Inner {
     presence: Presence,
     opener: Opener,
     live: Live,
+    /// `None` where NATS wants TLS: then each user is a subscription of the ordinary client.
+    interest: Option<Interest>,
     fetches: Semaphore,
     emails: Mutex<HashMap<UserId, Arc<str>>>,
     open_at: Instant,
@@ -142,6 +145,7 @@ pub async fn start(
             presence: Presence::new(id),
             opener: Opener::start(&bus, life, &stopped),
             live: Live::start(&bus, life, &stopped),
+            interest: Interest::is_possible(&bus).then(|| Interest::new(&bus)),
             fetches: Semaphore::new(FETCHES_MAX),
             emails: Mutex::default(),
             open_at: Instant::now() + ROLL_CALL,
@@ -155,6 +159,7 @@ pub async fn start(
     life.spawn_essential("edge keys", heads::refresh_keys(edge.clone()));
     life.spawn_essential("edge revocations", heads::follow_revocations(edge.clone()));
     life.spawn_essential("edge presence", heads::tell_presence(edge.clone()));
+    life.spawn_essential("edge pushes", pushes::run(edge.clone()));
     life.spawn_essential("edge drain", drain::run(edge.clone()));
     Ok(edge)
 }
@@ -207,6 +212,10 @@ impl Edge {
         &self.inner.live
     }
 
+    fn interest(&self) -> Option<&Interest> {
+        self.inner.interest.as_ref()
+    }
+
     fn fetches(&self) -> &Semaphore {
         &self.inner.fetches
     }
@@ -235,7 +244,12 @@ impl Edge {
     fn register(&self, socket: &Arc<Socket>) {
         self.hub().add_socket(socket, |gone| {
             self.presence().note(socket.user, true);
-            self.life().spawn(Box::pin(pushes::run(self.clone(), socket.user, gone)));
+            if let Some(interest) = self.interest() {
+                interest.add(socket.user);
+            } else {
+                let hearing = pushes::run_one(self.clone(), socket.user, gone);
+                self.life().spawn(Box::pin(hearing));
+            }
         });
     }
 
@@ -244,7 +258,12 @@ impl Edge {
         for subscription in &subscriptions {
             socket.out.end(subscription, None);
         }
-        self.hub().remove_socket(socket, || self.presence().note(socket.user, false));
+        self.hub().remove_socket(socket, || {
+            self.presence().note(socket.user, false);
+            if let Some(interest) = self.interest() {
+                interest.remove(socket.user);
+            }
+        });
         if !subscriptions.is_empty() {
             self.leave_rooms(subscriptions);
         }

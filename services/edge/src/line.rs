@@ -1,11 +1,12 @@
 //! The wire of one socket: frames in, frames out, and a close that reaches the other side.
 
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
@@ -16,8 +17,6 @@ use crate::queue::Outbound;
 
 /// The read buffer of a socket, which is kept and zero-filled at each read.
 const READ_BUFFER_BYTES: usize = 1_024;
-/// Frames are gathered until one flush, up to this many bytes.
-const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 /// A write that takes longer has a reader that is too slow.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// While a write is blocked, a close waits this long for it.
@@ -64,7 +63,7 @@ impl Line {
     pub(crate) async fn new(upgraded: Upgraded) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(WRITE_BUFFER_BYTES)
+            .write_buffer_size(0)
             .max_message_size(Some(domain::limits::BODY_BYTES_MAX))
             .max_frame_size(Some(domain::limits::BODY_BYTES_MAX));
         let io = TokioIo::new(upgraded);
@@ -104,18 +103,16 @@ impl Line {
         Inbound::Fault(close)
     }
 
-    /// Writes frames and flushes them together. Not cancel-safe.
-    pub(crate) async fn write(
-        &mut self,
-        out: &Outbound,
-        batch: &mut Vec<Text>,
-    ) -> Result<(), WriteError> {
+    /// Writes frames together, from where they lie. Not cancel-safe.
+    ///
+    /// Not by tungstenite, which copies every frame into a buffer that never shrinks: of what it
+    /// writes itself (pongs, pings, the close) nothing is left halfway once it has flushed.
+    pub(crate) async fn write(&mut self, out: &Outbound, batch: &[Text]) -> Result<(), WriteError> {
         let stream = &mut self.stream;
         let writing = async {
-            for text in batch.drain(..) {
-                stream.feed(Message::Text(text)).await?;
-            }
-            stream.flush().await
+            stream.flush().await?;
+            write_frames(stream.get_mut(), batch).await?;
+            Ok(())
         };
         // Boxed, or every idle socket would keep room for it.
         Box::pin(guarded(out, writing)).await
@@ -149,6 +146,55 @@ impl Line {
     }
 }
 
+/// Frames that are written by one call of the system.
+const FRAMES_AT_ONCE: usize = 32;
+
+/// The head of a text frame (RFC 6455, 5.2): final, unmasked.
+fn frame_head(length: usize) -> ([u8; 10], usize) {
+    let mut head = [0; 10];
+    head[0] = 0x81;
+    let size = length.to_be_bytes();
+    match length {
+        0..=125 => {
+            head[1] = size[7];
+            (head, 2)
+        }
+        126..=0xffff => {
+            head[1] = 126;
+            head[2..4].copy_from_slice(&size[6..]);
+            (head, 4)
+        }
+        _ => {
+            head[1] = 127;
+            head[2..10].copy_from_slice(&size);
+            (head, 10)
+        }
+    }
+}
+
+async fn write_frames(
+    io: &mut (impl tokio::io::AsyncWrite + Unpin),
+    batch: &[Text],
+) -> io::Result<()> {
+    for frames in batch.chunks(FRAMES_AT_ONCE) {
+        let heads: Vec<_> = frames.iter().map(|text| frame_head(text.len())).collect();
+        let mut slices: Vec<IoSlice<'_>> = heads
+            .iter()
+            .zip(frames)
+            .flat_map(|((head, size), text)| [&head[..*size], text.as_bytes()])
+            .map(IoSlice::new)
+            .collect();
+        let mut left = slices.as_mut_slice();
+        while !left.is_empty() {
+            match io.write_vectored(left).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => IoSlice::advance_slices(&mut left, written),
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Runs a write under its deadline; a socket that is being closed has even less time.
 async fn guarded(
     out: &Outbound,
@@ -175,6 +221,27 @@ async fn closing(out: &Outbound) -> Close {
                 return close;
             }
             None => out.woken().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_tungstenite::tungstenite::protocol::WebSocket;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_we_write_is_what_a_client_reads() {
+        let lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 300_000];
+        let lengths = lengths.repeat(10);
+        let batch: Vec<Text> = lengths.iter().map(|&length| "x".repeat(length).into()).collect();
+        let mut wire = Vec::new();
+        write_frames(&mut wire, &batch).await.expect("memory takes everything");
+        let wire = io::Cursor::new(wire);
+        let mut client = WebSocket::from_raw_socket(wire, Role::Client, None);
+        for text in batch {
+            assert_eq!(client.read().expect("a frame"), Message::Text(text));
         }
     }
 }

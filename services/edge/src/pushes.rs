@@ -5,39 +5,51 @@
 
 use domain::UserId;
 use futures_util::StreamExt;
+use nats::interest::Push;
 use tokio_util::sync::CancellationToken;
 
 use crate::Edge;
 use crate::frame::Text;
 use crate::queue::Weight;
 
-/// Listens until the user's last socket here is gone.
-pub(crate) async fn run(edge: Edge, user: UserId, gone: CancellationToken) {
+/// Hears what is for all users of this edge, where that is possible.
+pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
+    let stopped = edge.stopped().clone();
+    if let Some(interest) = edge.interest() {
+        stopped.run_until_cancelled(interest.run(|push| deliver(&edge, push))).await;
+    } else {
+        stopped.cancelled().await;
+    }
+    Ok(())
+}
+
+/// Hears what is for one user by the ordinary client, until their last socket here is gone.
+pub(crate) async fn run_one(edge: Edge, user: UserId, gone: CancellationToken) {
     let subject = edge.bus().subjects().user(user);
-    let mut pushes = tokio::select! {
-        subscribed = edge.bus().client().subscribe(subject) => match subscribed {
+    let hearing = async {
+        let mut pushes = match edge.bus().client().subscribe(subject).await {
             Ok(pushes) => pushes,
             Err(error) => {
                 tracing::error!(user.id = %user, error = %error, "no pushes for user {user}: {error}");
                 return;
             }
-        },
-        () = gone.cancelled() => return,
-    };
-    loop {
-        let message = tokio::select! {
-            () = gone.cancelled() => return,
-            message = pushes.next() => message,
         };
-        let Some(message) = message else { return };
-        if let Some(reply) = message.reply {
-            edge.live().answer(reply.to_string());
-            continue;
+        while let Some(message) = pushes.next().await {
+            let reply = message.reply.map(|reply| reply.to_string());
+            deliver(&edge, Push { user, reply, payload: message.payload });
         }
-        let Ok(text) = std::str::from_utf8(&message.payload) else { continue };
-        let text = Text::from(text.to_owned());
-        for socket in edge.hub().sockets_of(user) {
-            socket.out.push(text.clone(), Weight::Ephemeral);
-        }
+    };
+    gone.run_until_cancelled(hearing).await;
+}
+
+fn deliver(edge: &Edge, push: Push) {
+    if let Some(reply) = push.reply {
+        edge.live().answer(reply);
+        return;
+    }
+    let Ok(text) = std::str::from_utf8(&push.payload) else { return };
+    let text = Text::from(text.to_owned());
+    for socket in edge.hub().sockets_of(push.user) {
+        socket.out.push(text.clone(), Weight::Ephemeral);
     }
 }

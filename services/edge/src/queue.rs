@@ -23,9 +23,8 @@ pub(crate) const BYTES_MAX: usize = 4 * 1024 * 1024;
 const LOW_WATER_FRAMES: usize = 64;
 /// A replay goes on while fewer bytes than this are unflushed.
 const LOW_WATER_BYTES: usize = 256 * 1024;
-/// Bytes that are written and flushed together. Also what the socket's write buffer, which never
-/// shrinks, grows to.
-const WRITE_BYTES: usize = 16 * 1024;
+/// Bytes that are written together, before the socket's task looks at anything else.
+const WRITE_BYTES: usize = 64 * 1024;
 /// Places of the empty queue that an idle socket keeps.
 const IDLE_PLACES: usize = 8;
 

@@ -149,6 +149,7 @@ impl Session {
                 let frames = batch.len();
                 let bytes = batch.iter().map(|text| text.len()).sum();
                 line.write(&self.socket.out, batch).await.map_err(WriteError::ending)?;
+                batch.clear();
                 batch.shrink_to(0);
                 self.edge.hub().tally.frames_out.fetch_add(frames as u64, Ordering::Relaxed);
                 self.socket.out.flushed(frames, bytes);
