@@ -50,6 +50,10 @@ impl Store {
         let options = options.application_name("chatboard").options([
             ("statement_timeout", "30s"),
             ("idle_in_transaction_session_timeout", "15s"),
+            // Every statement of ours finds its rows by index. Plans are kept, and one that was
+            // made while a table was small, or believed empty, would read all of it for ever.
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)
