@@ -9,4 +9,5 @@
     reason = "a test that cannot go on must panic, and says why"
 )]
 
+mod deployment;
 mod journeys;
