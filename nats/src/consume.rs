@@ -2,7 +2,9 @@
 //!
 //! The handler gets a batch and says for each message what became of it. Scars: a bare NAK spins,
 //! so a retry carries a delay; a consumer is made anew when it, or its stream, is gone; a lost
-//! heartbeat ends the pull, and a new one begins after a pause that grows.
+//! heartbeat ends the pull, and a new one begins after a pause that grows. A pull whose server
+//! died in mid-answer waits for ever by itself: every step has a deadline, and a new connection
+//! ends it at once.
 
 use std::future::Future;
 use std::time::Duration;
@@ -47,6 +49,10 @@ pub enum Outcome {
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a pull waits for the first message.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// How long a pull may take in all.
+const PULL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long making sure of stream and consumer may take, or acknowledging a batch.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Consumes ROOMS until the process drains. The handler's answer has one outcome per message; a
 /// shorter one leaves the rest to be handed out again.
@@ -101,16 +107,16 @@ where
     H: FnMut(Vec<Message>) -> F,
     F: Future<Output = (Vec<Message>, Vec<Outcome>)>,
 {
-    let consumer = consumer(bus, durable).await?;
-    let connections = bus.connections();
-    let first = *connections.borrow();
+    let mut connections = bus.connections();
+    connections.mark_unchanged();
+    let consumer = tokio::time::timeout(STEP_TIMEOUT, consumer(bus, durable)).await??;
     while !life.is_draining() {
-        // After a reconnect the store may be another: make sure of stream and consumer.
-        if *connections.borrow() != first {
-            return Ok(());
-        }
         let batch = tokio::select! {
-            batch = next_batch(&consumer, durable.batch_max) => batch?,
+            batch = tokio::time::timeout(PULL_TIMEOUT, next_batch(&consumer, durable.batch_max)) => {
+                batch??
+            }
+            // After a reconnect the store may be another: make sure of stream and consumer.
+            _ = connections.changed() => return Ok(()),
             () = life.draining() => return Ok(()),
         };
         if batch.is_empty() {
@@ -122,7 +128,9 @@ where
                 Outcome::Done => AckKind::Ack,
                 Outcome::Retry { after } => AckKind::Nak(Some(after)),
             };
-            message.ack_with(kind).await.map_err(|error| anyhow::anyhow!("ack: {error}"))?;
+            tokio::time::timeout(STEP_TIMEOUT, message.ack_with(kind))
+                .await?
+                .map_err(|error| anyhow::anyhow!("ack: {error}"))?;
         }
     }
     Ok(())

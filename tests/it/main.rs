@@ -9,5 +9,6 @@
     reason = "a test that cannot go on must panic, and says why"
 )]
 
+mod chaos;
 mod deployment;
 mod journeys;
