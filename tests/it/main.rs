@@ -11,4 +11,5 @@
 
 mod chaos;
 mod deployment;
+mod dev;
 mod journeys;

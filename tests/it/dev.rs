@@ -1,0 +1,112 @@
+//! The dev stack: one command, nothing left behind.
+//!
+//! The processes are real, and killed as the system's out-of-memory killer would. That nothing
+//! is left is seen in `/proc`; that nothing was lost, by signing in again.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Process, eventually};
+
+/// How long a stack may take to come up or to go.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A project's folder, removed at the end.
+struct Project(PathBuf);
+
+impl Project {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("chatboard-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.0.join(".chatboard")
+    }
+
+    /// What a dev stack of this process says about itself, once it is ready.
+    async fn endpoints(&self, dev: &Process) -> Value {
+        let file = self.data().join("endpoints.json");
+        eventually("the dev stack is ready", PATIENCE, || async {
+            let text = std::fs::read_to_string(&file).ok()?;
+            let endpoints: Value = serde_json::from_str(&text).ok()?;
+            (endpoints["pid"].as_u64() == dev.pid().map(u64::from)).then_some(endpoints)
+        })
+        .await
+    }
+
+    /// The pids of its servers.
+    fn servers(&self) -> Vec<u32> {
+        ["postgres/postmaster.pid", "nats/nats.pid"]
+            .into_iter()
+            .map(|file| {
+                let text = std::fs::read_to_string(self.data().join(file)).unwrap();
+                text.lines().next().unwrap().trim().parse().unwrap()
+            })
+            .collect()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        // Root's Postgres keeps its data elsewhere, linked from here.
+        if let Ok(data) = std::fs::read_link(self.data().join("postgres")) {
+            let _ = std::fs::remove_dir_all(data.parent().unwrap_or(&data));
+        }
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn dev(project: &Project) -> Process {
+    let operations = devstack::ports::free_port(None).unwrap();
+    let environment = vec![
+        ("PATH".to_owned(), std::env::var_os("PATH").unwrap().into_string().unwrap()),
+        ("CHATBOARD_DATA_DIR".to_owned(), project.data().display().to_string()),
+    ];
+    Process::start("dev", &format!("127.0.0.1:{operations}"), environment)
+}
+
+async fn wait_until_gone(pids: &[u32]) {
+    eventually("the servers are gone", PATIENCE, || {
+        // What has ended and waits to be noticed has no command line.
+        let runs = |pid: &u32| {
+            std::fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline"))
+                .is_ok_and(|line| !line.is_empty())
+        };
+        std::future::ready((!pids.iter().any(runs)).then_some(()))
+    })
+    .await;
+}
+
+async fn sign_in(endpoints: &Value) -> Value {
+    let url = format!("{}/api/v1/auth/token/", endpoints["api"].as_str().unwrap());
+    let body = json!({"email": "ada@acme.example", "password": "chatboard-demo"});
+    let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    response.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_was() {
+    let project = Project::new("dev");
+    let mut dev = dev(&project);
+    let first = project.endpoints(&dev).await;
+    let servers = project.servers();
+    assert!(sign_in(&first).await["access"].is_string());
+
+    dev.kill();
+    wait_until_gone(&servers).await;
+
+    dev.start_again();
+    let second = project.endpoints(&dev).await;
+    for name in ["api", "edges", "operations", "postgres", "nats"] {
+        assert_eq!(first[name], second[name], "{name}");
+    }
+    assert!(sign_in(&second).await["access"].is_string());
+
+    let servers = project.servers();
+    assert_eq!(dev.stop().await, Some(0));
+    wait_until_gone(&servers).await;
+    assert!(!project.data().join("endpoints.json").exists());
+}
