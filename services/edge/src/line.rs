@@ -56,6 +56,8 @@ pub(crate) struct Line {
     stream: WebSocketStream<TokioIo<Upgraded>>,
     /// What comes can no longer be read as frames.
     is_broken: bool,
+    /// The rest of a frame that was cut off: nothing else may be written before it.
+    rest: Vec<u8>,
 }
 
 impl Line {
@@ -68,7 +70,7 @@ impl Line {
             .max_frame_size(Some(domain::limits::BODY_BYTES_MAX));
         let io = TokioIo::new(upgraded);
         let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-        Self { stream, is_broken: false }
+        Self { stream, is_broken: false, rest: Vec::new() }
     }
 
     /// The next thing that comes. Cancel-safe.
@@ -109,13 +111,18 @@ impl Line {
     /// writes itself (pongs, pings, the close) nothing is left halfway once it has flushed.
     pub(crate) async fn write(&mut self, out: &Outbound, batch: &[Text]) -> Result<(), WriteError> {
         let stream = &mut self.stream;
+        let mut written = 0;
         let writing = async {
             stream.flush().await?;
-            write_frames(stream.get_mut(), batch).await?;
+            write_frames(stream.get_mut(), batch, &mut written).await?;
             Ok(())
         };
         // Boxed, or every idle socket would keep room for it.
-        Box::pin(guarded(out, writing)).await
+        let outcome = Box::pin(guarded(out, writing)).await;
+        if outcome.is_err() {
+            self.rest = rest_of_frame(batch, written);
+        }
+        outcome
     }
 
     /// Pings the other side. Not cancel-safe.
@@ -126,7 +133,11 @@ impl Line {
     /// Closes, and gives the other side time to hear why.
     pub(crate) async fn close(mut self, close: Close) {
         let patience = if close == Close::TooSlow { WRITE_TIMEOUT } else { CLOSE_TIMEOUT };
-        let closing = self.stream.send(Message::Close(Some(close.frame())));
+        let rest = std::mem::take(&mut self.rest);
+        let closing = async {
+            self.stream.get_mut().write_all(&rest).await?;
+            self.stream.send(Message::Close(Some(close.frame()))).await
+        };
         if matches!(tokio::time::timeout(patience, closing).await, Ok(Ok(()))) {
             // Dropping a connection with unread data resets it, and a reset overtakes the close.
             let _ = tokio::time::timeout(LINGER, self.drain()).await;
@@ -172,9 +183,11 @@ fn frame_head(length: usize) -> ([u8; 10], usize) {
     }
 }
 
+/// Writes frames, and counts the bytes, so that a cut leaves no doubt where it was.
 async fn write_frames(
     io: &mut (impl tokio::io::AsyncWrite + Unpin),
     batch: &[Text],
+    count: &mut usize,
 ) -> io::Result<()> {
     for frames in batch.chunks(FRAMES_AT_ONCE) {
         let heads: Vec<_> = frames.iter().map(|text| frame_head(text.len())).collect();
@@ -188,11 +201,32 @@ async fn write_frames(
         while !left.is_empty() {
             match io.write_vectored(left).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => IoSlice::advance_slices(&mut left, written),
+                written => {
+                    *count += written;
+                    IoSlice::advance_slices(&mut left, written);
+                }
             }
         }
     }
     Ok(())
+}
+
+/// What is missing of the frame in which a write was cut off.
+fn rest_of_frame(batch: &[Text], mut written: usize) -> Vec<u8> {
+    for text in batch {
+        let (head, size) = frame_head(text.len());
+        let length = size + text.len();
+        if written == 0 {
+            break;
+        }
+        if written < length {
+            let mut frame = head[..size].to_vec();
+            frame.extend_from_slice(text.as_bytes());
+            return frame.split_off(written);
+        }
+        written -= length;
+    }
+    Vec::new()
 }
 
 /// Runs a write under its deadline; a socket that is being closed has even less time.
@@ -237,11 +271,23 @@ mod tests {
         let lengths = lengths.repeat(10);
         let batch: Vec<Text> = lengths.iter().map(|&length| "x".repeat(length).into()).collect();
         let mut wire = Vec::new();
-        write_frames(&mut wire, &batch).await.expect("memory takes everything");
+        write_frames(&mut wire, &batch, &mut 0).await.expect("memory takes everything");
         let wire = io::Cursor::new(wire);
         let mut client = WebSocket::from_raw_socket(wire, Role::Client, None);
         for text in batch {
             assert_eq!(client.read().expect("a frame"), Message::Text(text));
+        }
+    }
+
+    #[test]
+    fn a_cut_frame_can_be_finished() {
+        let batch: Vec<Text> = vec!["ab".into(), "cde".into()];
+        let whole = b"\x81\x02ab\x81\x03cde";
+        for written in 0..=whole.len() {
+            let frame_end = if written <= 4 { 4 } else { whole.len() };
+            let is_between = written == 0 || written == 4;
+            let expected = if is_between { &[][..] } else { &whole[written..frame_end] };
+            assert_eq!(rest_of_frame(&batch, written), expected, "cut after {written}");
         }
     }
 }

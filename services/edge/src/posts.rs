@@ -40,19 +40,20 @@ pub(crate) struct Posts {
     is_running: bool,
 }
 
-/// Takes in a send; it is answered on the socket.
+impl Posts {
+    /// Whether the socket should read no more for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting.len() >= POSTS_MAX || self.bytes >= POSTS_BYTES_MAX
+    }
+}
+
+/// Takes in a send; it is answered on the socket. While too many wait, nothing is read from it.
 pub(crate) fn submit(edge: &Edge, socket: &Arc<Socket>, room: RoomId, text: &str, echo: Echo) {
     let Ok(frame) = RawValue::from_string(text.to_owned()) else {
         return socket.say(frame::refusal(&Refusal::malformed("the frame is not JSON"), &echo));
     };
     let mut posts = socket.posts.lock();
-    let bytes = posts.bytes + text.len();
-    let is_full = posts.waiting.len() >= POSTS_MAX || bytes > POSTS_BYTES_MAX;
-    if is_full && !posts.waiting.is_empty() {
-        drop(posts);
-        return socket.say(frame::refusal(&Refusal::Unavailable, &echo));
-    }
-    posts.bytes = bytes;
+    posts.bytes += text.len();
     posts.waiting.push_back(Waiting { room, frame, echo });
     if !posts.is_running {
         posts.is_running = true;
@@ -81,11 +82,16 @@ async fn run(edge: Edge, socket: Arc<Socket>) {
 
 fn next(socket: &Socket) -> Option<Waiting> {
     let mut posts = socket.posts.lock();
+    let was_full = posts.is_full();
     let Some(waiting) = posts.waiting.pop_front() else {
         *posts = Posts::default();
         return None;
     };
     posts.bytes -= waiting.frame.get().len();
+    if was_full && !posts.is_full() {
+        drop(posts);
+        socket.out.nudge();
+    }
     Some(waiting)
 }
 

@@ -101,8 +101,9 @@ impl Session {
         self.arm(timer.as_mut());
         let mut batch = Vec::new();
         loop {
+            let may_read = !self.socket.posts.lock().is_full();
             tokio::select! {
-                inbound = line.receive() => {
+                inbound = line.receive(), if may_read => {
                     if let Err(ending) = self.take(inbound).await {
                         return ending;
                     }
