@@ -66,6 +66,8 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
         }
     }
     beats.send(Roster::Gone).await;
+    // The process is about to end: what is not on the wire now never will be.
+    let _ = tokio::time::timeout(Duration::from_secs(1), beats.edge.bus().client().flush()).await;
     Ok(())
 }
 

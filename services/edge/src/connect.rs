@@ -68,8 +68,12 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
     socket.say(hello(&socket, log));
     edge.register(&socket);
     let session = Session::new(edge.clone(), Arc::clone(&socket), verified.expires_at);
+    // What was said to all sockets a moment ago, this one has not heard.
     if edge.auth().revoked().contains(verified.caller.login) {
         socket.out.close(Close::Unauthenticated);
+    }
+    if edge.life().is_draining() {
+        socket.out.close(Close::Restarting);
     }
     if let (Kind::Room(room), Some(log)) = (kind, log) {
         begin(edge, &socket, (room, log), after);

@@ -20,7 +20,7 @@ use nats::interest::Interest;
 use parking_lot::Mutex;
 use runtime::meter::{Counter, label};
 use runtime::operations::Readiness;
-use runtime::{Clock, Lifecycle};
+use runtime::{Clock, Lifecycle, origin};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,6 @@ mod limit;
 mod line;
 mod live;
 mod opener;
-mod origin;
 mod posts;
 mod presence;
 mod pushes;
@@ -56,7 +55,6 @@ use close::Close;
 use hub::Hub;
 use live::Live;
 use opener::Opener;
-use origin::Origins;
 use presence::Presence;
 use socket::Socket;
 use subscription::Subscription;
@@ -101,7 +99,6 @@ pub struct Edge {
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    origins: Origins,
     bus: Bus,
     life: Lifecycle,
     /// Cancelled once all sockets are closed: everything else ends.
@@ -138,7 +135,6 @@ pub async fn start(
     let stopped = CancellationToken::new();
     let edge = Edge {
         inner: Arc::new(Inner {
-            origins: Origins::new(&config.public_url, &config.allowed_origins),
             config,
             auth: Auth::new(bus.clone(), clock),
             hub: Hub::new(),
@@ -221,7 +217,13 @@ impl Edge {
     }
 
     fn admits_origin(&self, origin: Option<&HeaderValue>, host: Option<&HeaderValue>) -> bool {
-        self.inner.origins.admit(origin, host)
+        // What is no browser names none and may.
+        let Some(origin) = origin else { return true };
+        let host = host.and_then(|host| host.to_str().ok());
+        let Config { public_url, allowed_origins, .. } = self.config();
+        origin
+            .to_str()
+            .is_ok_and(|origin| origin::is_allowed(origin, host, public_url, allowed_origins))
     }
 
     /// Waits until the other edges had time to say who is online there.
