@@ -3,13 +3,15 @@
 //! One binary, so that Postgres and nats-server are started once; each test has a deployment of
 //! its own. Read `docs/testing.md` first, then `journeys`.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on must panic, and says why"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on must panic, and says why")]
 
+mod access_matrix;
 mod chaos;
 mod deployment;
 mod dev;
+mod edge;
+mod errors;
 mod journeys;
+mod properties;
+mod rest;
+mod tidy;

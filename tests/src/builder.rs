@@ -22,13 +22,20 @@ const API_CONNECTIONS: u32 = 6;
 /// Connections of a relay's pool.
 const RELAY_CONNECTIONS: u32 = 2;
 
+/// Where roles run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Here,
+    Processes,
+}
+
 /// What a board is to be like.
 #[derive(Clone, Debug)]
 pub struct Builder {
     edges: usize,
     has_limits: bool,
     has_relay: bool,
-    is_in_processes: bool,
+    place: Place,
     has_own_servers: bool,
     origins: Vec<String>,
     access_ttl: Duration,
@@ -40,7 +47,7 @@ impl Default for Builder {
             edges: 2,
             has_limits: false,
             has_relay: true,
-            is_in_processes: false,
+            place: Place::Here,
             has_own_servers: false,
             origins: vec!["https://friend.example".to_owned()],
             access_ttl: Duration::from_secs(15 * 60),
@@ -80,7 +87,7 @@ impl Builder {
     /// Roles run as processes of the real binary, which can be killed. Their clock cannot be moved.
     #[must_use]
     pub fn processes(self) -> Self {
-        Self { is_in_processes: true, ..self }
+        Self { place: Place::Processes, ..self }
     }
 
     /// A Postgres and a nats-server of its own, which can be killed.
@@ -112,7 +119,7 @@ impl Builder {
             clock: Clock::system(),
             life: Lifecycle::new(),
         };
-        let (host, api, edges) = if self.is_in_processes {
+        let (host, api, edges) = if self.place == Place::Processes {
             self.start_processes(&ground).await
         } else {
             self.start_here(&ground).await
@@ -185,7 +192,7 @@ impl Builder {
         ));
         std::fs::write(&key_file, &ground.pem).expect("the key can be written");
         let limit = |limit: &str| if self.has_limits { limit } else { "0" }.to_owned();
-        let shared = vec![
+        let shared = [
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
             ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),

@@ -34,4 +34,51 @@ impl Board {
             .map(|(id, email, login)| Person::with_login(&self.reach, id, &email, login))
             .collect()
     }
+
+    /// Fills a room with so many messages by one person, in the record alone: for volume.
+    pub async fn fill_room(&self, room: i64, sender: i64, messages: i64) {
+        let filled: i64 = sqlx::query_scalar(
+            "with head as (
+                 update rooms set last_seq = last_seq + $3, last_message_at = now()
+                 where id = $1 returning org_id, last_seq - $3 as seq
+             ), made as (
+                 insert into messages (org_id, room_id, seq, sender_id, body, content_hash, created_at)
+                 select head.org_id, $1, head.seq + number, $2, 'message ' || number, '', now()
+                 from head, generate_series(1, $3) as number
+                 order by number
+                 returning id
+             )
+             select count(*) from made",
+        )
+        .bind(room)
+        .bind(sender)
+        .bind(messages)
+        .fetch_one(self.store.pool())
+        .await
+        .expect("the record takes messages");
+        assert_eq!(filled, messages);
+    }
+
+    /// Makes so many rooms with one person in them, in the record alone: for volume.
+    pub async fn rooms_in_bulk(&self, org: i64, member: i64, rooms: i32) -> Vec<i64> {
+        sqlx::query_scalar(
+            "with made as (
+                 insert into rooms (org_id, name, access_level, created_by, created_at, members_count)
+                 select $1, 'room ' || number, 'PUBLIC', $2, now(), 1
+                 from generate_series(1, $3) as number
+                 returning id
+             ), entered as (
+                 insert into room_members (room_id, user_id, last_read_seq, joined_at)
+                 select id, $2, 0, now() from made
+                 returning room_id
+             )
+             select room_id from entered order by room_id",
+        )
+        .bind(org)
+        .bind(member)
+        .bind(rooms)
+        .fetch_all(self.store.pool())
+        .await
+        .expect("the record takes rooms")
+    }
 }

@@ -34,17 +34,10 @@ impl Follower {
     /// Waits until it has seen an event.
     pub async fn reaches(&mut self, seq: i64, patience: Duration) {
         let reached = self.place.wait_for(|place| place.is_some_and(|place| place >= seq));
-        let reached = tokio::time::timeout(patience, reached).await.map(|place| place.is_ok());
-        match reached {
-            Ok(true) => {}
-            // The task has panicked: finish() shows how.
-            Ok(false) => {}
-            Err(_) => panic!(
-                "a follower of room {} is at {:?}, not at {seq}, after {patience:?}",
-                self.room,
-                *self.place.borrow()
-            ),
-        }
+        // An error is the end of the task, by a panic: finish() shows it.
+        let is_there = tokio::time::timeout(patience, reached).await.map(drop).is_ok();
+        let place = *self.place.borrow();
+        assert!(is_there, "room {}: at {place:?}, not at {seq}, after {patience:?}", self.room);
     }
 
     /// Waits until it is connected for the first time.

@@ -234,9 +234,15 @@ impl Person {
 }
 
 async fn insert_login(board: &Board, user: i64) -> i64 {
+    // With a refresh token that can still be used: without one a login is no session.
     sqlx::query_scalar(
-        "insert into logins (user_id, user_agent, created_at, last_seen_at) \
-         values ($1, 'testkit', now(), now()) returning id",
+        "with login as (
+             insert into logins (user_id, user_agent, created_at, last_seen_at)
+             values ($1, 'testkit', now(), now()) returning id
+         )
+         insert into refresh_tokens (hash, login_id, salt, expires_at)
+         select sha256(id::text::bytea), id, '', now() + interval '7 days' from login
+         returning login_id",
     )
     .bind(user)
     .fetch_one(board.store.pool())

@@ -19,6 +19,7 @@ use crate::wait::{DEADLINE, within};
 pub struct Opening {
     url: String,
     headers: Vec<(String, String)>,
+    kept_from: Option<i64>,
 }
 
 /// How a socket was closed by the server.
@@ -47,7 +48,7 @@ pub struct Socket {
 impl Opening {
     /// A connection to a whole address.
     pub fn new(url: String) -> Self {
-        Self { url, headers: Vec::new() }
+        Self { url, headers: Vec::new(), kept_from: None }
     }
 
     /// Sends a header; the last of a name counts.
@@ -71,6 +72,12 @@ impl Opening {
         self
     }
 
+    /// The room's past is kept from this event on: `after=0` begins there.
+    #[must_use]
+    pub fn kept_from(self, first_seq: i64) -> Self {
+        Self { kept_from: Some(first_seq), ..self }
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -83,7 +90,7 @@ impl Opening {
         }
         let mut seen = Seen::default();
         if let Some((room, after)) = self.room() {
-            seen.awaits(room, after);
+            seen.awaits(room, self.kept_from.map(|first| first - 1).or(after));
         }
         let connecting = tokio_tungstenite::connect_async_with_config(request, None, true);
         let timed_out = || Error::Io(std::io::ErrorKind::TimedOut.into());
@@ -204,13 +211,13 @@ impl Socket {
             }
             None
         };
-        match tokio::time::timeout(DEADLINE, waiting).await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => {
-                panic!("{what}: closed with {:?} before; came: {:?}", self.closed, self.backlog)
-            }
-            Err(_) => panic!("{what}: not within {DEADLINE:?}; came: {:?}", self.backlog),
-        }
+        let waited = tokio::time::timeout(DEADLINE, waiting).await;
+        let Ok(came) = waited else {
+            panic!("{what}: not within {DEADLINE:?}; came: {:?}", self.backlog);
+        };
+        came.unwrap_or_else(|| {
+            panic!("{what}: closed with {:?} before; came: {:?}", self.closed, self.backlog)
+        })
     }
 
     /// Takes the next frame of a type.

@@ -207,17 +207,14 @@ impl Sender {
 
     async fn over_socket(&mut self, nonce: &str) -> Option<(i64, i64)> {
         let asking = Self::ask(self.socket.take(), &self.person, self.edge, (self.room, nonce));
-        match tokio::time::timeout(ANSWER_PATIENCE, asking).await {
-            Ok(Some((socket, sent))) => {
-                self.socket = Some(socket);
-                sent
-            }
+        let asked = tokio::time::timeout(ANSWER_PATIENCE, asking).await;
+        let Ok(Some((socket, sent))) = asked else {
             // The socket died, or says nothing: another edge may.
-            Ok(None) | Err(_) => {
-                self.edge += 1;
-                None
-            }
-        }
+            self.edge += 1;
+            return None;
+        };
+        self.socket = Some(socket);
+        sent
     }
 
     async fn ask(

@@ -18,10 +18,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// # Panics
 /// When it is not ready within [`DEADLINE`].
 pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(DEADLINE, future).await {
-        Ok(value) => value,
-        Err(_) => panic!("{what}: not within {DEADLINE:?}"),
-    }
+    let Ok(value) = tokio::time::timeout(DEADLINE, future).await else {
+        panic!("{what}: not within {DEADLINE:?}");
+    };
+    value
 }
 
 /// Looks at something again and again until there is a value, for at most `patience`.

@@ -8,11 +8,15 @@ use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use domain::limits::BODY_BYTES_MAX;
 use domain::{FieldErrors, Refusal};
+use futures_util::StreamExt;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::problem::Problem;
+
+/// Bytes of a body that is too large that are read before it is refused.
+const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// One field of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,13 +145,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     /// `MalformedRequest`.
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = axum::body::to_bytes(body, BODY_BYTES_MAX).await.map_err(|error| {
-            if is_too_large(&error) {
-                Refusal::PayloadTooLarge
-            } else {
-                Refusal::malformed("the body could not be read")
-            }
-        })?;
+        let bytes = read(body).await?;
         if !is_json(&parts.headers) {
             return Err(Refusal::UnsupportedMediaType.into());
         }
@@ -155,15 +153,24 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
+/// Reads a body. One that is too large is still read, and thrown away, up to a bound: a client
+/// that is cut off while it sends sees a broken connection instead of the answer.
+async fn read(body: axum::body::Body) -> Result<Vec<u8>, Refusal> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut total) = (Vec::new(), 0);
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Refusal::malformed("the body could not be read"))?;
+        total += chunk.len();
+        if total <= BODY_BYTES_MAX {
+            bytes.extend_from_slice(&chunk);
+        } else {
+            bytes.clear();
         }
-        source = error.source();
+        if total > DISCARDED_BYTES_MAX {
+            break;
+        }
     }
-    false
+    if total > BODY_BYTES_MAX { Err(Refusal::PayloadTooLarge) } else { Ok(bytes) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -76,7 +76,7 @@ impl Auth {
         Ok(verified)
     }
 
-    /// Asks for the keys, unless that was done a moment ago.
+    /// Asks for the keys, unless they came a moment ago.
     pub(crate) async fn refresh_keys(&self) {
         let mut asked = self.keys_asked.lock().await;
         if asked.is_some_and(|asked| asked.elapsed() < KEYS_ASKED_EVERY) {
@@ -87,6 +87,8 @@ impl Auth {
                 Ok(keys) => {
                     self.verifier.trust(keys);
                     self.has_keys.store(true, Ordering::Release);
+                    // Only now: before there are any, nobody can be let in.
+                    *asked = Some(Instant::now());
                 }
                 Err(error) => {
                     tracing::error!(error = %error, "the api's public keys are malformed: {error}");
@@ -94,7 +96,6 @@ impl Auth {
             },
             Err(error) => tracing::debug!(error = %error, "no public keys: {error}"),
         }
-        *asked = Some(Instant::now());
     }
 
     /// Asks for the revoked logins, and forgets those whose tokens have all expired.

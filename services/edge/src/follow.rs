@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Refusal, Seq};
+use domain::Seq;
+use domain::event::EventKind;
 use nats::bus::AskError;
 use nats::rpc::{Events, OpenReply};
 use runtime::meter::{Counter, label};
@@ -96,10 +97,7 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
                     head = head.max(last);
                     true
                 }
-                Err(AskError::Refused(refused)) if refused.code == Refusal::NotFound.code() => {
-                    return subscription.end_deleted();
-                }
-                Err(error) if error.is_no_room() => return subscription.end_removed(),
+                Err(error) if error.is_no_room() => return subscription.end_deleted(),
                 Err(error) => {
                     tracing::debug!(error = %error, "a replay pauses: {error}");
                     false
@@ -119,12 +117,14 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
 }
 
 /// Queues the next page; answers the room's head when it was read.
+///
+/// Membership was checked when the subscription opened, and ends where the log says so: the
+/// user's own `member.left` after that is the last that they get.
 async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, AskError> {
     let position = subscription.position();
     let page = {
         let _slot = edge.fetches().acquire().await;
-        let user = Some(subscription.user());
-        let question = Events { room: subscription.room, user, after: position };
+        let question = Events { room: subscription.room, user: None, after: position };
         edge.bus().ask(&question).await?
     };
     if page.first_seq > position.next() && page.last_seq > position {
@@ -132,9 +132,15 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
         subscription.resync(page.first_seq, page.last_seq);
         return Ok(page.last_seq);
     }
+    let left = page.events.iter().position(|event| {
+        event.kind == EventKind::MemberLeft.as_str()
+            && event.user == subscription.user()
+            && event.seq > subscription.opened_at()
+    });
     let events: Vec<(Seq, Text)> = page
         .events
         .into_iter()
+        .take(left.map_or(usize::MAX, |place| place + 1))
         .map(|envelope| (envelope.seq, String::from(Box::<str>::from(envelope.frame)).into()))
         .collect();
     if events.is_empty() {
@@ -143,6 +149,9 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
     let count = u64::try_from(events.len()).unwrap_or(0);
     subscription.push_events(events.iter().map(|(seq, text)| (*seq, text)));
     Counter::ReplayedFrames.add_with(count, vec![label("source", "record")]);
+    if left.is_some() {
+        subscription.end_removed();
+    }
     Ok(page.last_seq)
 }
 

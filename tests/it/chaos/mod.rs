@@ -4,6 +4,7 @@
 //! Each test takes seconds; `CHATBOARD_TEST_CHAOS_SECONDS` makes every storm that long.
 
 mod nonces;
+mod outages;
 mod storms;
 
 use std::time::Duration;

@@ -1,0 +1,69 @@
+//! What a client may do too much of.
+
+use testkit::{Board, json};
+use tokio_tungstenite::tungstenite::Message;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_is_warned_of_dropped_and_then_closed() {
+    let board = Board::builder().limits_on().start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(0, room).await;
+    for _ in 0..22 {
+        socket.sends(json!({"type": "ping"})).await;
+    }
+    let near = socket.next_of_type("warning").await;
+    assert_eq!(near["code"], "rate_limit_near");
+    assert!(near["retry_after_ms"].is_number());
+    let over = socket.is_refused("rate_limited").await;
+    assert!(over["retry_after_ms"].is_number());
+    for number in 0..60 {
+        let nonce = number.to_string();
+        socket.sends(json!({"type": "message", "body": "flood", "nonce": nonce})).await;
+    }
+    assert_eq!(socket.closes().await.code, 4429);
+    let refused = socket
+        .backlog()
+        .into_iter()
+        .find(|frame| frame["code"] == "rate_limited" && frame["nonce"].is_string());
+    assert!(refused.is_some(), "a dropped send is named: {:?}", socket.backlog());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_frames_a_second_are_fine() {
+    let board = Board::builder().limits_on().start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(1, room).await;
+    for _ in 0..15 {
+        socket.sends(json!({"type": "ping"})).await;
+        socket.next_of_type("pong").await;
+    }
+    assert!(!socket.has("error"), "{:?}", socket.backlog());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_binary_frame_closes() {
+    let board = Board::start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(0, room).await;
+    socket.sends_raw(Message::binary(vec![1, 2, 3])).await;
+    assert_eq!(socket.closes().await.code, 1003);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_may_have_256_kib_and_no_more() {
+    let board = Board::start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let of_size = |bytes: usize| {
+        let empty = "{\"type\":\"ping\",\"x\":\"\"}";
+        format!("{{\"type\":\"ping\",\"x\":\"{}\"}}", "y".repeat(bytes - empty.len()))
+    };
+    let mut socket = alice.opens(0, room).await;
+    socket.sends_text(&of_size(256 * 1024)).await;
+    socket.next_of_type("pong").await;
+    socket.sends_text(&of_size(256 * 1024 + 1)).await;
+    assert_eq!(socket.closes().await.code, 1009);
+    let mut socket = alice.opens(1, room).await;
+    socket.sends_text(&of_size(1024 * 1024)).await;
+    let closed = socket.closes().await;
+    assert!([1009, 1006].contains(&closed.code), "{closed:?}");
+}

@@ -1,0 +1,10 @@
+//! What the WebSocket promises, one file for each area.
+
+mod closing;
+mod frames;
+mod limits;
+mod live;
+mod opening;
+mod resume;
+mod slow;
+mod subscribe;

@@ -1,0 +1,3 @@
+//! What must hold for whatever people do.
+
+mod state;

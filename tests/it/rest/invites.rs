@@ -1,0 +1,127 @@
+//! Invites into an organization.
+
+use std::time::Duration;
+
+use testkit::{Board, Value, json};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_lets_in_whom_it_names_and_nobody_else() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let invite = json!({"email": dave.email.to_uppercase()});
+    let made = team.carol.post(&invites, invite.clone()).await.is(201);
+    assert_eq!(made["role"], "MEMBER");
+    for field in ["id", "token", "email", "expires_at"] {
+        assert!(!made[field].is_null(), "{field}");
+    }
+    let token = json!({"token": made["token"]});
+    team.carol.post(&invites, json!({"email": dave.email})).await.refuses(409, "invite_exists");
+    let accept = "/orgs/accept-invite/";
+    let unknown = json!({"token": "unknown"});
+    dave.post(accept, unknown).await.refuses(404, "not_found");
+    team.mallory.post(accept, token.clone()).await.refuses(403, "invite_email_mismatch");
+    let accepted = dave.post(accept, token.clone()).await.is(200);
+    assert_eq!((&accepted["org_id"], &accepted["role"]), (&json!(team.org), &json!("MEMBER")));
+    assert!(accepted["detail"].is_string());
+    dave.post(accept, token.clone()).await.refuses(409, "already_accepted");
+    // The mismatch is looked at before the use.
+    team.mallory.post(accept, token).await.refuses(403, "invite_email_mismatch");
+    team.carol.post(&invites, json!({"email": dave.email})).await.refuses(409, "already_member");
+    // Who comes is put into the rooms that everyone is in.
+    assert_eq!(dave.get("/rooms/").await.results().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_invites_above_their_own_role() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let invite = |email: &str, role: &str| json!({"email": email, "role": role});
+    team.bob.post(&invites, invite("x@chat.test", "MEMBER")).await.refuses(403, "forbidden");
+    team.mallory.post(&invites, invite("x@chat.test", "MEMBER")).await.refuses(404, "not_found");
+    team.carol.post(&invites, invite("x@chat.test", "ADMIN")).await.refuses(403, "forbidden");
+    team.carol.post(&invites, invite("x@chat.test", "MANAGER")).await.is(201);
+    team.alice.post(&invites, invite("y@chat.test", "ADMIN")).await.is(201);
+    let bad = json!({"email": "nonsense", "role": "KING"});
+    team.alice.post(&invites, bad).await.blames(&["email", "role"]);
+    let email = team.bob.email.to_uppercase();
+    team.alice.post(&invites, invite(&email, "MEMBER")).await.refuses(409, "already_member");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_expires_after_seven_days_and_blocks_no_other() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let body = json!({"email": dave.email});
+    let first = team.alice.post(&invites, body.clone()).await.is(201);
+    board.clock.advance(Duration::from_secs(7 * 24 * 3600 + 1));
+    let alice = team.alice.with_token(&team.alice.mint(Duration::from_secs(60)));
+    let dave = dave.with_token(&dave.mint(Duration::from_secs(60)));
+    let expired = json!({"token": first["token"]});
+    dave.post("/orgs/accept-invite/", expired).await.refuses(410, "invite_expired");
+    assert!(alice.get(&format!("/orgs/{}/invites/", team.org)).await.results().is_empty());
+    let second = alice.post(&invites, body).await.is(201);
+    dave.post("/orgs/accept-invite/", json!({"token": second["token"]})).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_invites_are_listed_without_their_tokens_and_can_be_withdrawn() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let invite = json!({"email": dave.email});
+    let made = team.alice.post(&format!("/orgs/{}/invite/", team.org), invite).await.is(201);
+    let list = format!("/orgs/{}/invites/", team.org);
+    team.bob.get(&list).await.refuses(403, "forbidden");
+    team.mallory.get(&list).await.refuses(404, "not_found");
+    let listed = team.carol.get(&list).await;
+    assert_eq!(listed.results().len(), 1);
+    assert!(!listed.text.contains(made["token"].as_str().unwrap()), "{}", listed.text);
+    let one = format!("{list}{}/", made["id"]);
+    team.bob.delete(&one).await.refuses(403, "forbidden");
+    team.carol.delete(&one).await.is(204);
+    team.carol.delete(&one).await.refuses(404, "not_found");
+    let token = json!({"token": made["token"]});
+    dave.post("/orgs/accept-invite/", token).await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_who_invite_or_accept_at_once_one_succeeds() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let body = json!({"email": dave.email});
+    let made = super::auth::futures(6, |_| team.alice.post(&invites, body.clone())).await;
+    let tokens: Vec<Value> =
+        made.iter().filter(|answer| answer.status == 201).map(testkit::Reply::json).collect();
+    assert_eq!(tokens.len(), 1);
+    assert!(made.iter().all(|answer| [201, 409].contains(&answer.status)));
+    let token = json!({"token": tokens[0]["token"]});
+    let accepted =
+        super::auth::futures(6, |_| dave.post("/orgs/accept-invite/", token.clone())).await;
+    let mut statuses: Vec<_> = accepted.iter().map(|answer| answer.status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409, 409, 409, 409, 409]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_came_by_another_way_keeps_the_higher_role() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let (dave, erin) = (board.person("dave").await, board.person("erin").await);
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let invite = |email: &str, role: &str| json!({"email": email, "role": role});
+    let of_dave = team.alice.post(&invites, invite(&dave.email, "MEMBER")).await.is(201);
+    let of_erin = team.alice.post(&invites, invite(&erin.email, "MANAGER")).await.is(201);
+    board.put_into_org(team.org, &dave, "MANAGER").await;
+    board.put_into_org(team.org, &erin, "MEMBER").await;
+    for (who, invite) in [(&dave, of_dave), (&erin, of_erin)] {
+        let token = json!({"token": invite["token"]});
+        assert_eq!(who.post("/orgs/accept-invite/", token).await.is(200)["role"], "MANAGER");
+    }
+}

@@ -1,0 +1,23 @@
+//! What REST promises, one file for each area.
+
+mod auth;
+mod auth_tokens;
+mod belonging;
+mod bodies;
+mod bounds;
+mod conventions;
+mod dms;
+mod events;
+mod invites;
+mod levels;
+mod logins;
+mod mentions;
+mod messages;
+mod nonces;
+mod odd_requests;
+mod orgs;
+mod pages;
+mod room_access;
+mod rooms;
+mod unread;
+mod walks;
