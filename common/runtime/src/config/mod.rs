@@ -3,7 +3,7 @@
 //! [`table`] lists every setting; defaults are overlaid by a TOML file, that by the environment.
 //! **Invariants:** the environment is read in [`Settings::load`] and nowhere else; a secret has no
 //! way into a log, as its `Debug` and its shown form leave it out; nothing starts with a wrong or
-//! unknown setting. Read [`table`] first; `docs/config.md` is made from it by [`docs`].
+//! unknown setting. Read [`table`] first; `docs/config.md` is made from it by [`docs()`].
 
 mod docs;
 mod load;
