@@ -128,7 +128,11 @@ impl Session {
         match inbound {
             Inbound::Text(text) => {
                 self.edge.hub().tally.frames_in.fetch_add(1, Ordering::Relaxed);
-                Box::pin(self.take_frame(&text)).await.map_err(Some)
+                if let Err(close) = Box::pin(self.take_frame(&text)).await {
+                    // What was said before, why a frame was dropped for one, goes out first.
+                    self.socket.out.close(close);
+                }
+                Ok(())
             }
             Inbound::Pong => {
                 self.pong_by = Instant::now() + PONG_TIMEOUT;

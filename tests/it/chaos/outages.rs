@@ -45,6 +45,7 @@ async fn without_postgres_sends_are_refused_and_sockets_stay() {
     let board = Board::builder().own_servers().start().await;
     let (alice, bob, room) = board.two_members_of("eng").await;
     let mut of_alice = alice.opens(0, room).await;
+    of_alice.next_of_type("presence.snapshot").await;
     let mut of_bob = bob.opens(1, room).await;
     of_alice.sees_presence(bob.id, "online").await;
     let postgres = &board.servers().postgres;

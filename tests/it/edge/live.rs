@@ -70,6 +70,7 @@ async fn who_joins_while_online_is_shown_as_online() {
     let team = board.team().await;
     let room = team.alice.makes_room(team.org, "club", "PUBLIC").await;
     let mut of_alice = team.alice.opens(0, room).await;
+    of_alice.next_of_type("presence.snapshot").await;
     let mut of_bob = team.bob.opens_many(1).await;
     team.bob.post_empty(&format!("/rooms/{room}/join/")).await.is(201);
     of_alice.next_of_type("member.joined").await;
@@ -84,6 +85,8 @@ async fn a_crashed_edges_people_are_offline_within_fifteen_seconds() {
     let board = Board::builder().processes().start().await;
     let (alice, bob, room) = board.two_members_of("eng").await;
     let mut of_alice = alice.opens(0, room).await;
+    // Otherwise bob may come before the snapshot, and be in it.
+    of_alice.next_of_type("presence.snapshot").await;
     let _of_bob = bob.opens(1, room).await;
     of_alice.sees_presence(bob.id, "online").await;
     board.processes().await[Board::EDGE + 1].kill();
