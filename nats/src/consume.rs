@@ -10,28 +10,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::StreamExt;
 use runtime::Lifecycle;
 
 use crate::bus::Bus;
-use crate::streams;
-
-/// How a worker consumes.
-#[derive(Clone, Debug)]
-pub struct Durable {
-    /// The durable consumer's name, without scope.
-    pub name: &'static str,
-    /// The most messages in one batch.
-    pub batch_max: usize,
-    /// How long a batch may take before its messages are handed out again.
-    pub ack_wait: Duration,
-    /// Messages that may be out at once, over all copies of the worker.
-    pub unacked_max: i64,
-    /// Replicas of the stream, should it have to be made.
-    pub replicas: usize,
-}
+use crate::streams::{self, Durable};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,16 +39,21 @@ const PULL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long making sure of stream and consumer may take, or acknowledging a batch.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Consumes ROOMS until the process drains. The handler's answer has one outcome per message; a
+/// Consumes until the process drains; `replicas` are those of the stream, should it have to be
+/// made. The handler's answer has one outcome per message; a
 /// shorter one leaves the rest to be handed out again.
-pub async fn consume<H, F>(bus: Bus, durable: Durable, life: Lifecycle, mut handler: H)
-where
+pub async fn consume<H, F>(
+    bus: Bus,
+    (durable, replicas): (Durable, usize),
+    life: Lifecycle,
+    mut handler: H,
+) where
     H: FnMut(Vec<Message>) -> F,
     F: Future<Output = (Vec<Message>, Vec<Outcome>)>,
 {
     let mut pause = Duration::from_millis(100);
     while !life.is_draining() {
-        match pull(&bus, &durable, &life, &mut handler).await {
+        match pull(&bus, (&durable, replicas), &life, &mut handler).await {
             Ok(()) => pause = Duration::from_millis(100),
             Err(error) => {
                 tracing::warn!(
@@ -82,24 +72,10 @@ where
     }
 }
 
-async fn consumer(bus: &Bus, durable: &Durable) -> anyhow::Result<Consumer<PullConfig>> {
-    let stream = streams::rooms(bus, durable.replicas).await?;
-    let name = bus.subjects().scoped(durable.name);
-    let config = PullConfig {
-        durable_name: Some(name.clone()),
-        deliver_policy: DeliverPolicy::All,
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: durable.ack_wait,
-        max_ack_pending: durable.unacked_max,
-        ..PullConfig::default()
-    };
-    Ok(stream.get_or_create_consumer(&name, config).await?)
-}
-
 /// Pulls batches until something goes wrong.
 async fn pull<H, F>(
     bus: &Bus,
-    durable: &Durable,
+    (durable, replicas): (&Durable, usize),
     life: &Lifecycle,
     handler: &mut H,
 ) -> anyhow::Result<()>
@@ -109,7 +85,7 @@ where
 {
     let mut connections = bus.connections();
     connections.mark_unchanged();
-    let consumer = tokio::time::timeout(STEP_TIMEOUT, consumer(bus, durable)).await??;
+    let consumer = tokio::time::timeout(STEP_TIMEOUT, streams::consumer(bus, durable, replicas)).await??;
     while !life.is_draining() {
         let batch = tokio::select! {
             batch = tokio::time::timeout(PULL_TIMEOUT, next_batch(&consumer, durable.batch_max)) => {

@@ -1,6 +1,6 @@
 //! Subjects and headers, spelled here and nowhere else.
 
-use domain::{LoginId, OrgId, RoomId, UserId};
+use domain::{LoginId, OrgId, RoomId, UserId, WebhookId};
 
 /// Header: the event's place in its room's or organization's log.
 pub const HEADER_SEQ: &str = "Chat-Seq";
@@ -114,6 +114,26 @@ impl Subjects {
             format!("{}.org.*.log", self.prefix),
             format!("{}.again.*", self.prefix),
         ]
+    }
+
+    /// Deliveries to one webhook that are due.
+    pub fn webhook_work(&self, webhook: WebhookId) -> String {
+        format!("{}.work.webhook.{webhook}", self.prefix)
+    }
+
+    /// What the stream WEBHOOKS captures.
+    pub fn webhook_work_all(&self) -> String {
+        format!("{}.work.webhook.*", self.prefix)
+    }
+
+    /// Mails of one kind that are due.
+    pub fn mail_work(&self, kind: &str) -> String {
+        format!("{}.work.mail.{kind}", self.prefix)
+    }
+
+    /// What the stream NOTIFICATIONS captures.
+    pub fn mail_work_all(&self) -> String {
+        format!("{}.work.mail.*", self.prefix)
     }
 
     /// What a subject of ROOMS is about; `None` for a subject that is none of its.

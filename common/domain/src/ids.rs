@@ -72,6 +72,14 @@ ids! {
     OrgMemberId;
     /// An invitation into an organization.
     InviteId;
+    /// A webhook: an address that hears of an organization's events.
+    WebhookId;
+    /// A delivery of one event to one webhook.
+    DeliveryId;
+    /// A notification.
+    NotificationId;
+    /// A mail.
+    MailId;
     /// A room, direct messages included.
     RoomId;
     /// A user's membership of a room.

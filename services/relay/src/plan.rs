@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Message;
 use domain::Seq;
-use nats::consume::{Durable, Outcome, consume};
+use nats::consume::{Outcome, consume};
+use nats::streams::Durable;
 use nats::subjects::{HEADER_SEQ, LogSubject, Subjects};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Histogram};
@@ -13,23 +14,11 @@ use store::queries::outbox::LogPlace;
 
 use crate::Relay;
 
-/// Events planned in one transaction.
-const BATCH_MAX: usize = 500;
-/// Events that may be out at all relays together.
-const UNACKED_MAX: i64 = 20_000;
-/// How long a batch may take.
-const ACK_WAIT: Duration = Duration::from_secs(30);
 /// When a batch that could not be recorded is handed out again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
-    let durable = Durable {
-        name: "relay",
-        batch_max: BATCH_MAX,
-        ack_wait: ACK_WAIT,
-        unacked_max: UNACKED_MAX,
-        replicas: relay.config.replicas,
-    };
+    let durable = (Durable::RELAY, relay.config.replicas);
     let bus = relay.bus.clone();
     consume(bus, durable, life, move |messages| plan(relay.clone(), messages)).await;
     Ok(())
