@@ -10,6 +10,7 @@ use runtime::Lifecycle;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{Answer, Order, STOP_GRACE, Server, Signal};
 
@@ -27,7 +28,7 @@ pub async fn run() -> anyhow::Result<()> {
     let Some(Order::Start(server)) = orders.recv().await else {
         bail!("`chatboard guard` is started by ChatBoard itself");
     };
-    let mut watch = Watch { server, child: None, is_wanted: true };
+    let mut watch = Watch { server, child: None, is_wanted: true, again_at: None };
     answer(watch.start());
     loop {
         tokio::select! {
@@ -35,7 +36,8 @@ pub async fn run() -> anyhow::Result<()> {
                 Some(order) => answer(watch.obey(order).await),
                 None => break,
             },
-            () = watch.ended() => watch.start_again().await,
+            // One attempt at a time: the end of the input must be seen between two.
+            () = watch.calls() => watch.heed(),
         }
     }
     let signal = watch.server.stop;
@@ -88,6 +90,8 @@ struct Watch {
     server: Server,
     child: Option<Child>,
     is_wanted: bool,
+    /// When a server that ended by itself is started again.
+    again_at: Option<Instant>,
 }
 
 impl Watch {
@@ -109,6 +113,7 @@ impl Watch {
         let child = command.spawn().with_context(|| format!("cannot start {program}"))?;
         let pid = child.id();
         self.child = Some(child);
+        self.again_at = None;
         Ok(pid)
     }
 
@@ -132,28 +137,27 @@ impl Watch {
         self.child.as_ref().and_then(Child::id)
     }
 
-    /// Resolves when the server has ended by itself, and should not have.
-    async fn ended(&mut self) {
-        match &mut self.child {
-            Some(child) => {
+    /// Resolves when the server has ended by itself, or is to be started again. Cancel-safe.
+    async fn calls(&mut self) {
+        match (&mut self.child, self.again_at) {
+            (Some(child), _) => {
                 let _ = child.wait().await;
-                self.child = None;
             }
-            None => std::future::pending().await,
+            (None, Some(again_at)) => tokio::time::sleep_until(again_at).await,
+            (None, None) => std::future::pending().await,
         }
     }
 
-    async fn start_again(&mut self) {
-        if !self.is_wanted || !self.server.restarts {
-            return;
-        }
-        tokio::time::sleep(RESTART_PAUSE).await;
-        while self.start().is_err() {
-            tokio::time::sleep(RESTART_PAUSE).await;
+    fn heed(&mut self) {
+        let has_ended = self.child.take().is_some();
+        if has_ended || self.start().is_err() {
+            let may_start = self.is_wanted && self.server.restarts;
+            self.again_at = may_start.then(|| Instant::now() + RESTART_PAUSE);
         }
     }
 
     async fn stop(&mut self, signal: Signal) {
+        self.again_at = None;
         let Some(mut child) = self.child.take() else { return };
         if let Some(pid) = child.id() {
             signal.send(pid);
