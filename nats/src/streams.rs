@@ -1,12 +1,15 @@
 //! The JetStream streams and their durable consumers. A missing one is created by whoever
 //! notices; one that differs is reported, and changed only by `chatboard migrate`.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use async_nats::jetstream::consumer::pull::Config as ConsumerConfig;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy};
+use async_nats::jetstream::consumer::{AckPolicy, Config as Found, Consumer, DeliverPolicy};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use async_nats::jetstream::{self, Context};
+use parking_lot::Mutex;
 
 use crate::bus::Bus;
 
@@ -150,30 +153,57 @@ pub async fn consumer(
 ) -> anyhow::Result<Consumer<ConsumerConfig>> {
     let wanted = durable.stream.config(bus, replicas);
     let stream = context(bus).get_or_create_stream(wanted.clone()).await?;
-    let found = &stream.cached_info().config;
-    let is_other_stream = found.subjects != wanted.subjects
-        || found.retention != wanted.retention
-        || found.max_age != wanted.max_age
-        || found.num_replicas != wanted.num_replicas;
-    report(is_other_stream, "stream", &wanted.name);
+    report("stream", &wanted.name, &stream_differences(&stream.cached_info().config, &wanted));
     let wanted = durable.config(bus);
     let name = bus.subjects().scoped(durable.name);
     let consumer = stream.get_or_create_consumer(&name, wanted.clone()).await?;
-    let found = &consumer.cached_info().config;
-    let is_other_consumer = found.ack_policy != wanted.ack_policy
-        || found.ack_wait != wanted.ack_wait
-        || found.max_ack_pending != wanted.max_ack_pending;
-    report(is_other_consumer, "consumer", &name);
+    report("consumer", &name, &consumer_differences(&consumer.cached_info().config, &wanted));
     Ok(consumer)
 }
 
-fn report(differs: bool, what: &str, name: &str) {
-    if differs {
-        tracing::warn!(
-            name,
-            "{what} {name} differs from what this version wants: run `chatboard migrate`"
-        );
+/// The settings in which a stream is not what this version wants.
+fn stream_differences(found: &Config, wanted: &Config) -> Vec<&'static str> {
+    differences(&[
+        ("subjects", found.subjects != wanted.subjects),
+        ("retention", found.retention != wanted.retention),
+        ("storage", found.storage != wanted.storage),
+        ("discard", found.discard != wanted.discard),
+        ("max_age", found.max_age != wanted.max_age),
+        ("max_messages", found.max_messages != wanted.max_messages),
+        ("duplicate_window", found.duplicate_window != wanted.duplicate_window),
+        ("replicas", found.num_replicas != wanted.num_replicas),
+    ])
+}
+
+/// The settings in which a consumer is not what this version wants.
+fn consumer_differences(found: &Found, wanted: &ConsumerConfig) -> Vec<&'static str> {
+    differences(&[
+        ("deliver_policy", found.deliver_policy != wanted.deliver_policy),
+        ("ack_policy", found.ack_policy != wanted.ack_policy),
+        ("ack_wait", found.ack_wait != wanted.ack_wait),
+        ("max_ack_pending", found.max_ack_pending != wanted.max_ack_pending),
+        ("filter_subjects", !found.filter_subject.is_empty() || !found.filter_subjects.is_empty()),
+        // A limit would drop what could not be recorded so often.
+        ("max_deliver", found.max_deliver > 0),
+    ])
+}
+
+fn differences(fields: &[(&'static str, bool)]) -> Vec<&'static str> {
+    fields.iter().filter(|(_, differs)| *differs).map(|(name, _)| *name).collect()
+}
+
+/// Says once in a process what differs: a worker looks at every pull.
+fn report(what: &str, name: &str, differences: &[&str]) {
+    static REPORTED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if differences.is_empty() || !REPORTED.lock().insert(format!("{what} {name}")) {
+        return;
     }
+    let fields = differences.join(", ");
+    tracing::warn!(
+        name,
+        fields,
+        "{what} {name} differs from what this version wants in {fields}: run `chatboard migrate`"
+    );
 }
 
 /// Creates or changes streams and consumers to what this version wants.
@@ -183,12 +213,44 @@ fn report(differs: bool, what: &str, name: &str) {
 pub async fn migrate(bus: &Bus, replicas: usize) -> anyhow::Result<()> {
     let context = context(bus);
     for stream in StreamKind::ALL {
-        context.create_or_update_stream(stream.config(bus, replicas)).await?;
+        let wanted = stream.config(bus, replicas);
+        let name = wanted.name.clone();
+        let changed = context.create_or_update_stream(wanted).await;
+        changed.with_context(|| refused("stream", &name))?;
     }
     for durable in Durable::ALL {
         let stream = bus.subjects().scoped(durable.stream.name());
         // Creating one that is there changes it.
-        context.create_consumer_on_stream(durable.config(bus), stream).await?;
+        let changed = context.create_consumer_on_stream(durable.config(bus), stream).await;
+        changed.with_context(|| refused("consumer", &bus.subjects().scoped(durable.name)))?;
     }
     Ok(())
+}
+
+fn refused(what: &str, name: &str) -> String {
+    format!(
+        "{what} {name} could not be brought up to date; NATS changes some settings never \
+         (retention, storage, deliver_policy): it may then be deleted, which loses nothing, and \
+         is made anew"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_named() {
+        let wanted = Config::default();
+        assert!(stream_differences(&wanted, &wanted).is_empty());
+        let found = Config {
+            storage: StorageType::Memory,
+            max_messages: wanted.max_messages + 1,
+            ..wanted.clone()
+        };
+        assert_eq!(stream_differences(&found, &wanted), ["storage", "max_messages"]);
+        let wanted = ConsumerConfig::default();
+        let found = Found { max_deliver: 5, ..Found::default() };
+        assert!(consumer_differences(&found, &wanted).contains(&"max_deliver"));
+    }
 }

@@ -207,7 +207,7 @@ impl Starter<'_> {
     }
 
     async fn relay(&self) -> anyhow::Result<(Store, Bus)> {
-        let config = relay::Config { replicas: self.settings.nats_replicas as usize };
+        let config = relay::Config { replicas: self.settings.nats_replicas.count() };
         let (store, bus) = (self.store("relay").await?, self.bus("relay").await?);
         relay::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))

@@ -15,7 +15,7 @@ use std::fmt::Write;
 pub use docs::docs;
 pub use load::{ConfigError, Source};
 pub use table::Settings;
-pub use value::{LogFormat, NatsUrl, PostgresUrl, Secret, SecretUrl};
+pub use value::{LogFormat, NatsUrl, PostgresUrl, Replicas, Secret, SecretUrl};
 
 /// How the name of every variable begins.
 pub const PREFIX: &str = "CHATBOARD_";

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::load::{ConfigError, Reader};
 use super::value::{
-    LogFilter, LogFormat, Name, NatsUrl, Origin, PostgresUrl, Secret, SecretUrl, Setting, WebUrl,
+    LogFilter, LogFormat, Name, NatsUrl, Origin, PostgresUrl, Replicas, Secret, SecretUrl, Setting,
+    WebUrl,
 };
 use super::{Effective, Spec};
 
@@ -62,8 +63,8 @@ settings! {
             "Where NATS is: `nats://host:4222`, several separated by commas. Needed by `api`, `edge`, `relay` and `migrate`; without it `dev` starts a nats-server of its own.";
         nats_prefix: Name = "chat", "NATS_PREFIX",
             "How every subject begins, so that several deployments can share one NATS.";
-        nats_replicas: u32 = "1" in 1..=5, "NATS_REPLICAS",
-            "Copies that a NATS cluster keeps of each stream: 1 or 3.";
+        nats_replicas: Replicas = "1", "NATS_REPLICAS",
+            "Copies that a NATS cluster keeps of each stream: 1, 3 or 5, and no more than it has servers.";
     }
     "Serving" {
         http_addr: SocketAddr = "127.0.0.1:8080", "HTTP_ADDR",

@@ -53,7 +53,7 @@ fn every_fault_is_told_at_once_and_names_its_option() {
             "CHATBOARD_HTTP_ADR: unknown variable, did you mean CHATBOARD_HTTP_ADDR?",
             "chat.toml: unknown key `databse_url`, did you mean database_url?",
             "chat.toml: `http_addr` must be text, number or list",
-            "CHATBOARD_NATS_REPLICAS (environment): must be from 1 to 5",
+            "CHATBOARD_NATS_REPLICAS (environment): \"9\" is not 1, 3 or 5",
             "CHATBOARD_ACCESS_TOKEN_TTL (environment): \"soon\" is no duration: write 500ms, 30s, 15m, 1h30m or 7d",
             "chat.toml: `log_format` \"xml\" is neither `json` nor `pretty`",
         ]

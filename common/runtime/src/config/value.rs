@@ -352,6 +352,34 @@ impl Setting for SocketAddr {
     }
 }
 
+/// How many copies a cluster keeps: an even number would survive no more than the odd one below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replicas(usize);
+
+impl Replicas {
+    /// The number.
+    pub fn count(self) -> usize {
+        self.0
+    }
+}
+
+impl Setting for Replicas {
+    const KIND: &'static str = "number";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "1" => Ok(Self(1)),
+            "3" => Ok(Self(3)),
+            "5" => Ok(Self(5)),
+            _ => Err(format!("{text:?} is not 1, 3 or 5")),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
