@@ -101,6 +101,8 @@ impl Bus {
             .split(',')
             .map(|one| one.trim().parse::<ServerAddr>())
             .collect::<Result<Vec<_>, _>>()?;
+        // An alert must see that it never came, too.
+        Gauge::NatsConnected.set(0.0);
         let (connected, connections) = watch::channel(0);
         let connected = Arc::new(connected);
         let sign_in = SignIn::of(servers.first());

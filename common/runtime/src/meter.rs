@@ -16,6 +16,9 @@ macro_rules! meters {
         }
 
         impl $kind {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
             /// The name under which Prometheus knows it.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -79,9 +82,24 @@ meters! { Histogram, describe_histogram,
     PlanSeconds = "chatboard_plan_duration_seconds", "Time to record one batch of effects";
 }
 
+/// Counters that are only counted under labels.
+const LABELLED: [Counter; 5] = [
+    Counter::HttpRequests,
+    Counter::RateLimited,
+    Counter::RpcAnswered,
+    Counter::SocketsClosed,
+    Counter::ReplayedFrames,
+];
+
 /// Describes every metric to the recorder. Call once, after it is installed.
+///
+/// The others are there from the start, at 0: an alert does not see the first of what it watches
+/// when the counter comes with it.
 pub fn describe() {
     Counter::describe_all();
+    for counter in Counter::ALL.iter().filter(|counter| !LABELLED.contains(counter)) {
+        counter.add(0);
+    }
     Gauge::describe_all();
     Histogram::describe_all();
 }

@@ -105,5 +105,7 @@ mod tests {
         assert!(text.contains("chatboard_messages_posted_total 2"), "{text}");
         assert!(text.contains("chatboard_post_commit_duration_seconds_bucket{le=\"0.005\"} 1"));
         assert!(text.contains("# HELP chatboard_messages_posted_total Messages committed"));
+        assert!(text.contains("chatboard_events_dead_total 0"), "there before the first: {text}");
+        assert!(!text.contains("chatboard_rpc_answered_total"), "not without its label: {text}");
     }
 }
