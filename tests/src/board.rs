@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use runtime::lifecycle::End;
 use runtime::tokens::SigningKeys;
 use runtime::{Clock, Lifecycle};
 use serde_json::{Value, json};
@@ -300,9 +301,10 @@ impl Board {
         processes[process].ready(&self.reach.http).await;
     }
 
-    /// Asks the roles in this process to stop, as SIGTERM does, and waits for them.
+    /// Asks the roles in this process to stop, as SIGTERM does, and waits for them; whether
+    /// everything ended by itself.
     pub async fn drain(&self) -> bool {
-        self.life.stop(Duration::from_secs(25)).await
+        self.life.stop(Duration::from_secs(25)).await == End::Clean
     }
 
     /// The client that requests go through.

@@ -14,12 +14,25 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How a life ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Everything ended by itself.
+    Clean,
+    /// Something took too long and was cut off: what others do with their connections is not in
+    /// our hands, and no failure.
+    CutOff,
+    /// An essential task failed, or did not end.
+    Failed,
+}
+
 /// The process's (or one test deployment's) life. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
     draining: CancellationToken,
     aborting: CancellationToken,
     tasks: TaskTracker,
+    essential: TaskTracker,
     has_failed: Arc<AtomicBool>,
 }
 
@@ -51,10 +64,12 @@ impl Lifecycle {
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let life = self.clone();
+        let token = self.essential.token();
         self.spawn(async move {
             let guard = EssentialGuard { life: &life, name, is_done: false };
             let result = future.await;
             guard.finish(result);
+            drop(token);
         });
     }
 
@@ -119,18 +134,21 @@ impl Lifecycle {
     }
 
     /// Drains, waits for the tasks for at most `grace`, then cuts off the rest.
-    ///
-    /// Returns whether all ended by themselves and none failed.
-    pub async fn stop(&self, grace: Duration) -> bool {
+    pub async fn stop(&self, grace: Duration) -> End {
         self.drain();
         self.tasks.close();
         let is_clean = tokio::time::timeout(grace, self.tasks.wait()).await.is_ok();
         if !is_clean {
             tracing::warn!("stopping took longer than {grace:?}: cutting off what is left");
         }
+        let has_failed = self.has_failed.load(Ordering::Relaxed) || !self.essential.is_empty();
         self.aborting.cancel();
         let _ = tokio::time::timeout(Duration::from_secs(1), self.tasks.wait()).await;
-        is_clean && !self.has_failed.load(Ordering::Relaxed)
+        match (has_failed, is_clean) {
+            (true, _) => End::Failed,
+            (false, true) => End::Clean,
+            (false, false) => End::CutOff,
+        }
     }
 }
 

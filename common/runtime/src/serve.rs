@@ -23,7 +23,10 @@ use crate::meter::{Counter, Gauge};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections open at once on one listener, sockets included.
+/// How long what was accepted may take once the process drains.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// Connections open at once on one listener. One that becomes a WebSocket counts no longer: the
+/// edge bounds those.
 const CONNECTIONS_MAX: usize = 100_000;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
@@ -96,7 +99,11 @@ fn connection(
             () = life.draining() => {
                 // The request that is being answered is finished, the next is not begun.
                 connection.as_mut().graceful_shutdown();
-                connection.await
+                let Ok(ended) = tokio::time::timeout(DRAIN_TIMEOUT, connection).await else {
+                    tracing::debug!(peer = %peer, "connection of {peer} is cut off: too slow");
+                    return;
+                };
+                ended
             }
         };
         if let Err(error) = ended {

@@ -5,7 +5,7 @@
 //! awaited. All else runs beside each other, bounded in number.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_nats::Message;
 use domain::limits::{REPLAY_BYTES_MAX, REPLAY_EVENTS_MAX};
@@ -30,6 +30,8 @@ use crate::problem::Problem;
 
 /// Questions that are answered at once.
 const OPEN_MAX: usize = 1_024;
+/// How long the server may take to say that nothing more comes, once the node drains.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Answers until the node drains. A question that has been taken is still answered then.
 ///
@@ -40,19 +42,24 @@ pub(crate) async fn answer_all(api: Api) -> anyhow::Result<()> {
     let subject = bus.subjects().rpc_all();
     let mut questions = bus.client().queue_subscribe(subject, QUEUE_GROUP.to_owned()).await?;
     let slots = Arc::new(Semaphore::new(OPEN_MAX));
-    let mut is_draining = false;
+    let mut drain_by: Option<tokio::time::Instant> = None;
     loop {
         let message = tokio::select! {
             message = questions.next() => message,
-            () = api.life().draining(), if !is_draining => {
+            () = api.life().draining(), if drain_by.is_none() => {
+                // Without NATS nothing has been sent, and the end would never be said either.
+                if !bus.is_connected() {
+                    return Ok(());
+                }
                 // The server hands out no more; what it has sent already is still answered.
-                is_draining = true;
-                questions.drain().await.ok();
+                drain_by = Some(tokio::time::Instant::now() + DRAIN_TIMEOUT);
+                let _ = tokio::time::timeout(DRAIN_TIMEOUT, questions.drain()).await;
                 continue;
             }
+            () = passed(drain_by) => return Ok(()),
         };
         let Some(message) = message else {
-            anyhow::ensure!(is_draining, "the subscription to questions ended");
+            anyhow::ensure!(drain_by.is_some(), "the subscription to questions ended");
             return Ok(());
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
@@ -81,6 +88,13 @@ pub(crate) async fn answer_all(api: Api) -> anyhow::Result<()> {
     }
 }
 
+async fn passed(by: Option<tokio::time::Instant>) {
+    match by {
+        Some(by) => tokio::time::sleep_until(by).await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn answer(api: &Api, verb: &str, message: &Message) {
     match verb {
         Keys::VERB => ask(api, message, keys).await,
@@ -102,7 +116,10 @@ where
     A: Future<Output = Result<Q::Reply, Problem>>,
 {
     let answer = match serde_json::from_slice::<Q>(&message.payload) {
-        Ok(question) => handler(api.clone(), question).await,
+        // Nobody listens any longer than that, and a Postgres whose machine is gone says nothing.
+        Ok(question) => tokio::time::timeout(Q::DEADLINE, handler(api.clone(), question))
+            .await
+            .unwrap_or_else(|_| Err(Refusal::Unavailable.into())),
         Err(error) => Err(Problem::bug(&anyhow::anyhow!("question {}: {error}", Q::VERB))),
     };
     reply(api, message, &wrap(answer)).await;

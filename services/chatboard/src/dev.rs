@@ -68,10 +68,13 @@ pub(crate) async fn run(mut settings: Settings, flags: Flags) -> anyhow::Result<
     let life = Lifecycle::new();
     life.heed_signals()?;
     let folder = Folder::open(&settings.data_dir)?;
+    let mut starting = Box::pin(start(&mut settings, &flags, &folder, &life));
     let servers = tokio::select! {
-        servers = start(&mut settings, &flags, &folder, &life) => servers?,
-        () = life.draining() => return Ok(ExitCode::SUCCESS),
+        servers = &mut starting => servers?,
+        // What has been started stops before its servers do; a part of it may have failed.
+        () = life.draining() => return Ok(roles::wait(&life).await),
     };
+    drop(starting);
     tools::print(&greeting(&settings, &servers, &folder, started.elapsed()))?;
     let code = roles::wait(&life).await;
     folder.withdraw();

@@ -11,6 +11,7 @@ use domain::UserId;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
+use runtime::lifecycle::End;
 use runtime::meter::{Gauge, label};
 use runtime::operations::{Probe, Readiness};
 use runtime::telemetry::Metrics;
@@ -74,7 +75,10 @@ pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<Ex
 /// Waits until the process is asked to stop, or a part of it fails; then stops in order.
 pub(crate) async fn wait(life: &Lifecycle) -> ExitCode {
     life.draining().await;
-    if life.stop(STOP_GRACE).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match life.stop(STOP_GRACE).await {
+        End::Clean | End::CutOff => ExitCode::SUCCESS,
+        End::Failed => ExitCode::FAILURE,
+    }
 }
 
 /// Starts roles, their listeners and the operations port. `more_edges` are further edges of this

@@ -87,3 +87,19 @@ async fn sigterm_ends_every_role_cleanly() {
         assert_eq!(process.stop().await, Some(0), "{process:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_every_role_cleanly_while_nats_is_away() {
+    let board = Board::builder().processes().own_servers().edges(1).start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    alice.posts(room, "hi").await;
+    let nats = &board.servers().nats;
+    tokio::task::block_in_place(|| nats.kill()).expect("nats-server can be killed");
+    testkit::eventually("the api says that it is degraded", testkit::DEADLINE, || async {
+        (board.get("/health/ready").await.json()["status"] == "degraded").then_some(())
+    })
+    .await;
+    for process in board.processes().await.iter_mut() {
+        assert_eq!(process.stop().await, Some(0), "{process:?}");
+    }
+}
