@@ -14,6 +14,12 @@ pub enum Error {
     /// Postgres is away, or too busy: try again.
     #[error("Postgres is unavailable")]
     Unavailable(#[source] sqlx::Error),
+    /// Postgres did not answer in time; nothing is known of what it did.
+    #[error("Postgres did not answer in time")]
+    TimedOut,
+    /// What the transaction needs is held by another for too long (SQLSTATE 55P03): try again.
+    #[error("what is needed is locked by another transaction")]
+    Held(#[source] sqlx::Error),
     /// Two transactions stood in each other's way and one must be tried again (SQLSTATE 40P01,
     /// 40001).
     #[error("the transaction lost to another")]
@@ -27,6 +33,14 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same may succeed a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::TimedOut | Self::Held(_) | Self::Contended(_) => true,
+            Self::Refused(_) | Self::Bug(_) | Self::Statement(_) => false,
+        }
+    }
+
     /// A value in the database that cannot be.
     pub fn corrupt(table: &str, column: &str, value: impl std::fmt::Display) -> Self {
         Self::Bug(format!("{table}.{column} holds {value}"))
@@ -47,9 +61,10 @@ impl From<sqlx::Error> for Error {
                 let code = database.code().unwrap_or_default();
                 match code.as_ref() {
                     "40P01" | "40001" => Self::Contended(error),
-                    // Shutdown, crash, start-up, too many connections, lock and statement timeouts.
-                    "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "55P03"
-                    | "25P03" | "25006" => Self::Unavailable(error),
+                    "55P03" => Self::Held(error),
+                    // Shutdown, crash, start-up, too many connections, statement timeout.
+                    "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "25P03"
+                    | "25006" => Self::Unavailable(error),
                     code if code.starts_with("08") => Self::Unavailable(error),
                     _ => Self::Statement(error),
                 }

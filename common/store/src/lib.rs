@@ -49,6 +49,9 @@ impl Store {
         // stalled lets go of its locks.
         let options = options.application_name("chatboard").options([
             ("statement_timeout", "30s"),
+            // Whoever holds a room holds it for milliseconds. One that is held for longer fails
+            // those who want it, and must not make everyone else wait who is in a group with them.
+            ("lock_timeout", "2s"),
             ("idle_in_transaction_session_timeout", "15s"),
             // Every statement of ours finds its rows by index. Plans are kept, and one that was
             // made while a table was small, or believed empty, would read all of it for ever.

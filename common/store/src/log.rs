@@ -65,6 +65,22 @@ pub async fn lock_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<LockedRoom>
         .collect()
 }
 
+/// Those of the rooms that another transaction holds now. To be asked in a transaction of its
+/// own, which is undone.
+pub async fn held_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<RoomId>> {
+    let held = sqlx::query_scalar!(
+        r#"with free as materialized (
+               select id from rooms where id = any($1) order by id for no key update skip locked
+           )
+           select id as "id: RoomId" from rooms r
+           where id = any($1) and not exists (select from free where free.id = r.id)"#,
+        rooms as &[RoomId],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(held)
+}
+
 /// Appends events other than message creations to a locked room's log: they take the next
 /// places, in order. Each comes with who did it (for a member event: who joined or left).
 pub async fn append(

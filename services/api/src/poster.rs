@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Refusal, Timestamp};
+use domain::{Refusal, RoomId, Timestamp};
 use nats::publish::{OrgOutgoing, Publisher};
 use runtime::meter::{Counter, Gauge, Histogram};
 use runtime::{Clock, Lifecycle};
 use store::actions::post_messages::{Post, Posted, post_messages};
+use store::log::held_rooms;
 use store::{Committed, Error, Store};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
@@ -25,6 +26,11 @@ const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a sender waits. After that nothing is known of the send: the same nonce asks again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long one transaction may take. The server's own deadlines are no help when its machine is
+/// gone: then nothing comes, not even an error.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a node that drains waits for one more send of the requests that it has accepted.
+const DRAIN_IDLE: Duration = Duration::from_secs(5);
 /// How often a group that lost to another transaction is tried.
 const TRIES: usize = 5;
 /// Transactions at once when group commit is off, as many as a pool of usual size serves.
@@ -175,16 +181,17 @@ impl Worker {
                         let _ = answer.send(result.map_err(Problem::from));
                     }
                 }
-                Err(error @ (Error::Statement(_) | Error::Bug(_))) if posts.len() > 1 => {
+                Err(error @ (Error::Statement(_) | Error::Bug(_) | Error::Held(_)))
+                    if posts.len() > 1 =>
+                {
                     tracing::warn!(error = %error, "a group of sends failed and is split: {error}");
-                    let mut first: Vec<Job> = posts
+                    let jobs = posts
                         .into_iter()
                         .zip(answers)
                         .map(|(post, (answer, held))| Job { post, answer, held })
                         .collect();
-                    let second = first.split_off(first.len() / 2);
-                    groups.push(second);
-                    groups.push(first);
+                    let is_held = matches!(error, Error::Held(_));
+                    groups.extend(self.split(jobs, is_held).await);
                 }
                 Err(error) => {
                     let problem = Problem::from(error);
@@ -196,11 +203,44 @@ impl Worker {
         }
     }
 
+    /// Splits a group that failed, the first part last. Sends to rooms that another transaction
+    /// holds are refused: to try them one by one would let all others wait as often.
+    async fn split(&self, mut jobs: Vec<Job>, is_held: bool) -> Vec<Vec<Job>> {
+        if is_held {
+            let rooms: Vec<RoomId> = jobs.iter().map(|job| job.post.room).collect();
+            let held = tokio::time::timeout(COMMIT_TIMEOUT, self.held_rooms(&rooms)).await;
+            let held = held.unwrap_or(Err(Error::TimedOut)).unwrap_or_else(|error| {
+                tracing::warn!(error = %error, "held rooms cannot be asked for: {error}");
+                rooms
+            });
+            let (stuck, free): (Vec<Job>, Vec<Job>) =
+                jobs.into_iter().partition(|job| held.contains(&job.post.room));
+            if !stuck.is_empty() {
+                for job in stuck {
+                    let _ = job.answer.send(Err(Refusal::Unavailable.into()));
+                }
+                return if free.is_empty() { Vec::new() } else { vec![free] };
+            }
+            jobs = free;
+        }
+        let second = jobs.split_off(jobs.len() / 2);
+        vec![second, jobs]
+    }
+
+    async fn held_rooms(&self, rooms: &[RoomId]) -> Result<Vec<RoomId>, Error> {
+        let mut tx = self.store.begin().await?;
+        held_rooms(&mut tx, rooms).await
+    }
+
     async fn post(&self, posts: &[Post]) -> Result<Vec<Result<Posted, Refusal>>, Error> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match self.try_post(posts, self.clock.now()).await {
+            let posting = self.try_post(posts, self.clock.now());
+            let Ok(posted) = tokio::time::timeout(COMMIT_TIMEOUT, posting).await else {
+                return Err(Error::TimedOut);
+            };
+            match posted {
                 Err(Error::Contended(_)) if tries < TRIES => {}
                 other => return other,
             }
@@ -226,7 +266,7 @@ async fn next(queue: &mut mpsc::Receiver<Job>, life: &Lifecycle) -> Option<Job> 
         job = queue.recv() => job,
         () = life.draining() => {
             // Requests in flight may still submit: wait for them a little.
-            tokio::time::timeout(Duration::from_secs(1), queue.recv()).await.ok().flatten()
+            tokio::time::timeout(DRAIN_IDLE, queue.recv()).await.ok().flatten()
         }
     }
 }

@@ -103,8 +103,14 @@ impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Refused(refusal) => refusal.into(),
-            store::Error::Unavailable(source) | store::Error::Contended(source) => {
+            store::Error::Unavailable(source)
+            | store::Error::Contended(source)
+            | store::Error::Held(source) => {
                 tracing::warn!(error = %source, "Postgres is unavailable: {source}");
+                Self(Refusal::Unavailable)
+            }
+            store::Error::TimedOut => {
+                tracing::warn!("Postgres is unavailable: no answer in time");
                 Self(Refusal::Unavailable)
             }
             other => Self::bug(&anyhow::Error::new(other)),

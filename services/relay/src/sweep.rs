@@ -23,12 +23,15 @@ use crate::Relay;
 const CLAIM_MAX: i64 = 500;
 /// The pause when there is nothing more to do.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long one sweep may take: a Postgres whose machine is gone says nothing.
+const SWEEP_TIMEOUT: Duration = Duration::from_secs(20);
 /// Attempts after which an event that cannot be rendered is set aside.
 const ATTEMPTS_MAX: i32 = 5;
 
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
     while !life.is_draining() {
-        let is_full = match sweep(&relay).await {
+        let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep(&relay)).await;
+        let is_full = match swept.unwrap_or(Err(store::Error::TimedOut)) {
             Ok(swept) => swept >= usize::try_from(CLAIM_MAX).unwrap_or(usize::MAX),
             Err(error) => {
                 tracing::warn!(error = %error, "the sweep failed and goes on: {error}");
@@ -81,7 +84,7 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
                 Ok(())
             }
             Ok(None) => forget(relay, event.place).await,
-            Err(store::Error::Unavailable(source)) => Err(store::Error::Unavailable(source)),
+            Err(error) if error.is_transient() => Err(error),
             Err(error) if event.attempts >= ATTEMPTS_MAX => {
                 bury(relay, event.place, &error.to_string()).await
             }

@@ -1,5 +1,7 @@
 //! What goes on, and what does not, while a server is away.
 
+use std::time::{Duration, Instant};
+
 use testkit::{Board, Storm, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,4 +72,43 @@ async fn without_postgres_sends_are_refused_and_sockets_stay() {
     .await;
     of_bob.sees("x").await;
     assert_eq!(alice.history(room).await.len(), 1, "nothing was half-done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_that_is_held_fails_its_own_sends_alone() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let other = team.alice.makes_room_for_all(team.org, "other").await;
+    let room = team.room;
+    let began = Instant::now();
+    let lock = format!(
+        "begin; select id from rooms where id = {room} for update; select pg_sleep(9); commit"
+    );
+    let holding = board.sql(&lock);
+    let posting = async {
+        testkit::eventually("the room is held", testkit::DEADLINE, || async {
+            let sleeping = "select count(*) from pg_stat_activity \
+                            where wait_event = 'PgSleep' and datname = current_database()";
+            (board.count(sleeping).await > 0).then_some(())
+        })
+        .await;
+        let send = |room: i64, number: usize| {
+            let alice = &team.alice;
+            async move {
+                let body = json!({"body": "x", "nonce": number.to_string()});
+                (room, alice.post(&format!("/messages/rooms/{room}/"), body).await)
+            }
+        };
+        let sends = (0..40).map(|number| send(if number % 2 == 0 { room } else { other }, number));
+        for (sent_to, answer) in futures_util::future::join_all(sends).await {
+            if sent_to == room {
+                answer.refuses(503, "unavailable");
+            } else {
+                answer.is(201);
+            }
+        }
+        assert!(began.elapsed() < Duration::from_secs(9), "before the room was let go");
+    };
+    tokio::join!(holding, posting);
+    team.alice.posts(room, "again").await;
 }
