@@ -206,6 +206,7 @@ impl Starter<'_> {
             public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
             frames_per_second: self.settings.socket_frames_per_second,
+            sockets_max: self.settings.sockets_max as usize,
         };
         edge::start(config, self.bus(name).await?, self.clock.clone(), self.life).await
     }

@@ -18,6 +18,8 @@ use crate::presence::Heard;
 const GATHER: Duration = Duration::from_millis(50);
 /// A beat goes out at least this often.
 const BEAT_EVERY: Duration = Duration::from_secs(3);
+/// Silence and what is due are looked at this often, however much is sent meanwhile.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Everyone who is here is named at least this often.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
 /// The roll is called, or answered, at most this often.
@@ -28,6 +30,9 @@ const USERS_MAX: usize = 50_000;
 struct Beats {
     edge: Edge,
     number: u64,
+    /// When [`Beats::tick`] ran last. What is sent must not move it: an edge where people come and
+    /// go all the time would never look whether another one is silent.
+    looked_at: Instant,
     beat_at: Instant,
     whole_at: Instant,
     told_at: Instant,
@@ -48,6 +53,7 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
     let mut beats = Beats {
         edge,
         number: 0,
+        looked_at: now,
         beat_at: now,
         whole_at: now,
         told_at: now,
@@ -73,8 +79,8 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
 
 impl Beats {
     fn due(&self) -> Instant {
-        let beat_at = self.beat_at + BEAT_EVERY;
-        self.answer_at.map_or(beat_at, |answer_at| answer_at.min(beat_at))
+        let look_at = self.looked_at + LOOK_EVERY;
+        self.answer_at.map_or(look_at, |answer_at| answer_at.min(look_at))
     }
 
     async fn hear(&mut self, first: bytes::Bytes, heard: &mut Subscriber) {
@@ -132,6 +138,7 @@ impl Beats {
 
     async fn tick(&mut self) {
         let now = Instant::now();
+        self.looked_at = now;
         if self.edge.bus().is_connected() {
             self.edge.presence().drop_silent(now);
         } else {

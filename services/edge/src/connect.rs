@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Caller, Refusal, RoomId, Seq};
+use domain::{Caller, Refusal, RoomId, Seq, UserId};
 use nats::bus::AskError;
 use nats::rpc::{OpenReply, Profile};
 use runtime::meter::Counter;
@@ -46,7 +46,7 @@ pub(crate) async fn serve(edge: Edge, upgrade: hyper::upgrade::OnUpgrade, wanted
         }
         Err(close) => {
             edge.count_close(close);
-            line.close(close).await;
+            line.close(close, edge.life()).await;
         }
     }
 }
@@ -61,12 +61,17 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
         None => Kind::Many,
     };
     let after = parse_after(wanted.after.as_deref())?;
+    if !edge.hub().admits(verified.caller.user) {
+        return Err(too_many(verified.caller.user));
+    }
     edge.wait_for_roll_call().await;
     let (email, log) =
         tokio::try_join!(email(edge, verified.caller), open(edge, verified.caller, kind))?;
     let socket = Socket::new(verified.caller, email, kind);
     socket.say(hello(&socket, log));
-    edge.register(&socket);
+    if !edge.register(&socket) {
+        return Err(too_many(socket.user));
+    }
     let session = Session::new(edge.clone(), Arc::clone(&socket), verified.expires_at);
     // What was said to all sockets a moment ago, this one has not heard.
     if edge.auth().revoked().contains(verified.caller.login) {
@@ -79,6 +84,12 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
         begin(edge, &socket, (room, log), after);
     }
     Ok(session)
+}
+
+fn too_many(user: UserId) -> Close {
+    Counter::ConnectionsRefused.add(1);
+    tracing::debug!(user.id = %user, "user {user} is turned away: too many sockets are open");
+    Close::Overloaded
 }
 
 fn begin(edge: &Edge, socket: &Arc<Socket>, (room, log): (RoomId, OpenReply), after: Option<Seq>) {

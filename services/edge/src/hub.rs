@@ -18,6 +18,8 @@ use crate::socket::Socket;
 
 /// Independent locks per table.
 const SHARDS: usize = 64;
+/// Sockets that one user may have here at once: far more than anybody has devices and windows.
+const USER_SOCKETS_MAX: usize = 100;
 
 #[derive(Debug)]
 struct Shards<K, V> {
@@ -60,32 +62,51 @@ pub(crate) struct Hub {
     rooms: Shards<RoomId, RoomHandle>,
     users: Shards<UserId, User>,
     sockets: AtomicUsize,
+    sockets_max: usize,
     /// Counts for the metrics.
     pub tally: Tally,
 }
 
 impl Hub {
-    /// Nobody is here.
-    pub(crate) fn new() -> Self {
+    /// Nobody is here, and so many sockets may come.
+    pub(crate) fn new(sockets_max: usize) -> Self {
         Self {
             rooms: Shards::new(),
             users: Shards::new(),
             sockets: AtomicUsize::new(0),
+            sockets_max,
             tally: Tally::default(),
         }
     }
 
-    /// Registers a socket. If it is the first of its user, `came` is called with what will be
-    /// cancelled when the last one goes.
-    pub(crate) fn add_socket(&self, socket: &Arc<Socket>, came: impl FnOnce(CancellationToken)) {
+    /// Whether there is room for one more socket of a user: a look ahead, which binds nobody.
+    pub(crate) fn admits(&self, user: UserId) -> bool {
+        let held = self.users.of(&user).lock().get(&user).map_or(0, |user| user.sockets.len());
+        held < USER_SOCKETS_MAX && self.socket_count() < self.sockets_max
+    }
+
+    /// Registers a socket, unless there are too many. If it is the first of its user, `came` is
+    /// called with what will be cancelled when the last one goes.
+    pub(crate) fn add_socket(
+        &self,
+        socket: &Arc<Socket>,
+        came: impl FnOnce(CancellationToken),
+    ) -> bool {
         let mut users = self.users.of(&socket.user).lock();
+        if users.get(&socket.user).is_some_and(|user| user.sockets.len() >= USER_SOCKETS_MAX) {
+            return false;
+        }
+        if self.sockets.fetch_add(1, Ordering::AcqRel) >= self.sockets_max {
+            self.sockets.fetch_sub(1, Ordering::AcqRel);
+            return false;
+        }
         let user = users.entry(socket.user).or_insert_with(|| {
             let gone = CancellationToken::new();
             came(gone.clone());
             User { sockets: Vec::with_capacity(1), gone }
         });
         user.sockets.push(Arc::clone(socket));
-        self.sockets.fetch_add(1, Ordering::AcqRel);
+        true
     }
 
     /// Takes a socket out. If it was the last of its user, `went` is called.

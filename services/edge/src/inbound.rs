@@ -1,6 +1,5 @@
 //! What clients send, frame by frame.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{Refusal, RoomId};
@@ -17,23 +16,9 @@ use crate::socket::{Added, Kind};
 impl Session {
     /// Takes a client's frame. `Err` closes the socket.
     pub(crate) async fn take_frame(&mut self, text: &str) -> Result<(), Close> {
-        match self.limit.count(Instant::now()) {
-            Verdict::Admit => {}
-            Verdict::AdmitNear { retry_after } => self.socket.say(
-                ServerFrame::Warning {
-                    code: "rate_limit_near",
-                    retry_after_ms: u64::try_from(retry_after.as_millis()).ok(),
-                    expires_at: None,
-                }
-                .text(),
-            ),
-            Verdict::Drop { retry_after } => {
-                let echo = ClientFrame::parse(text).map(|frame| frame.echo()).unwrap_or_default();
-                let retry_after = retry_after.max(Duration::from_millis(1));
-                self.refuse(&Refusal::RateLimited { retry_after }, &echo);
-                return Ok(());
-            }
-            Verdict::Flood => return Err(Close::Flood),
+        let echo = || ClientFrame::parse(text).map(|frame| frame.echo()).unwrap_or_default();
+        if !self.admit(echo)? {
+            return Ok(());
         }
         let frame = match ClientFrame::parse(text) {
             Ok(frame) => frame,
@@ -52,6 +37,28 @@ impl Session {
             self.refuse(&refusal, &echo);
         }
         Ok(())
+    }
+
+    /// Counts a frame against the limit, and says what is to be said of it; whether it is taken.
+    pub(crate) fn admit(&mut self, echo: impl FnOnce() -> Echo) -> Result<bool, Close> {
+        match self.limit.count(Instant::now()) {
+            Verdict::Admit => {}
+            Verdict::AdmitNear { retry_after } => self.socket.say(
+                ServerFrame::Warning {
+                    code: "rate_limit_near",
+                    retry_after_ms: u64::try_from(retry_after.as_millis()).ok(),
+                    expires_at: None,
+                }
+                .text(),
+            ),
+            Verdict::Drop { retry_after } => {
+                let retry_after = retry_after.max(Duration::from_millis(1));
+                self.refuse(&Refusal::RateLimited { retry_after }, &echo());
+                return Ok(false);
+            }
+            Verdict::Flood => return Err(Close::Flood),
+        }
+        Ok(true)
     }
 
     fn refuse(&self, refusal: &Refusal, echo: &Echo) {
@@ -74,12 +81,8 @@ impl Session {
                 posts::submit(&self.edge, &self.socket, room, text, echo.clone());
             }
             FrameKind::Typing => {
-                let (room, is_typing) = (self.room_of(frame)?, frame.is_typing()?);
-                if self.socket.follows(room) {
-                    self.note_typing(room, is_typing);
-                } else {
-                    self.type_unfollowed(room, is_typing, echo.clone());
-                }
+                let typing = (self.room_of(frame)?, frame.is_typing()?);
+                self.edge.take_typing(&self.socket, typing, echo);
             }
             FrameKind::Read => {
                 let read = (self.room_of(frame)?, frame.message()?);
@@ -144,24 +147,6 @@ impl Session {
         }
         self.edge.leave_rooms(vec![subscription]);
         Ok(())
-    }
-
-    /// Typing in a room that the socket does not follow needs a look at the membership.
-    fn type_unfollowed(&self, room: RoomId, is_typing: bool, echo: Echo) {
-        let (edge, socket) = (self.edge.clone(), Arc::clone(&self.socket));
-        self.edge.life().spawn(async move {
-            match edge.opener().open(socket.user, room).await {
-                Ok(_) => edge.live().typing(room, socket.user, &socket.email, is_typing),
-                Err(error) => return socket.say(posts::refused(error, &echo)),
-            }
-            if is_typing {
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(6)) => {}
-                    () = edge.stopped().cancelled() => {}
-                }
-                edge.live().typing(room, socket.user, &socket.email, false);
-            }
-        });
     }
 
     async fn authenticate(&mut self, token: &str) -> Result<(), Refusal> {

@@ -48,6 +48,7 @@ mod room;
 mod session;
 mod socket;
 mod subscription;
+mod typing;
 mod upgrade;
 
 use auth::Auth;
@@ -77,6 +78,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Frames that a client may send in a second; 0 for any number.
     pub frames_per_second: u32,
+    /// Sockets that may be open at once.
+    pub sockets_max: usize,
 }
 
 impl Default for Config {
@@ -86,6 +89,7 @@ impl Default for Config {
             public_url: "http://localhost:8080".to_owned(),
             allowed_origins: Vec::new(),
             frames_per_second: 20,
+            sockets_max: 100_000,
         }
     }
 }
@@ -133,11 +137,12 @@ pub async fn start(
         "the edge's id may hold letters, digits, '_' and '-' only: {id:?}"
     );
     let stopped = CancellationToken::new();
+    let sockets_max = config.sockets_max;
     let edge = Edge {
         inner: Arc::new(Inner {
             config,
             auth: Auth::new(bus.clone(), clock),
-            hub: Hub::new(),
+            hub: Hub::new(sockets_max),
             presence: Presence::new(id),
             opener: Opener::start(&bus, life, &stopped),
             live: Live::start(&bus, life, &stopped),
@@ -243,7 +248,8 @@ impl Edge {
         emails.insert(user, Arc::clone(email));
     }
 
-    fn register(&self, socket: &Arc<Socket>) {
+    /// Lets a socket in, unless there are too many.
+    fn register(&self, socket: &Arc<Socket>) -> bool {
         self.hub().add_socket(socket, |gone| {
             self.presence().note(socket.user, true);
             if let Some(interest) = self.interest() {
@@ -252,10 +258,14 @@ impl Edge {
                 let hearing = pushes::run_one(self.clone(), socket.user, gone);
                 self.life().spawn(Box::pin(hearing));
             }
-        });
+        })
     }
 
     fn unregister(&self, socket: &Arc<Socket>) {
+        // Nobody writes any more: replays that wait for their turn end, and let go of the socket.
+        socket.out.close(Close::Normal);
+        let typed_in = socket.typing.lock().clear();
+        self.end_typing(socket, typed_in);
         let subscriptions = socket.clear();
         for subscription in &subscriptions {
             socket.out.end(subscription, None);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use runtime::Lifecycle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -15,6 +16,9 @@ use crate::close::Close;
 use crate::frame::Text;
 use crate::queue::Outbound;
 
+/// Pongs that wait to be written, of at most 127 bytes each: while the other side takes none, the
+/// latest ping alone is remembered. Our own frames do not pass through this buffer.
+const CONTROL_BYTES_MAX: usize = 1_024;
 /// The read buffer of a socket, which is kept and zero-filled at each read.
 const READ_BUFFER_BYTES: usize = 1_024;
 /// A write that takes longer has a reader that is too slow.
@@ -31,6 +35,8 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) enum Inbound {
     /// A text frame.
     Text(Text),
+    /// A ping, which is answered by itself.
+    Ping,
     /// A pong.
     Pong,
     /// Something that needs nothing.
@@ -66,6 +72,7 @@ impl Line {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
+            .max_write_buffer_size(CONTROL_BYTES_MAX)
             .max_message_size(Some(domain::limits::BODY_BYTES_MAX))
             .max_frame_size(Some(domain::limits::BODY_BYTES_MAX));
         let io = TokioIo::new(upgraded);
@@ -77,6 +84,7 @@ impl Line {
     pub(crate) async fn receive(&mut self) -> Inbound {
         match self.stream.next().await {
             Some(Ok(Message::Text(text))) => Inbound::Text(text),
+            Some(Ok(Message::Ping(_))) => Inbound::Ping,
             Some(Ok(Message::Pong(_))) => Inbound::Pong,
             Some(Ok(Message::Binary(_))) => Inbound::Fault(Close::Binary),
             Some(Ok(Message::Close(_))) => {
@@ -109,7 +117,12 @@ impl Line {
     ///
     /// Not by tungstenite, which copies every frame into a buffer that never shrinks: of what it
     /// writes itself (pongs, pings, the close) nothing is left halfway once it has flushed.
-    pub(crate) async fn write(&mut self, out: &Outbound, batch: &[Text]) -> Result<(), WriteError> {
+    pub(crate) async fn write(
+        &mut self,
+        out: &Outbound,
+        life: &Lifecycle,
+        batch: &[Text],
+    ) -> Result<(), WriteError> {
         let stream = &mut self.stream;
         let mut written = 0;
         let writing = async {
@@ -118,7 +131,7 @@ impl Line {
             Ok(())
         };
         // Boxed, or every idle socket would keep room for it.
-        let outcome = Box::pin(guarded(out, writing)).await;
+        let outcome = Box::pin(guarded(out, life, writing)).await;
         if outcome.is_err() {
             self.rest = rest_of_frame(batch, written);
         }
@@ -126,19 +139,41 @@ impl Line {
     }
 
     /// Pings the other side. Not cancel-safe.
-    pub(crate) async fn ping(&mut self, out: &Outbound) -> Result<(), WriteError> {
-        Box::pin(guarded(out, self.stream.send(Message::Ping(Bytes::new())))).await
+    pub(crate) async fn ping(
+        &mut self,
+        out: &Outbound,
+        life: &Lifecycle,
+    ) -> Result<(), WriteError> {
+        let pinging = async {
+            // Room for it: see `CONTROL_BYTES_MAX`.
+            self.stream.flush().await?;
+            self.stream.send(Message::Ping(Bytes::new())).await
+        };
+        Box::pin(guarded(out, life, pinging)).await
     }
 
-    /// Closes, and gives the other side time to hear why.
-    pub(crate) async fn close(mut self, close: Close) {
-        let patience = if close == Close::TooSlow { WRITE_TIMEOUT } else { CLOSE_TIMEOUT };
+    /// Closes, and gives the other side time to hear why: less of it once the process drains.
+    pub(crate) async fn close(mut self, close: Close, life: &Lifecycle) {
         let rest = std::mem::take(&mut self.rest);
         let closing = async {
             self.stream.get_mut().write_all(&rest).await?;
+            // Room for it: see `CONTROL_BYTES_MAX`.
+            self.stream.flush().await?;
             self.stream.send(Message::Close(Some(close.frame()))).await
         };
-        if matches!(tokio::time::timeout(patience, closing).await, Ok(Ok(()))) {
+        let out_of_time = async {
+            if close == Close::TooSlow {
+                let patience = WRITE_TIMEOUT.saturating_sub(CLOSE_TIMEOUT);
+                let _ = tokio::time::timeout(patience, life.draining()).await;
+            }
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        };
+        let is_said = tokio::select! {
+            biased;
+            closed = closing => closed.is_ok(),
+            () = out_of_time => false,
+        };
+        if is_said {
             // Dropping a connection with unread data resets it, and a reset overtakes the close.
             let _ = tokio::time::timeout(LINGER, self.drain()).await;
         }
@@ -232,10 +267,11 @@ fn rest_of_frame(batch: &[Text], mut written: usize) -> Vec<u8> {
 /// Runs a write under its deadline; a socket that is being closed has even less time.
 async fn guarded(
     out: &Outbound,
+    life: &Lifecycle,
     writing: impl Future<Output = Result<(), Error>>,
 ) -> Result<(), WriteError> {
     let out_of_time = async {
-        let closing = tokio::time::timeout(WRITE_TIMEOUT, closing(out)).await;
+        let closing = tokio::time::timeout(WRITE_TIMEOUT, closing(out, life)).await;
         closing.unwrap_or(Close::TooSlow)
     };
     tokio::select! {
@@ -245,11 +281,16 @@ async fn guarded(
     }
 }
 
-async fn closing(out: &Outbound) -> Close {
+async fn closing(out: &Outbound, life: &Lifecycle) -> Close {
     loop {
         match out.closing() {
-            // A slow reader has the whole deadline, to read why it is closed.
-            Some(Close::TooSlow) => std::future::pending().await,
+            Some(Close::TooSlow) => {
+                // A slow reader has the whole deadline, to read why it is closed; but we have not,
+                // when the process is about to end.
+                life.draining().await;
+                tokio::time::sleep(CLOSE_PATIENCE).await;
+                return Close::TooSlow;
+            }
             Some(close) => {
                 tokio::time::sleep(CLOSE_PATIENCE).await;
                 return close;

@@ -64,6 +64,10 @@ pub(crate) fn submit(edge: &Edge, socket: &Arc<Socket>, room: RoomId, text: &str
 
 async fn run(edge: Edge, socket: Arc<Socket>) {
     while let Some(waiting) = next(&socket) {
+        // Nobody is left to hear an answer; who has none sends again, with the same nonce.
+        if edge.stopped().is_cancelled() {
+            return;
+        }
         let Waiting { room, frame, echo } = waiting;
         let question = Post { user: socket.user, login: socket.login(), room, frame };
         let answer = match edge.bus().ask(&question).await {

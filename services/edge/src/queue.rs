@@ -193,7 +193,8 @@ impl Outbound {
 
     /// Waits until a replay may go on; `false` when the socket is closing.
     ///
-    /// Cancel-safe. Ends at the latest when the socket's write deadline closes it.
+    /// Cancel-safe. Ends at the latest with the socket: its task closes the queue when it ends,
+    /// whoever waits here would otherwise keep the socket for ever.
     pub(crate) async fn low_water(&self) -> bool {
         loop {
             let drained = self.drained.notified();

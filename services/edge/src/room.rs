@@ -17,6 +17,7 @@ use crate::Edge;
 use crate::subscription::Subscription;
 
 mod actor;
+mod leaving;
 mod log;
 mod people;
 mod repair;

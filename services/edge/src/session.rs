@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::{RoomId, Timestamp};
+use domain::Timestamp;
 use tokio::time::{Instant, Sleep};
 
 use crate::Edge;
 use crate::close::Close;
-use crate::frame::ServerFrame;
+use crate::frame::{Echo, ServerFrame};
 use crate::limit::FrameLimit;
 use crate::line::{Inbound, Line, WriteError};
 use crate::queue::Work;
@@ -25,8 +25,6 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const PONG_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long before its token expires a client is warned.
 const EXPIRY_WARNING: Duration = Duration::from_secs(60);
-/// How long after the last sign of typing someone has stopped.
-const TYPING: Duration = Duration::from_secs(6);
 /// The longest time that a deadline is computed ahead.
 const FAR: Duration = Duration::from_secs(24 * 3600);
 
@@ -42,7 +40,6 @@ pub(crate) struct Session {
     ping_at: Instant,
     pong_by: Instant,
     token: Token,
-    typing: Vec<(RoomId, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +72,6 @@ impl Session {
             ping_at: now + PING_EVERY,
             pong_by: now + PONG_TIMEOUT,
             token: Token { expires_at, is_warned: false },
-            typing: Vec::new(),
         }
     }
 
@@ -83,16 +79,14 @@ impl Session {
     pub(crate) async fn run(mut self, mut line: Line) {
         let leaving = Leaving { edge: self.edge.clone(), socket: Arc::clone(&self.socket) };
         let ending = self.serve(&mut line).await;
-        for (room, _) in std::mem::take(&mut self.typing) {
-            self.tell_typing(room, false);
-        }
         drop(leaving);
         let Some(close) = ending else {
             return self.edge.count_close(Close::Normal);
         };
         self.edge.count_close(close);
+        let edge = self.edge.clone();
         drop(self);
-        Box::pin(line.close(close)).await;
+        Box::pin(line.close(close, edge.life())).await;
     }
 
     async fn serve(&mut self, line: &mut Line) -> Ending {
@@ -107,7 +101,6 @@ impl Session {
                     if let Err(ending) = self.take(inbound).await {
                         return ending;
                     }
-                    self.arm(timer.as_mut());
                 }
                 () = self.socket.out.woken() => {
                     if let Err(ending) = self.write(line, &mut batch).await {
@@ -118,9 +111,9 @@ impl Session {
                     if let Err(ending) = self.tick(line).await {
                         return ending;
                     }
-                    self.arm(timer.as_mut());
                 }
             }
+            self.arm(timer.as_mut());
         }
     }
 
@@ -136,11 +129,23 @@ impl Session {
             }
             Inbound::Pong => {
                 self.pong_by = Instant::now() + PONG_TIMEOUT;
+                self.take_control();
+                Ok(())
+            }
+            Inbound::Ping => {
+                self.take_control();
                 Ok(())
             }
             Inbound::Other => Ok(()),
             Inbound::Gone => Err(None),
             Inbound::Fault(close) => Err(Some(close)),
+        }
+    }
+
+    /// Pings and pongs count like frames: answering them costs us as much.
+    fn take_control(&mut self) {
+        if let Err(close) = self.admit(Echo::default) {
+            self.socket.out.close(close);
         }
     }
 
@@ -153,7 +158,8 @@ impl Session {
             Work::Write => {
                 let frames = batch.len();
                 let bytes = batch.iter().map(|text| text.len()).sum();
-                line.write(&self.socket.out, batch).await.map_err(WriteError::ending)?;
+                let written = line.write(&self.socket.out, self.edge.life(), batch).await;
+                written.map_err(WriteError::ending)?;
                 batch.clear();
                 batch.shrink_to(0);
                 self.edge.hub().tally.frames_out.fetch_add(frames as u64, Ordering::Relaxed);
@@ -178,7 +184,7 @@ impl Session {
         let left = self.token.expires_at.since(self.edge.auth().now()).min(FAR);
         let ahead = if self.token.is_warned { left } else { left.saturating_sub(EXPIRY_WARNING) };
         let token_at = Instant::now() + ahead;
-        let typing_at = self.typing.iter().map(|&(_, until)| until).min();
+        let typing_at = self.socket.typing.lock().due();
         let due = self.ping_at.min(self.pong_by).min(token_at);
         typing_at.map_or(due, |typing_at| typing_at.min(due))
     }
@@ -196,16 +202,19 @@ impl Session {
             let code = "token_expiring";
             self.socket.say(ServerFrame::Warning { code, retry_after_ms: None, expires_at }.text());
         }
+        if self.socket.posts.lock().is_full() {
+            // Nothing is read meanwhile, a pong neither.
+            self.pong_by = now + PONG_TIMEOUT;
+        }
         if now >= self.pong_by {
             return Err(Some(Close::NoPong));
         }
-        while let Some(place) = self.typing.iter().position(|&(_, until)| until <= now) {
-            let (room, _) = self.typing.swap_remove(place);
-            self.tell_typing(room, false);
-        }
+        let stopped_in = self.socket.typing.lock().take_due(now);
+        self.edge.end_typing(&self.socket, stopped_in);
         if now >= self.ping_at {
             self.ping_at = now + PING_EVERY;
-            line.ping(&self.socket.out).await.map_err(WriteError::ending)?;
+            let pinged = line.ping(&self.socket.out, self.edge.life()).await;
+            pinged.map_err(WriteError::ending)?;
         }
         Ok(())
     }
@@ -213,22 +222,6 @@ impl Session {
     /// The client has a new token.
     pub(crate) fn renew(&mut self, expires_at: Timestamp) {
         self.token = Token { expires_at, is_warned: false };
-    }
-
-    /// The user types in a room that the socket follows, or has stopped.
-    pub(crate) fn note_typing(&mut self, room: RoomId, is_typing: bool) {
-        let known = self.typing.iter().position(|&(typing, _)| typing == room);
-        match (known, is_typing) {
-            (Some(place), true) => self.typing[place].1 = Instant::now() + TYPING,
-            (None, true) => self.typing.push((room, Instant::now() + TYPING)),
-            (Some(place), false) => drop(self.typing.swap_remove(place)),
-            (None, false) => return,
-        }
-        self.tell_typing(room, is_typing);
-    }
-
-    fn tell_typing(&self, room: RoomId, is_typing: bool) {
-        self.edge.live().typing(room, self.socket.user, &self.socket.email, is_typing);
     }
 }
 

@@ -14,6 +14,7 @@ use crate::frame::Text;
 use crate::posts::Posts;
 use crate::queue::{Outbound, Weight};
 use crate::subscription::Subscription;
+use crate::typing::Typing;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
@@ -56,6 +57,8 @@ pub(crate) struct Socket {
     pub reads: AtomicU32,
     /// One replay at a time.
     pub replays: Semaphore,
+    /// Where the user types on this socket.
+    pub typing: Mutex<Typing>,
     login: AtomicI64,
     rooms: Mutex<HashMap<RoomId, Arc<Subscription>>>,
 }
@@ -72,6 +75,7 @@ impl Socket {
             posts: Mutex::default(),
             reads: AtomicU32::new(0),
             replays: Semaphore::new(1),
+            typing: Mutex::default(),
             login: AtomicI64::new(caller.login.0),
             rooms: Mutex::default(),
         })
@@ -119,9 +123,10 @@ impl Socket {
         }
     }
 
-    /// Whether the socket follows a room.
+    /// Whether the socket follows a room. One that was only asked for does not count: whether the
+    /// user may is not known yet.
     pub(crate) fn follows(&self, room: RoomId) -> bool {
-        self.rooms.lock().contains_key(&room)
+        self.rooms.lock().get(&room).is_some_and(|subscription| subscription.is_open())
     }
 
     /// Takes all subscriptions out: the socket is gone.

@@ -74,6 +74,11 @@ impl Subscription {
         self.opened_at.store(head.0, Ordering::Release);
     }
 
+    /// Whether membership was checked and, as far as is known, still holds.
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened_at.load(Ordering::Acquire) != PENDING && !self.has_ended()
+    }
+
     /// Whether nothing of the room may be queued any more.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_ended.load(Ordering::Acquire)

@@ -67,3 +67,34 @@ async fn a_frame_may_have_256_kib_and_no_more() {
     let closed = socket.closes().await;
     assert!([1009, 1006].contains(&closed.code), "{closed:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_pings_is_a_flood() {
+    let board = Board::builder().limits_on().start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(0, room).await;
+    for _ in 0..200 {
+        socket.sends_raw(Message::Ping(vec![7; 125].into())).await;
+    }
+    assert_eq!(socket.closes().await.code, 4429);
+    assert!(socket.backlog().iter().any(|frame| frame["code"] == "rate_limited"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_has_a_hundred_sockets_on_an_edge_at_most() {
+    let board = Board::start().await;
+    let (alice, bob, room) = board.two_members_of("eng").await;
+    let mut sockets = Vec::new();
+    for _ in 0..100 {
+        sockets.push(alice.opens_many(0).await);
+    }
+    assert_eq!(alice.opening(0, "/ws/").is_closed().await.code, 1013);
+    bob.opens(0, room).await.catches_up().await;
+    alice.opens(1, room).await.catches_up().await;
+    sockets.remove(0).leaves().await;
+    testkit::eventually("there is room again", testkit::DEADLINE, || async {
+        let mut socket = alice.opening(0, "/ws/").connect().await;
+        testkit::within("a frame or the close", socket.try_next()).await.map(drop)
+    })
+    .await;
+}

@@ -84,6 +84,7 @@ async fn who_joins_while_online_is_shown_as_online() {
 async fn a_crashed_edges_people_are_offline_within_fifteen_seconds() {
     let board = Board::builder().processes().start().await;
     let (alice, bob, room) = board.two_members_of("eng").await;
+    let carol = board.person("carol").await;
     let mut of_alice = alice.opens(0, room).await;
     // Otherwise bob may come before the snapshot, and be in it.
     of_alice.next_of_type("presence.snapshot").await;
@@ -91,6 +92,62 @@ async fn a_crashed_edges_people_are_offline_within_fifteen_seconds() {
     of_alice.sees_presence(bob.id, "online").await;
     board.processes().await[Board::EDGE + 1].kill();
     let began = Instant::now();
-    of_alice.sees_presence(bob.id, "offline").await;
+    // The edge that is left has news to tell all the time, and must look all the same.
+    let bustle = async {
+        loop {
+            carol.opens_many(0).await.leaves().await;
+        }
+    };
+    tokio::select! {
+        _ = of_alice.sees_presence(bob.id, "offline") => {}
+        () = bustle => {}
+    }
     assert!(began.elapsed() < Duration::from_secs(16), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn typing_goes_on_while_another_socket_of_the_user_types() {
+    let board = Board::start().await;
+    let (alice, bob, room) = board.two_members_of("eng").await;
+    let mut of_alice = alice.opens(1, room).await;
+    let mut first = bob.opens(0, room).await;
+    let mut second = bob.opens_many(0).await;
+    first.sends(json!({"type": "typing", "is_typing": true})).await;
+    assert_eq!(of_alice.next_of_type("typing").await["is_typing"], true);
+    second.sends(json!({"type": "typing", "room": room, "is_typing": true})).await;
+    let began = Instant::now();
+    assert_eq!(of_alice.next_of_type("typing").await["is_typing"], true);
+    first.leaves().await;
+    let stopped = of_alice.next_of_type("typing").await;
+    assert_eq!(stopped["is_typing"], false);
+    let after = began.elapsed();
+    assert!(after > Duration::from_secs(5), "{after:?}: the second socket typed on");
+    // What is said last counts, though the room is not followed; so does the socket's end.
+    for is_typing in [true, false, true] {
+        second.sends(json!({"type": "typing", "room": room, "is_typing": is_typing})).await;
+    }
+    second.catches_up().await;
+    assert_eq!(of_alice.next_of_type("typing").await["is_typing"], true);
+    drop(second);
+    assert_eq!(of_alice.next_of_type("typing").await["is_typing"], false);
+    of_alice.catches_up().await;
+    assert!(!of_alice.has("typing"), "{:?}", of_alice.backlog());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_types_in_a_room_that_is_not_theirs() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let mut of_alice = team.alice.opens(1, team.room).await;
+    let mut of_mallory = team.mallory.opens_many(0).await;
+    for _ in 0..3 {
+        of_mallory.sends(json!({"type": "subscribe", "room": team.room})).await;
+        of_mallory.sends(json!({"type": "typing", "room": team.room, "is_typing": true})).await;
+        of_mallory.is_refused("not_found").await;
+        of_mallory.is_refused("not_found").await;
+    }
+    // From the same edge, so later.
+    let mut of_bob = team.bob.opens(0, team.room).await;
+    of_bob.sends(json!({"type": "typing", "is_typing": true})).await;
+    assert_eq!(of_alice.next_of_type("typing").await["user_id"], team.bob.id);
 }

@@ -129,3 +129,21 @@ async fn what_cannot_be_replayed_is_resynced() {
         socket.sees("live again").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_removed_in_mid_replay_gets_nothing_out_of_its_place() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    board.fill_room(team.room, team.alice.id, 3_000).await;
+    let mut socket = team.bob.resumes(0, team.room, 0).await;
+    team.bob.post_empty(&format!("/rooms/{}/leave/", team.room)).await.is(200);
+    for number in 0..10 {
+        team.alice.posts(team.room, &format!("behind their back {number}")).await;
+    }
+    socket.is_refused("removed").await;
+    assert_eq!(socket.closes().await.code, 4003);
+    // The order is checked on each frame. The replay has the time that a removal may take.
+    let last = socket.events(team.room).last().unwrap();
+    let is_end = (last.seq, last.kind.as_str()) == (3_001, "member.left");
+    assert!(is_end || last.seq < 3_001, "{last:?}");
+}

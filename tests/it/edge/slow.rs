@@ -1,6 +1,10 @@
 //! A socket that does not read.
 
-use testkit::{Board, json};
+use std::time::{Duration, Instant};
+
+use testkit::{Board, Person, json, within};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpSocket, TcpStream};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_is_closed_and_slows_nobody() {
@@ -24,4 +28,43 @@ async fn a_slow_reader_is_closed_and_slows_nobody() {
     assert!(place < sent, "it was behind: {place} of {sent}");
     let mut back = bob.resumes(1, room, place).await;
     back.reaches(room, sent).await;
+}
+
+/// A client that asks for all of a room and reads nothing but the first bytes of it.
+async fn reads_nothing(board: &Board, person: &Person, room: i64) -> TcpStream {
+    let address = board.edge(0).trim_start_matches("ws://");
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4_096).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let request = format!(
+        "GET /ws/rooms/{room}/?after=0 HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
+        person.token
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    within("an answer", stream.readable()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_who_vanishes_nor_who_does_not_read_holds_up_the_end() {
+    let board = Board::start().await;
+    let (alice, bob, room) = board.two_members_of("eng").await;
+    board.fill_room(room, alice.id, 1_000).await;
+    let long = format!("update messages set body = repeat('x', 9000) where room_id = {room}");
+    board.sql(&long).await;
+    let vanishes = reads_nothing(&board, &bob, room).await;
+    let stays = reads_nothing(&board, &bob, room).await;
+    // Whoever reads has everything by now: the other two wait in the middle of their replay.
+    let mut reader = bob.resumes(0, room, 0).await;
+    reader.reaches(room, 1_000).await;
+    // With what it has not read, closing it resets the connection.
+    drop(vanishes);
+    alice.posts(room, "still here").await;
+    reader.sees("still here").await;
+    let began = Instant::now();
+    assert!(board.drain().await, "everything ended by itself");
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(stays);
 }

@@ -95,6 +95,8 @@ settings! {
             "Sign-ins per address and e-mail in a minute; six times as many per address, ten times as many per e-mail in an hour. 0 switches the limits off.";
         socket_frames_per_second: u32 = "20", "SOCKET_FRAMES_PER_SECOND",
             "Frames per second that a WebSocket may send. 0 switches the limit off.";
+        sockets_max: u32 = "100000" in 1..=10_000_000, "SOCKETS_MAX",
+            "WebSockets that one edge holds at once; further ones are closed with 1013. One user has at most 100 of them on an edge.";
         post_batch_max: u32 = "256" in 1..=10_000, "POST_BATCH_MAX",
             "Messages that one commit may gather. 1 commits each by itself.";
     }

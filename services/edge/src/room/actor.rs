@@ -22,6 +22,7 @@ use runtime::meter::{Counter, Histogram, label};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 
+use super::leaving::Leaves;
 use super::log::{Event, RoomLog};
 use super::repair::{Noted, Repair};
 use super::roster::Roster;
@@ -58,7 +59,8 @@ enum End {
 /// One subscriber of a room.
 pub(super) struct Follower {
     pub(super) subscription: Arc<Subscription>,
-    is_live: bool,
+    pub(super) is_live: bool,
+    pub(super) leaves: Option<Leaves>,
 }
 
 /// The state of a room's task.
@@ -66,7 +68,7 @@ pub(super) struct Actor {
     pub(super) edge: Edge,
     pub(super) handle: RoomHandle,
     feed: Subscriber,
-    log: RoomLog,
+    pub(super) log: RoomLog,
     pub(super) subscribers: HashMap<u64, Follower>,
     pub(super) roster: Roster,
     batches: broadcast::Receiver<Arc<Changes>>,
@@ -75,6 +77,8 @@ pub(super) struct Actor {
     pub(super) asking_members: Option<Asking<HashSet<UserId>>>,
     /// Users who were no members at a head that has not come out here yet.
     not_members: Vec<(Seq, UserId)>,
+    /// When a subscription ends at the latest whose user has left.
+    pub(super) leaving_by: Option<Instant>,
     idle_since: Option<Instant>,
     end: Option<End>,
 }
@@ -133,6 +137,7 @@ impl Actor {
             fetching: None,
             asking_members: None,
             not_members: Vec::new(),
+            leaving_by: None,
             idle_since: Some(Instant::now()),
             end: None,
         };
@@ -188,7 +193,7 @@ impl Actor {
     fn due(&self) -> Option<Instant> {
         let idle = self.idle_since.map(|since| since + IDLE);
         let repair = self.repair.due(self.fetching.is_some());
-        [idle, repair, self.roster.list_due()].into_iter().flatten().min()
+        [idle, repair, self.leaving_by, self.roster.list_due()].into_iter().flatten().min()
     }
 
     fn tick(&mut self) {
@@ -201,6 +206,8 @@ impl Actor {
         if let Some(list) = self.roster.take_due(now) {
             self.tell(&[list]);
         }
+        self.end_leaving(now);
+        self.note_idle();
         if self.idle_since.is_some_and(|since| now >= since + IDLE) {
             self.end = Some(End::Idle);
         }
@@ -252,7 +259,7 @@ impl Actor {
         let Ok(text) = std::str::from_utf8(&message.payload) else { return };
         let text = Text::from(text.to_owned());
         for subscriber in self.subscribers.values() {
-            if Some(subscriber.subscription.user()) != author {
+            if Some(subscriber.subscription.user()) != author && subscriber.leaves.is_none() {
                 subscriber.subscription.push_live(&text);
             }
         }
@@ -273,7 +280,7 @@ impl Actor {
                 !has_ended
             });
             if let Some(left) = chunk.last().filter(|event| event.is_left()) {
-                self.end_subscriptions(|it| it.user() == left.user && it.opened_at() < left.seq);
+                self.user_left(left);
             }
         }
         self.membership_changed(events);
@@ -294,7 +301,11 @@ impl Actor {
                 not_members.into_iter().partition(|&(head, _)| head <= last);
             self.not_members = waiting;
             for (head, user) in due {
-                self.end_subscriptions(|it| it.user() == user && it.opened_at() <= head);
+                self.end_subscriptions(|it| {
+                    let subscription = &it.subscription;
+                    let is_over = subscription.user() == user && subscription.opened_at() <= head;
+                    is_over && it.leaves.is_none()
+                });
             }
         }
         self.note_gap();
@@ -316,20 +327,6 @@ impl Actor {
         } else {
             self.idle_since = None;
         }
-    }
-
-    /// Ends the subscriptions of users who are no longer in the room.
-    fn end_subscriptions(&mut self, is_over: impl Fn(&Subscription) -> bool) {
-        let handle = &self.handle;
-        self.subscribers.retain(|_, subscriber| {
-            let subscription = &subscriber.subscription;
-            if !is_over(subscription) {
-                return true;
-            }
-            subscription.end_removed();
-            handle.forget_user(subscription.user());
-            false
-        });
     }
 
     fn obey(&mut self, command: Command) {
@@ -355,6 +352,10 @@ impl Actor {
         self.log.note_head(head);
         self.note_gap();
         let position = subscription.position();
+        let leaves = self.subscribers.get(&subscription.id).and_then(|known| known.leaves);
+        if let Some(leaves) = leaves {
+            return self.join_leaving(subscription, leaves, head);
+        }
         let is_live = if position >= self.log.cursor().last() {
             true
         } else if let Some(events) = self.log.after(position, head) {
@@ -366,7 +367,7 @@ impl Actor {
         } else {
             false
         };
-        let subscriber = Follower { subscription: Arc::clone(subscription), is_live };
+        let subscriber = Follower { subscription: Arc::clone(subscription), is_live, leaves: None };
         if self.subscribers.insert(subscription.id, subscriber).is_none() {
             self.greet(subscription);
         }
@@ -437,6 +438,18 @@ impl Actor {
             }
         }
         self.ask_members(Duration::ZERO);
+    }
+}
+
+impl Drop for Actor {
+    /// A task that panics must not leave sockets behind that look alive and get nothing: they
+    /// come back with `after`. Whatever else ends it has taken its subscribers out.
+    fn drop(&mut self) {
+        for subscriber in self.subscribers.values() {
+            if !subscriber.subscription.has_ended() {
+                subscriber.subscription.socket.out.close(Close::Restarting);
+            }
+        }
     }
 }
 
