@@ -12,6 +12,11 @@ alter table room_events add column by_id bigint
 alter table room_events add column is_reaction boolean not null default false
     constraint room_events_is_reaction_check check (not is_reaction or kind = 'message.updated');
 
+-- A retried send finds its message. The sender comes first: an index that began with the room, as
+-- others do, was confused with them while the table was small, and a plan once made stays.
+drop index messages_nonce_key;
+create unique index messages_nonce_key on messages (sender_id, nonce, room_id) where nonce is not null;
+
 -- Webhooks ---------------------------------------------------------------------------------------
 
 create table webhooks (

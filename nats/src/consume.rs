@@ -9,8 +9,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::consumer::Consumer;
+use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::{AckKind, Message};
 use futures_util::StreamExt;
 use runtime::Lifecycle;
@@ -34,6 +34,8 @@ pub enum Outcome {
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a pull waits for the first message.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// How long a batch that is not full waits for more.
+const GATHER: Duration = Duration::from_millis(25);
 /// How long a pull may take in all.
 const PULL_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long making sure of stream and consumer may take, or acknowledging a batch.
@@ -85,7 +87,8 @@ where
 {
     let mut connections = bus.connections();
     connections.mark_unchanged();
-    let consumer = tokio::time::timeout(STEP_TIMEOUT, streams::consumer(bus, durable, replicas)).await??;
+    let consumer =
+        tokio::time::timeout(STEP_TIMEOUT, streams::consumer(bus, durable, replicas)).await??;
     while !life.is_draining() {
         let batch = tokio::select! {
             batch = tokio::time::timeout(PULL_TIMEOUT, next_batch(&consumer, durable.batch_max)) => {
@@ -112,24 +115,35 @@ where
     Ok(())
 }
 
-/// What is there now, or the first that comes.
+/// What is there now, or what comes with the first that comes. Less than a full batch is given
+/// [`GATHER`] to grow: a transaction for each single event would cost the record more than the
+/// events themselves.
 async fn next_batch(
     consumer: &Consumer<PullConfig>,
     batch_max: usize,
 ) -> anyhow::Result<Vec<Message>> {
-    let mut now = consumer.fetch().max_messages(batch_max).messages().await?;
-    let mut batch = collect(&mut now).await?;
+    let mut batch = fetch(consumer, batch_max).await?;
     if batch.is_empty() {
-        let mut later = consumer
+        let mut first = consumer
             .batch()
             .max_messages(1)
             .expires(PULL_EXPIRES)
             .heartbeat(Duration::from_secs(2))
             .messages()
             .await?;
-        batch = collect(&mut later).await?;
+        batch = collect(&mut first).await?;
+    }
+    if !batch.is_empty() && batch.len() < batch_max {
+        tokio::time::sleep(GATHER).await;
+        batch.extend(fetch(consumer, batch_max - batch.len()).await?);
     }
     Ok(batch)
+}
+
+/// What is there now.
+async fn fetch(consumer: &Consumer<PullConfig>, max: usize) -> anyhow::Result<Vec<Message>> {
+    let mut now = consumer.fetch().max_messages(max).messages().await?;
+    collect(&mut now).await
 }
 
 async fn collect<S, E>(messages: &mut S) -> anyhow::Result<Vec<Message>>
