@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use anyhow::{Context, bail};
 use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::{AckKind, Message};
@@ -38,6 +39,8 @@ const PULL_EXPIRES: Duration = Duration::from_secs(5);
 const GATHER: Duration = Duration::from_millis(25);
 /// How long a pull may take in all.
 const PULL_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the batch that is being worked on may take once the process drains.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long making sure of stream and consumer may take, or acknowledging a batch.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -101,7 +104,12 @@ where
         if batch.is_empty() {
             continue;
         }
-        let (messages, outcomes) = handler(batch).await;
+        let (messages, outcomes) = tokio::select! {
+            // After that its messages are handed out again anyway.
+            done = tokio::time::timeout(durable.ack_wait, handler(batch)) => done
+                .with_context(|| format!("a batch took longer than {:?}", durable.ack_wait))?,
+            () = drained(life) => bail!("a batch was not done when the process had to end"),
+        };
         for (message, outcome) in messages.iter().zip(outcomes) {
             let kind = match outcome {
                 Outcome::Done => AckKind::Ack,
@@ -113,6 +121,12 @@ where
         }
     }
     Ok(())
+}
+
+/// Resolves when a batch has had its time after the drain began.
+async fn drained(life: &Lifecycle) {
+    life.draining().await;
+    tokio::time::sleep(DRAIN_TIMEOUT).await;
 }
 
 /// What is there now, or what comes with the first that comes. Less than a full batch is given

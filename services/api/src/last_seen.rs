@@ -18,6 +18,8 @@ const NOTED_MAX: usize = 100_000;
 const QUEUE_MAX: usize = 4_096;
 /// Logins in one statement.
 const BATCH_MAX: usize = 1_000;
+/// How long writing them may take.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long others are gathered with the first.
 const GATHER: Duration = Duration::from_secs(1);
 
@@ -71,7 +73,8 @@ async fn write_all(
         }
         let latest: HashMap<LoginId, Timestamp> = batch.drain(..).collect();
         let latest: Vec<(LoginId, Timestamp)> = latest.into_iter().collect();
-        if let Err(error) = note_seen(&store, &latest).await {
+        let noting = tokio::time::timeout(WRITE_TIMEOUT, note_seen(&store, &latest)).await;
+        if let Err(error) = noting.unwrap_or(Err(store::Error::TimedOut)) {
             tracing::debug!(error = %error, "last uses of logins were not written: {error}");
         }
     }
