@@ -30,14 +30,14 @@ async fn a_slow_reader_is_closed_and_slows_nobody() {
     back.reaches(room, sent).await;
 }
 
-/// A client that asks for all of a room and reads nothing but the first bytes of it.
-async fn reads_nothing(board: &Board, person: &Person, room: i64) -> TcpStream {
+/// A client that follows a room and reads nothing.
+async fn reads_nothing(board: &Board, person: &Person, path: &str) -> TcpStream {
     let address = board.edge(0).trim_start_matches("ws://");
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
     let request = format!(
-        "GET /ws/rooms/{room}/?after=0 HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\n\
          Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {}\r\n\r\n",
         person.token
@@ -54,17 +54,24 @@ async fn neither_who_vanishes_nor_who_does_not_read_holds_up_the_end() {
     board.fill_room(room, alice.id, 1_000).await;
     let long = format!("update messages set body = repeat('x', 9000) where room_id = {room}");
     board.sql(&long).await;
-    let vanishes = reads_nothing(&board, &bob, room).await;
-    let stays = reads_nothing(&board, &bob, room).await;
+    let everything = format!("/ws/rooms/{room}/?after=0");
+    let vanishes = reads_nothing(&board, &bob, &everything).await;
+    let stays = reads_nothing(&board, &bob, &everything).await;
     // Whoever reads has everything by now: the other two wait in the middle of their replay.
     let mut reader = bob.resumes(0, room, 0).await;
     reader.reaches(room, 1_000).await;
     // With what it has not read, closing it resets the connection.
     drop(vanishes);
-    alice.posts(room, "still here").await;
-    reader.sees("still here").await;
+    // One more is live, and has more to read than may wait for it.
+    let lags = reads_nothing(&board, &bob, &format!("/ws/rooms/{room}/")).await;
+    let mut sender = alice.opens_many(0).await;
+    let body = "😀".repeat(10_000);
+    for sent in 1..=300 {
+        sender.posts(room, &body).await;
+        reader.reaches(room, 1_000 + sent).await;
+    }
     let began = Instant::now();
     assert!(board.drain().await, "everything ended by itself");
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    drop(stays);
+    drop((stays, lags));
 }
