@@ -36,6 +36,8 @@ create table webhooks (
     -- Attempts that failed since the last that succeeded, and when the first of them did.
     failures_in_row integer not null default 0,
     failing_since timestamptz,
+    -- After several failures in a row: one attempt may go through then, all others wait.
+    probe_at timestamptz,
     created_at timestamptz not null,
     last_triggered timestamptz,
     constraint webhooks_previous_secret_check
@@ -43,6 +45,8 @@ create table webhooks (
 );
 -- An organization's webhooks: the list, and the match of an event.
 create index webhooks_org_idx on webhooks (org_id, id);
+-- Endpoints that are probed.
+create index webhooks_probe_idx on webhooks (probe_at) where probe_at is not null;
 
 -- What is sent, once for all endpoints that hear of an event: the very bytes that are signed.
 create table webhook_payloads (
@@ -67,6 +71,12 @@ create table webhook_outbox (
     retries integer not null default 0,
     -- Null once there is nothing more to attempt.
     next_attempt_at timestamptz,
+    -- When to put it on the queue (again), where that is not `next_attempt_at`: later for what
+    -- was put there, or is being attempted, in case that comes to nothing. Who plans a delivery
+    -- and puts it on the queue by itself sets it some seconds ahead.
+    hand_out_at timestamptz,
+    -- Until then the attempt is one worker's alone.
+    claimed_until timestamptz,
     last_attempt_at timestamptz,
     last_status_code integer,
     last_error text,
@@ -77,7 +87,11 @@ create table webhook_outbox (
         check ((status in ('pending', 'retrying')) = (next_attempt_at is not null))
 ) with (fillfactor = 80);
 -- The schedule: what is due.
-create index webhook_outbox_due_idx on webhook_outbox (next_attempt_at) where next_attempt_at is not null;
+create index webhook_outbox_due_idx on webhook_outbox (coalesce(hand_out_at, next_attempt_at))
+    where next_attempt_at is not null;
+-- What an endpoint still has to get, when it is back, or disabled.
+create index webhook_outbox_open_idx on webhook_outbox (webhook_id, next_attempt_at)
+    where next_attempt_at is not null;
 -- Replaying what failed.
 create index webhook_outbox_failed_idx on webhook_outbox (webhook_id, created_at) where status = 'failed';
 -- Cascades from a payload.

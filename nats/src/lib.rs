@@ -13,3 +13,4 @@ pub mod publish;
 pub mod rpc;
 pub mod streams;
 pub mod subjects;
+pub mod work;

@@ -88,6 +88,28 @@ const ROWS: &[Row] = &[
         "/messages/MESSAGE/reactions/",
         r#"{"emoji":"👍"}"#,
     ),
+    ("GET /api/v1/webhooks/", "/webhooks/", ""),
+    (
+        "POST /api/v1/webhooks/",
+        "/webhooks/",
+        r#"{"org":ORG,"url":"https://hooks.example.com/","events":["room.created"]}"#,
+    ),
+    ("GET /api/v1/webhooks/{id}/", "/webhooks/WEBHOOK/", ""),
+    ("PATCH /api/v1/webhooks/{id}/", "/webhooks/WEBHOOK/", r#"{"include_private":true}"#),
+    ("DELETE /api/v1/webhooks/{id}/", "/webhooks/WEBHOOK/", ""),
+    ("POST /api/v1/webhooks/{id}/rotate-secret/", "/webhooks/WEBHOOK/rotate-secret/", ""),
+    ("POST /api/v1/webhooks/{id}/test/", "/webhooks/WEBHOOK/test/", ""),
+    ("GET /api/v1/webhooks/{id}/events/", "/webhooks/WEBHOOK/events/", ""),
+    (
+        "POST /api/v1/webhooks/{id}/events/{event_id}/retry/",
+        "/webhooks/WEBHOOK/events/EVENT/retry/",
+        "",
+    ),
+    (
+        "POST /api/v1/webhooks/{id}/retry-failed/",
+        "/webhooks/WEBHOOK/retry-failed/",
+        r#"{"since":"2026-01-31T10:00:00Z"}"#,
+    ),
 ];
 
 struct Grounds<'a> {
@@ -113,10 +135,13 @@ impl Grounds<'_> {
         board.put_into_org(org, &newcomer, "MEMBER").await;
         let message = self.owner.posts(room, "morning").await["id"].clone();
         let invite = self.invite(row, org, &caller, who).await;
+        let (webhook, event) = self.webhook(row, org).await;
         let login = caller.on_another_device(board).await.login;
         let fill = |text: &str| {
             text.replace("TOKEN", invite["token"].as_str().unwrap_or_default())
                 .replace("INVITE", &invite["id"].to_string())
+                .replace("WEBHOOK", &webhook.to_string())
+                .replace("EVENT", event.as_str().unwrap_or_default())
                 .replace("ORG", &org.to_string())
                 .replace("ROOM", &room.to_string())
                 .replace("MESSAGE", &message.to_string())
@@ -138,6 +163,18 @@ impl Grounds<'_> {
             .call(method, &path, headers, body.map(|body| body.to_string()).as_deref())
             .await
             .status
+    }
+
+    /// The ids of a webhook and of an event of it, if the row needs them.
+    async fn webhook(&self, row: &Row, org: i64) -> (Value, Value) {
+        if !row.1.contains("WEBHOOK") {
+            return (Value::Null, Value::Null);
+        }
+        let url = "https://hooks.example.com/";
+        let body = json!({"org": org, "url": url, "events": ["room.created"]});
+        let id = self.owner.post("/webhooks/", body).await.is(201)["id"].clone();
+        let test = self.owner.post(&format!("/webhooks/{id}/test/"), json!({})).await.is(202);
+        (id, test["event_id"].clone())
     }
 
     /// An invite, for the caller where they are a stranger, if the row needs one.

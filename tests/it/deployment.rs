@@ -9,7 +9,7 @@ use std::process::Command;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
 
-const ROLES: [&str; 4] = ["api", "edge", "relay", "migrate"];
+const ROLES: [&str; 5] = ["api", "edge", "relay", "webhooks", "migrate"];
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
@@ -135,10 +135,11 @@ fn every_command_is_one_that_the_binary_knows() {
 
 #[test]
 fn every_role_has_the_settings_that_it_needs_and_no_other() {
-    let needs: [(&str, &[&str]); 4] = [
+    let needs: [(&str, &[&str]); 5] = [
         ("api", &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"]),
         ("edge", &["NATS_URL"]),
         ("relay", &["DATABASE_URL", "NATS_URL"]),
+        ("webhooks", &["DATABASE_URL", "NATS_URL"]),
         ("migrate", &["DATABASE_URL", "NATS_URL"]),
     ];
     for (role, names) in needs {
@@ -242,7 +243,13 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
     for subject in [&subjects.room_all(1.into()), &user, &revoked, &subjects.edge_beats(), &roll] {
         assert!(may("edge", "subscribe", subject), "an edge cannot hear {subject}");
     }
-    for subject in [&again, &org_log, &user] {
+    let delivery = subjects.webhook_work(1.into());
+    for subject in [&delivery, &subjects.user(domain::UserId::NOWHERE)] {
+        assert!(may("webhooks", "publish", subject), "the worker cannot publish {subject}");
+        assert!(!may("edge", "publish", &delivery), "an edge may hand out deliveries");
+    }
+    assert!(!may("webhooks", "publish", &user), "the webhooks' worker may push to users");
+    for subject in [&again, &org_log, &user, &delivery] {
         assert!(may("relay", "publish", subject), "the relay cannot publish {subject}");
     }
     for subject in [&log, &org_log, &again, &revoked, &user] {

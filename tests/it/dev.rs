@@ -83,7 +83,8 @@ async fn wait_until_gone(pids: &[u32]) {
 async fn sign_in(endpoints: &Value) -> Value {
     let url = format!("{}/api/v1/auth/token/", endpoints["api"].as_str().unwrap());
     let body = json!({"email": "ada@acme.example", "password": "chatboard-demo"});
-    let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let response =
+        testkit::http::client(testkit::DEADLINE).post(url).json(&body).send().await.unwrap();
     response.json().await.unwrap()
 }
 

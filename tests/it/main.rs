@@ -15,3 +15,4 @@ mod journeys;
 mod properties;
 mod rest;
 mod tidy;
+mod webhooks;

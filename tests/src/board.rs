@@ -56,12 +56,7 @@ pub(crate) struct Reach {
 
 impl Reach {
     pub(crate) fn new(api: String, edges: Vec<String>, keys: SigningKeys, clock: Clock) -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(crate::wait::DEADLINE)
-            .no_proxy()
-            .build()
-            .expect("a client can be made");
+        let http = crate::http::client(crate::wait::DEADLINE);
         Self { api, edges, http, keys, clock, names: AtomicU64::new(1) }
     }
 
@@ -292,6 +287,12 @@ impl Board {
     pub const RELAY: usize = 1;
     /// The process of the first edge.
     pub const EDGE: usize = 2;
+
+    /// The process that delivers webhooks: the last, where [`crate::Builder::webhooks`] was asked
+    /// for.
+    pub fn webhooks_process(&self) -> usize {
+        Self::EDGE + self.reach.edges.len()
+    }
 
     /// Kills a process and starts it again; returns once it is ready.
     pub async fn crash(&self, process: usize) {

@@ -21,6 +21,8 @@ use crate::servers::Servers;
 const API_CONNECTIONS: u32 = 6;
 /// Connections of a relay's pool.
 const RELAY_CONNECTIONS: u32 = 2;
+/// Connections of a webhook worker's pool.
+const WEBHOOK_CONNECTIONS: u32 = 4;
 
 /// Where roles run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub struct Builder {
     has_own_servers: bool,
     origins: Vec<String>,
     access_ttl: Duration,
+    webhooks: Option<webhooks::Config>,
 }
 
 impl Default for Builder {
@@ -51,9 +54,13 @@ impl Default for Builder {
             has_own_servers: false,
             origins: vec!["https://friend.example".to_owned()],
             access_ttl: Duration::from_secs(15 * 60),
+            webhooks: None,
         }
     }
 }
+
+/// Networks that a board's webhooks may reach.
+const LOOPBACK: &str = "127.0.0.0/8";
 
 /// What every role of a board is started with.
 struct Ground {
@@ -102,6 +109,24 @@ impl Builder {
         Self { access_ttl, ..self }
     }
 
+    /// Webhooks are delivered, to this machine too; retries follow within a second.
+    #[must_use]
+    pub fn webhooks(self) -> Self {
+        let allowed = vec![LOOPBACK.parse().expect("a network")];
+        self.webhooks_by(webhooks::Config {
+            guard: outbound::Guard::new(allowed, outbound::Names::default()),
+            retry_schedule: vec![Duration::from_millis(500); 7],
+            timeout: Duration::from_secs(5),
+            ..webhooks::Config::default()
+        })
+    }
+
+    /// Webhooks are delivered as `config` says. A process takes its schedule alone.
+    #[must_use]
+    pub fn webhooks_by(self, config: webhooks::Config) -> Self {
+        Self { webhooks: Some(config), ..self }
+    }
+
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
@@ -147,6 +172,11 @@ impl Builder {
             let config = relay::Config::default();
             relay::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
         }
+        if let Some(config) = self.webhooks.clone() {
+            let store = Store::connect(&ground.database_url, WEBHOOK_CONNECTIONS).await.unwrap();
+            let bus = bus(ground, "webhooks").await;
+            webhooks::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
+        }
         (Host::Here, public_url, edges)
     }
 
@@ -155,6 +185,7 @@ impl Builder {
             public_url: public_url.to_owned(),
             allowed_origins: self.origins.clone(),
             access_token_ttl: self.access_ttl,
+            guard: self.webhooks.as_ref().map(|config| config.guard.clone()).unwrap_or_default(),
             ..api::Config::default()
         };
         if !self.has_limits {
@@ -192,7 +223,13 @@ impl Builder {
         ));
         std::fs::write(&key_file, &ground.pem).expect("the key can be written");
         let limit = |limit: &str| if self.has_limits { limit } else { "0" }.to_owned();
+        let schedule = self.webhooks.as_ref().map(|config| {
+            let pauses = config.retry_schedule.iter();
+            pauses.map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",")
+        });
         let shared = [
+            ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK.to_owned()),
+            ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
             ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
@@ -219,7 +256,10 @@ impl Builder {
             processes.push(start("edge", "CHATBOARD_WS_ADDR", &address));
             edges.push(format!("ws://{address}"));
         }
-        let http = reqwest::Client::new();
+        if schedule.is_some() {
+            processes.push(start("webhooks", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+        }
+        let http = crate::http::client(crate::wait::DEADLINE);
         for process in &processes {
             process.ready(&http).await;
         }

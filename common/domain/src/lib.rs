@@ -23,6 +23,7 @@ pub mod room;
 pub mod text;
 pub mod timestamp;
 pub mod user;
+pub mod webhook;
 
 pub use access::{AccessLevel, Role};
 pub use caller::Caller;

@@ -51,3 +51,13 @@ pub const REPLAY_EVENTS_MAX: usize = 200;
 pub const REPLAY_BYTES_MAX: usize = 512 * 1024;
 /// Rooms that one multi-room socket may subscribe to.
 pub const SOCKET_ROOMS_MAX: usize = 1_000;
+/// Bytes of a webhook's secret.
+pub const WEBHOOK_SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// How long a webhook's previous secret signs too.
+pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+/// How long an attempt to deliver to a webhook may take.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Failures in a row after which a webhook's ADMINs are told.
+pub const WEBHOOK_FAILURES_TOLD: i32 = 4;
+/// How long a webhook may do nothing but fail before it is disabled.
+pub const WEBHOOK_FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);

@@ -41,6 +41,10 @@ meters! { Counter, describe_counter,
     EventsPlanned = "chatboard_events_planned_total", "Events whose effects were recorded";
     EventsSwept = "chatboard_events_swept_total", "Events published again by the sweep";
     EventsDead = "chatboard_events_dead_total", "Events set aside because they cannot be planned";
+    WebhookJobs = "chatboard_webhook_jobs_total", "Deliveries put on the queue by the schedule";
+    WebhookJobsPutBack = "chatboard_webhook_jobs_put_back_total", "Deliveries left on the schedule because too many wait";
+    WebhookAttempts = "chatboard_webhook_attempts_total", "Attempts to deliver, by outcome: sent, retrying, failed";
+    WebhooksDisabled = "chatboard_webhooks_disabled_total", "Webhooks disabled because they answered 410 or only fail";
     RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb";
     RpcDropped = "chatboard_rpc_dropped_total", "Questions of edges turned away because too many were open";
     SocketsOpened = "chatboard_sockets_opened_total", "WebSockets accepted";
@@ -67,6 +71,11 @@ meters! { Gauge, describe_gauge,
     PublishQueue = "chatboard_publish_queue_events", "Events waiting to be published";
     OutboxRows = "chatboard_outbox_rows", "Events whose effects are not recorded yet (at most 10,000 counted)";
     OutboxAge = "chatboard_outbox_oldest_seconds", "Age of the oldest such event";
+    WebhooksDue = "chatboard_webhook_due_deliveries", "Deliveries that are due and not on the queue (at most 10,000 counted)";
+    WebhooksDueAge = "chatboard_webhook_due_oldest_seconds", "How long the first of them has been due";
+    WebhooksBroken = "chatboard_webhook_broken_endpoints", "Endpoints to which only probes go through";
+    WebhookQueue = "chatboard_webhook_queue_jobs", "Deliveries waiting in this worker";
+    WebhookAttempts = "chatboard_webhook_attempts", "Attempts being made, by lane: fast, failing, slow";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
@@ -79,16 +88,19 @@ meters! { Histogram, describe_histogram,
     CommitMessages = "chatboard_post_commit_messages", "Messages in one group commit";
     RpcSeconds = "chatboard_rpc_duration_seconds", "Time to answer an edge, by verb";
     DeliverySeconds = "chatboard_delivery_duration_seconds", "Time from commit to the sockets' queues";
+    WebhookSeconds = "chatboard_webhook_attempt_duration_seconds", "Time of one attempt to deliver, by outcome";
+    WebhookLatencySeconds = "chatboard_webhook_latency_seconds", "Time from recording a delivery to its success, where the first attempt succeeded";
     PlanSeconds = "chatboard_plan_duration_seconds", "Time to record one batch of effects";
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 5] = [
+const LABELLED: [Counter; 6] = [
     Counter::HttpRequests,
     Counter::RateLimited,
     Counter::RpcAnswered,
     Counter::SocketsClosed,
     Counter::ReplayedFrames,
+    Counter::WebhookAttempts,
 ];
 
 /// Describes every metric to the recorder. Call once, after it is installed.

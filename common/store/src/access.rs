@@ -4,7 +4,7 @@
 //! know that something exists is told `NotFound`.
 
 use domain::access::Standing;
-use domain::{AccessLevel, Caller, OrgId, Refusal, Role, RoomId, Seq, UserId};
+use domain::{AccessLevel, Caller, OrgId, Refusal, Role, RoomId, Seq, UserId, WebhookId};
 use sqlx::PgConnection;
 
 use crate::log::{LockedRoom, lock_rooms};
@@ -226,4 +226,60 @@ pub async fn lock_org_and_room(
     .await?
     .ok_or(Refusal::NotFound)?;
     lock_room(tx, user, id).await
+}
+
+/// The webhook belongs to an organization whose ADMIN the caller is.
+#[derive(Clone, Copy, Debug)]
+pub struct WebhookAccess {
+    id: WebhookId,
+}
+
+impl WebhookAccess {
+    /// The webhook.
+    pub fn id(&self) -> WebhookId {
+        self.id
+    }
+}
+
+/// The organization, if the caller is its ADMIN: of its webhooks nobody else may know.
+///
+/// # Errors
+/// `NotFound` for all others.
+pub async fn org_as_admin(conn: &mut PgConnection, caller: Caller, id: OrgId) -> Result<OrgAccess> {
+    let access = org(conn, caller, id).await?;
+    if access.role == Role::Admin { Ok(access) } else { Err(Refusal::NotFound.into()) }
+}
+
+/// The webhook, if the caller is ADMIN of its organization.
+///
+/// # Errors
+/// `NotFound` for all others.
+pub async fn webhook(
+    conn: &mut PgConnection,
+    caller: Caller,
+    id: WebhookId,
+) -> Result<WebhookAccess> {
+    let org =
+        sqlx::query_scalar!(r#"select org_id as "org: OrgId" from webhooks where id = $1"#, id.0,)
+            .fetch_optional(&mut *conn)
+            .await?
+            .ok_or(Refusal::NotFound)?;
+    org_as_admin(conn, caller, org).await?;
+    Ok(WebhookAccess { id })
+}
+
+/// The webhook, as [`webhook`], its row locked.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn webhook_for_changing(
+    tx: &mut Tx,
+    caller: Caller,
+    id: WebhookId,
+) -> Result<WebhookAccess> {
+    sqlx::query_scalar!("select id from webhooks where id = $1 for no key update", id.0)
+        .fetch_optional(tx.conn())
+        .await?
+        .ok_or(Refusal::NotFound)?;
+    webhook(tx.conn(), caller, id).await
 }

@@ -26,6 +26,7 @@ mod rooms;
 mod routes;
 mod start;
 mod transact;
+mod webhooks;
 
 pub use routes::{openapi, router};
 pub use start::{Api, Config, Parts, start};

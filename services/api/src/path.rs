@@ -15,6 +15,23 @@ pub struct PathId<T>(pub T);
 #[derive(Clone, Copy, Debug)]
 pub struct PathIds<A, B>(pub A, pub B);
 
+/// The id of a path, and a word after it.
+#[derive(Clone, Debug)]
+pub struct PathIdWord<T>(pub T, pub String);
+
+impl<S: Send + Sync, T: From<i64>> FromRequestParts<S> for PathIdWord<T> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let [id] = ids(parts, state).await;
+        let word = match RawPathParams::from_request_parts(parts, state).await {
+            Ok(params) => params.iter().nth(1).map(|(_, text)| text.to_owned()),
+            Err(_) => None,
+        };
+        Ok(Self(id.into(), word.unwrap_or_default()))
+    }
+}
+
 impl<S: Send + Sync, T: From<i64>> FromRequestParts<S> for PathId<T> {
     type Rejection = Infallible;
 

@@ -21,6 +21,7 @@ use crate::{Api, http};
         (name = "orgs", description = "Organizations, members, invites"),
         (name = "rooms", description = "Rooms and direct messages"),
         (name = "messages", description = "Messages and reactions"),
+        (name = "webhooks", description = "What happens, told to other systems"),
         (name = "operations", description = "Health and documents")
     )
 )]
@@ -46,7 +47,8 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(crate::auth::routes())
         .merge(crate::orgs::routes())
         .merge(crate::rooms::routes())
-        .merge(crate::messages::routes());
+        .merge(crate::messages::routes())
+        .merge(crate::webhooks::routes());
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::auth::root_routes())
         .merge(crate::operations::routes())

@@ -40,6 +40,8 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// Messages in one group commit; 1 commits each by itself.
     pub post_batch_max: usize,
+    /// Which addresses webhooks may have.
+    pub guard: outbound::Guard,
 }
 
 impl Default for Config {
@@ -53,6 +55,7 @@ impl Default for Config {
             sign_ins_per_minute: 10,
             trusted_proxies: Vec::new(),
             post_batch_max: 256,
+            guard: outbound::Guard::default(),
         }
     }
 }

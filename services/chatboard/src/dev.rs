@@ -201,6 +201,11 @@ fn choose_addresses(
     if is_default(settings, "OPS_ADDR") {
         settings.ops_addr = choose("operations", OPERATIONS_PORT)?;
     }
+    // Whoever tries a webhook here has the receiver on the same machine.
+    if is_default(settings, "WEBHOOK_ALLOWED_NETWORKS") {
+        settings.webhook_allowed_networks =
+            ["127.0.0.0/8", "::1/128"].into_iter().map(str::parse).collect::<Result<_, _>>()?;
+    }
     (1..=flags.edges).map(|number| choose(&format!("edge {number}"), HTTP_PORT + 1)).collect()
 }
 

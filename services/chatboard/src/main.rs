@@ -41,6 +41,8 @@ enum Command {
     Edge,
     /// The relay: it records what follows from events.
     Relay,
+    /// The webhooks' worker: it delivers events to other systems.
+    Webhooks,
     /// Every role in one process.
     All,
     /// Every role, with private servers where none are configured, and demo data.
@@ -108,6 +110,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Api => block_on(roles::run(settings, &[roles::Role::Api])),
         Command::Edge => block_on(roles::run(settings, &[roles::Role::Edge])),
         Command::Relay => block_on(roles::run(settings, &[roles::Role::Relay])),
+        Command::Webhooks => block_on(roles::run(settings, &[roles::Role::Webhooks])),
         Command::All => block_on(roles::run(settings, &roles::Role::ALL)),
         #[cfg(feature = "dev")]
         Command::Dev(flags) => block_on(dev::run(settings, flags)),

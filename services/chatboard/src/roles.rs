@@ -37,17 +37,20 @@ pub(crate) enum Role {
     Edge,
     /// What follows from events.
     Relay,
+    /// Deliveries to webhooks.
+    Webhooks,
 }
 
 impl Role {
     /// All of them.
-    pub(crate) const ALL: [Self; 3] = [Self::Api, Self::Edge, Self::Relay];
+    pub(crate) const ALL: [Self; 4] = [Self::Api, Self::Edge, Self::Relay, Self::Webhooks];
 
     fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Edge => "edge",
             Self::Relay => "relay",
+            Self::Webhooks => "webhooks",
         }
     }
 
@@ -55,7 +58,7 @@ impl Role {
         match self {
             Self::Api => &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"],
             Self::Edge => &["NATS_URL"],
-            Self::Relay => &["DATABASE_URL", "NATS_URL"],
+            Self::Relay | Self::Webhooks => &["DATABASE_URL", "NATS_URL"],
         }
     }
 }
@@ -94,23 +97,29 @@ pub(crate) async fn start(
     let starter = Starter { settings, clock: Clock::system(), life };
     let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
     let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
-    let relay = if roles.contains(&Role::Relay) { Some(starter.relay().await?) } else { None };
+    let mut worker = None;
+    if roles.contains(&Role::Relay) {
+        worker = Some(starter.relay().await?);
+    }
+    if roles.contains(&Role::Webhooks) {
+        worker = Some(starter.webhooks().await?);
+    }
     starter.listen(api.as_ref(), edge.as_ref()).await?;
     for (number, &address) in more_edges.iter().enumerate() {
         let more = starter.edge(&format!("edge {}", number + 2)).await?;
         serve(address, edge_router(&more), "an edge", life).await?;
     }
-    let probe = probe(api, edge, relay);
+    let probe = probe(api, edge, worker);
     let operations = operations::router(probe, move || metrics.render());
     serve(settings.ops_addr, operations, "operations", life).await
 }
 
 /// Whether the process can do its work: that of the role that needs the most.
-fn probe(api: Option<api::Api>, edge: Option<edge::Edge>, relay: Option<(Store, Bus)>) -> Probe {
+fn probe(api: Option<api::Api>, edge: Option<edge::Edge>, worker: Option<(Store, Bus)>) -> Probe {
     Arc::new(move || {
-        let (api, edge, relay) = (api.clone(), edge.clone(), relay.clone());
+        let (api, edge, worker) = (api.clone(), edge.clone(), worker.clone());
         Box::pin(async move {
-            match (api, edge, relay) {
+            match (api, edge, worker) {
                 (Some(api), ..) => api.readiness().await,
                 (None, _, Some((store, bus))) => {
                     let nobody = bus.subjects().user(UserId::NOWHERE);
@@ -168,6 +177,12 @@ impl Starter<'_> {
         Ok(store)
     }
 
+    /// Where requests to addresses that strangers chose may go.
+    fn guard(&self) -> outbound::Guard {
+        let allowed = self.settings.webhook_allowed_networks.clone();
+        outbound::Guard::new(allowed, outbound::Names::default())
+    }
+
     fn allowed_origins(&self) -> Vec<String> {
         self.settings.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect()
     }
@@ -190,6 +205,7 @@ impl Starter<'_> {
             sign_ins_per_minute: settings.sign_ins_per_minute,
             trusted_proxies: settings.trusted_proxies.iter().map(ToString::to_string).collect(),
             post_batch_max: settings.post_batch_max as usize,
+            guard: self.guard(),
         };
         let parts = api::Parts {
             store: self.store("api").await?,
@@ -215,6 +231,18 @@ impl Starter<'_> {
         let config = relay::Config { replicas: self.settings.nats_replicas.count() };
         let (store, bus) = (self.store("relay").await?, self.bus("relay").await?);
         relay::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
+        Ok((store, bus))
+    }
+
+    async fn webhooks(&self) -> anyhow::Result<(Store, Bus)> {
+        let config = webhooks::Config {
+            replicas: self.settings.nats_replicas.count(),
+            guard: self.guard(),
+            retry_schedule: self.settings.webhook_retry_schedule.clone(),
+            ..webhooks::Config::default()
+        };
+        let (store, bus) = (self.store("webhooks").await?, self.bus("webhooks").await?);
+        webhooks::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))
     }
 

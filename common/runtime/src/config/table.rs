@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::load::{ConfigError, Reader};
 use super::value::{
     LogFilter, LogFormat, Name, NatsUrl, Origin, PostgresUrl, Replicas, Secret, SecretUrl, Setting,
@@ -56,11 +58,11 @@ macro_rules! settings {
 settings! {
     "Record and bus" {
         database_url: Option<PostgresUrl> = "", "DATABASE_URL",
-            "Where Postgres is: `postgres://user:password@host:5432/name`. Needed by `api`, `relay` and `migrate`; without it `dev` starts a Postgres of its own.";
+            "Where Postgres is: `postgres://user:password@host:5432/name`. Needed by `api`, `relay`, `webhooks` and `migrate`; without it `dev` starts a Postgres of its own.";
         database_connections: u32 = "20" in 2..=1_000, "DATABASE_CONNECTIONS",
             "Connections to Postgres that one process may hold.";
         nats_url: Option<NatsUrl> = "", "NATS_URL",
-            "Where NATS is: `nats://host:4222`, several separated by commas. Needed by `api`, `edge`, `relay` and `migrate`; without it `dev` starts a nats-server of its own.";
+            "Where NATS is: `nats://host:4222`, several separated by commas. Needed by `api`, `edge`, `relay`, `webhooks` and `migrate`; without it `dev` starts a nats-server of its own.";
         nats_prefix: Name = "chat", "NATS_PREFIX",
             "How every subject begins, so that several deployments can share one NATS.";
         nats_replicas: Replicas = "1", "NATS_REPLICAS",
@@ -100,6 +102,12 @@ settings! {
         post_batch_max: u32 = "256" in 1..=10_000, "POST_BATCH_MAX",
             "Messages that one commit may gather. 1 commits each by itself.";
     }
+    "Webhooks" {
+        webhook_allowed_networks: Vec<IpNet> = "", "WEBHOOK_ALLOWED_NETWORKS",
+            "Networks besides the public Internet that webhooks may reach, as `10.0.0.0/8`, separated by commas; `dev` allows the loopback.";
+        webhook_retry_schedule: Vec<Duration> = "5s,30s,2m,10m,1h,6h,24h", "WEBHOOK_RETRY_SCHEDULE",
+            "The pauses between attempts of a delivery; after the last it has failed.";
+    }
     "Logs" {
         log: LogFilter = "info,async_nats=warn,sqlx=warn", "LOG",
             "What is logged: `info`, or by module as in `info,edge=debug`.";
@@ -121,8 +129,6 @@ settings! {
         smtp_url: Option<SecretUrl> = "", "SMTP_URL", "Reserved: not used by this version. Where mail is handed over: `smtp://user:password@host:587`.";
         mail_from: String = "", "MAIL_FROM", "Reserved: not used by this version. The sender of mails.";
         mail_delay: Duration = "1m", "MAIL_DELAY", "Reserved: not used by this version. How long a notification may stay unread before it is mailed.";
-        webhook_allowed_networks: Vec<String> = "", "WEBHOOK_ALLOWED_NETWORKS", "Reserved: not used by this version. Private networks that webhooks may reach, as `10.0.0.0/8`, separated by commas.";
-        webhook_retry_schedule: Vec<Duration> = "5s,30s,2m,10m,1h,6h,24h", "WEBHOOK_RETRY_SCHEDULE", "Reserved: not used by this version. The pauses between attempts of a delivery.";
         retention_days: u32 = "90", "RETENTION_DAYS", "Reserved: not used by this version. Days after which messages are removed. 0 keeps all.";
     }
 }

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// A type that a setting may have.
 pub(super) trait Setting: Sized {
     /// What a value looks like, for the documentation.
@@ -332,6 +334,18 @@ impl Setting for IpAddr {
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is no IP address"))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for IpNet {
+    const KIND: &'static str = "network";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("{text:?} is no network of the form 10.0.0.0/8"))
     }
 
     fn show(&self) -> String {

@@ -1,6 +1,7 @@
 //! Read models, one file each. They take proofs of [`crate::access`] where what they show is not
 //! for everyone.
 
+pub mod deliveries;
 pub mod heads;
 pub mod logins;
 pub mod messages;
@@ -12,3 +13,4 @@ pub mod room_members;
 pub mod rooms;
 pub mod unread;
 pub mod users;
+pub mod webhooks;

@@ -1,0 +1,193 @@
+//! One attempt after the other: claim, request, record, acknowledge.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::Message;
+use bytes::Bytes;
+use outbound::{Answer, Failure, Request, Target};
+use runtime::meter::{Counter, Gauge, Histogram, label};
+use store::actions::deliveries::{
+    Claimed, Due, FAILURES_TO_BREAK, Standing, claim, failed, resume, succeeded,
+};
+
+use crate::Worker;
+use crate::lanes::{Fare, Lane, Start};
+use crate::outcome::{Outcome, judge};
+use crate::sign::signatures;
+
+/// What takes longer leaves its lane.
+const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// How often recording is tried while Postgres is away.
+const RECORD_TRIES: u32 = 5;
+/// The pause between these tries.
+const RECORD_PAUSE: Duration = Duration::from_secs(1);
+/// Parked deliveries put back on the schedule in one transaction.
+const RESUME_MAX: i64 = 2_000;
+
+/// Starts what may start, until the process drains; what was started is finished.
+pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
+    while !worker.life.is_draining() {
+        loop {
+            let start = worker.lanes.lock().start();
+            let Some(start) = start else { break };
+            let worker_of_task = worker.clone();
+            worker.life.spawn(async move { attempt(&worker_of_task, start).await });
+        }
+        tell(&worker);
+        tokio::select! {
+            () = worker.wake.notified() => {}
+            () = worker.life.draining() => {}
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "at most 16,384")]
+fn tell(worker: &Worker) {
+    let lanes = worker.lanes.lock();
+    let (queued, in_flight) = (lanes.queued(), lanes.in_flight());
+    drop(lanes);
+    Gauge::WebhookQueue.set(queued as f64);
+    for (lane, count) in in_flight {
+        Gauge::WebhookAttempts.set_with(count as f64, vec![label("lane", lane)]);
+    }
+}
+
+async fn attempt(worker: &Worker, start: Start<Message>) {
+    let Start { webhook, delivery, is_probe, job, mut lane } = start;
+    let due = Due { id: delivery, webhook, is_probe };
+    let result = deliver(worker, due, &mut lane).await;
+    let fare = match result {
+        Ok(fare) => {
+            if let Err(error) = job.ack().await {
+                tracing::debug!(error = %error, "a webhook job was not acknowledged: {error}");
+            }
+            fare
+        }
+        // Not acknowledged, and on the schedule: it comes again.
+        Err(error) => {
+            tracing::warn!(delivery = %delivery, error = %error,
+                "delivery {delivery} waits for Postgres: {error}");
+            None
+        }
+    };
+    worker.lanes.lock().finished(webhook, delivery, lane, fare);
+    worker.wake.notify_one();
+}
+
+/// Attempts a delivery, if it is ours to attempt. What it says of the endpoint.
+async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Option<Fare>> {
+    let mut tx = worker.store.begin().await?;
+    let claimed = claim(&mut tx, due, worker.lease(), worker.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    let Some(claimed) = claimed else { return Ok(None) };
+    let started = Instant::now();
+    let result = noticing_slowness(worker, due, lane, post(worker, &claimed)).await;
+    let seconds = started.elapsed().as_secs_f64();
+    let now = worker.clock.now();
+    let outcome = judge(&worker.config.retry_schedule, &claimed, result, now);
+    let name = match &outcome {
+        Outcome::Sent { .. } => "sent",
+        Outcome::Failed(failed) if failed.retry_after.is_some() => "retrying",
+        Outcome::Failed(_) => "failed",
+    };
+    Counter::WebhookAttempts.add_with(1, vec![label("outcome", name)]);
+    Histogram::WebhookSeconds.record_with(seconds, vec![label("outcome", name)]);
+    let standing = record_patiently(worker, &claimed, &outcome).await?;
+    if standing == Some(Standing::Disabled) {
+        Counter::WebhooksDisabled.add(1);
+        tracing::info!(webhook.id = %due.webhook, "webhook {} is disabled", due.webhook);
+    }
+    if standing.is_some() {
+        return Ok(Some(Fare::Failing));
+    }
+    if claimed.retries == 0 {
+        Histogram::WebhookLatencySeconds.record(now.since(claimed.created_at).as_secs_f64());
+    }
+    if claimed.failures_in_row >= FAILURES_TO_BREAK {
+        resume_all(worker, &claimed).await?;
+    }
+    Ok(Some(Fare::Proven))
+}
+
+/// Waits for an attempt; when it takes long, it leaves its lane.
+async fn noticing_slowness<F: Future>(
+    worker: &Worker,
+    due: Due,
+    lane: &mut Lane,
+    attempt: F,
+) -> F::Output {
+    tokio::pin!(attempt);
+    if let Ok(output) = tokio::time::timeout(SLOW_AFTER, &mut attempt).await {
+        return output;
+    }
+    worker.lanes.lock().slowed(due.webhook, *lane);
+    *lane = Lane::Slow;
+    worker.wake.notify_one();
+    attempt.await
+}
+
+async fn post(worker: &Worker, claimed: &Claimed) -> Result<Answer, Failure> {
+    // What was taken once is read again as strictly, should it have been changed in the record.
+    let target = Target::parse(&claimed.url).map_err(|_| Failure::Connect)?;
+    let timestamp = worker.clock.now().unix_seconds();
+    let signature = signatures(&claimed.secrets, &claimed.event, timestamp, &claimed.body);
+    let headers = vec![
+        ("webhook-id", claimed.event.clone()),
+        ("webhook-timestamp", timestamp.to_string()),
+        ("webhook-signature", signature),
+        ("webhook-sequence", claimed.sequence.to_string()),
+    ];
+    let body = Bytes::from(claimed.body.clone());
+    let timeout = worker.config.timeout;
+    worker.client.post(&target, Request { headers, body, timeout }).await
+}
+
+/// Records an attempt. The request cannot be unmade, so it is tried again while Postgres is away.
+async fn record_patiently(
+    worker: &Worker,
+    claimed: &Claimed,
+    outcome: &Outcome,
+) -> store::Result<Option<Standing>> {
+    let mut tries = 1;
+    loop {
+        match record(worker, claimed, outcome).await {
+            Ok(standing) => return Ok(standing),
+            Err(error) if tries >= RECORD_TRIES => return Err(error),
+            Err(_) => tokio::time::sleep(RECORD_PAUSE).await,
+        }
+        tries += 1;
+    }
+}
+
+/// Records an attempt. What a failure led to.
+async fn record(
+    worker: &Worker,
+    claimed: &Claimed,
+    outcome: &Outcome,
+) -> store::Result<Option<Standing>> {
+    let now = worker.clock.now();
+    let mut tx = worker.store.begin().await?;
+    let standing = match outcome {
+        Outcome::Sent { status } => {
+            succeeded(&mut tx, claimed, *status, now).await?;
+            None
+        }
+        Outcome::Failed(failure) => Some(failed(&mut tx, claimed, failure, now).await?),
+    };
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(standing)
+}
+
+/// The endpoint is back: what was parked goes on.
+async fn resume_all(worker: &Worker, claimed: &Claimed) -> store::Result<()> {
+    loop {
+        let mut tx = worker.store.begin().await?;
+        let resumed = resume(&mut tx, claimed.webhook, RESUME_MAX, worker.clock.now()).await?;
+        let _nothing_to_publish = tx.commit().await?;
+        if resumed < RESUME_MAX.unsigned_abs() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! From the queue into the lanes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use domain::{DeliveryId, WebhookId};
+use nats::consume::{Outcome, consume};
+use nats::streams::Durable;
+use nats::work::{WebhookJob, read_webhook_job};
+use runtime::meter::Counter;
+use store::actions::deliveries::park;
+use store::queries::deliveries::fares;
+
+use crate::Worker;
+use crate::lanes::{Fare, Offer};
+
+/// When jobs are handed out again that came while Postgres was away.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
+    let durable = (Durable::WEBHOOKS, worker.config.replicas);
+    let (bus, life) = (worker.bus.clone(), worker.life.clone());
+    consume(bus, durable, life, move |messages| take(worker.clone(), messages)).await;
+    Ok(())
+}
+
+/// Takes a batch. It never waits for an endpoint: what is taken is acknowledged after its attempt,
+/// what is not is on the schedule, and acknowledged at once.
+async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outcome>) {
+    let jobs: Vec<Option<WebhookJob>> = messages.iter().map(read_webhook_job).collect();
+    let known = match look_up(&worker, &jobs).await {
+        Ok(known) => known,
+        Err(error) => {
+            tracing::warn!(error = %error, "webhook jobs wait for Postgres: {error}");
+            let outcomes = vec![Outcome::Retry { after: RETRY_AFTER }; messages.len()];
+            return (messages, outcomes);
+        }
+    };
+    let mut done = Vec::new();
+    for (message, job) in messages.into_iter().zip(jobs) {
+        let taken = job.and_then(|job| Some((job, *known.get(&job.webhook)?)));
+        // No job, or one whose endpoint is gone, or whose endpoint is broken: it was parked.
+        let Some((job, Some(fare))) = taken else {
+            done.push(message);
+            continue;
+        };
+        let delivery = (job.delivery, job.is_probe);
+        match worker.lanes.lock().offer(job.webhook, fare, delivery, message) {
+            Offer::Queued => {}
+            Offer::Known(message) => done.push(message),
+            Offer::Full(message) => {
+                Counter::WebhookJobsPutBack.add(1);
+                done.push(message);
+            }
+        }
+    }
+    worker.wake.notify_one();
+    let outcomes = vec![Outcome::Done; done.len()];
+    (done, outcomes)
+}
+
+/// How the endpoints of jobs fare: `None` for broken ones, whose jobs are parked unless they are
+/// probes.
+async fn look_up(
+    worker: &Worker,
+    jobs: &[Option<WebhookJob>],
+) -> store::Result<HashMap<WebhookId, Option<Fare>>> {
+    let jobs: Vec<WebhookJob> = jobs.iter().flatten().copied().collect();
+    let mut webhooks: Vec<WebhookId> = jobs.iter().map(|job| job.webhook).collect();
+    webhooks.sort_unstable();
+    webhooks.dedup();
+    let mut conn = worker.store.read().await?;
+    let found = fares(&mut conn, &webhooks).await?;
+    drop(conn);
+    let has_probe = |webhook| jobs.iter().any(|job| job.webhook == webhook && job.is_probe);
+    let mut known = HashMap::new();
+    let mut broken = Vec::new();
+    for endpoint in found {
+        let fare = match () {
+            () if endpoint.is_failing => Fare::Failing,
+            () if endpoint.is_proven => Fare::Proven,
+            () => Fare::New,
+        };
+        let is_parked = endpoint.is_broken && !has_probe(endpoint.webhook);
+        if is_parked {
+            broken.push(endpoint.webhook);
+        }
+        known.insert(endpoint.webhook, (!is_parked).then_some(fare));
+    }
+    let parked: Vec<DeliveryId> =
+        jobs.iter().filter(|job| broken.contains(&job.webhook)).map(|job| job.delivery).collect();
+    if !parked.is_empty() {
+        let mut tx = worker.store.begin().await?;
+        park(&mut tx, &parked, worker.clock.now()).await?;
+        let _nothing_to_publish = tx.commit().await?;
+    }
+    Ok(known)
+}

@@ -1,0 +1,370 @@
+//! What waits to be attempted, and what may start now. Pure: it is told everything.
+//!
+//! Endpoints take turns. One whose last attempt succeeded has up to [`AT_ONCE_MAX`] attempts at a
+//! time; a new one, and one whose last attempt failed, has one, and so does one whose answer is
+//! slow in coming. Failing endpoints share a lane of their own. An attempt that takes long leaves
+//! its lane, so that endpoints that hang give way to those that answer.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use domain::{DeliveryId, WebhookId};
+
+/// Attempts at a time, per endpoint that answers.
+const AT_ONCE_MAX: usize = 4;
+/// Attempts at a time in the lane of endpoints that do not fail, as long as they are fast.
+const FAST_MAX: usize = 512;
+/// Attempts at a time in the lane of endpoints that fail.
+const FAILING_MAX: usize = 256;
+/// Attempts at a time in all: each is a connection.
+const TOTAL_MAX: usize = 2_048;
+/// Jobs that may wait for one endpoint; further ones stay on the schedule.
+const QUEUE_MAX: usize = 64;
+/// Jobs that may wait in all.
+const QUEUED_MAX: usize = 16_384;
+
+/// How an endpoint fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fare {
+    /// Nothing was attempted yet.
+    New,
+    /// The last attempt succeeded.
+    Proven,
+    /// The last attempt failed.
+    Failing,
+}
+
+/// Where an attempt counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Fast,
+    Failing,
+    Slow,
+}
+
+/// What became of a job that was offered.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Offer<J> {
+    /// It waits here.
+    Queued,
+    /// Its delivery is here already: the job is given back.
+    Known(J),
+    /// Too much waits here: the job is given back.
+    Full(J),
+}
+
+/// A job that may start now.
+#[derive(Debug)]
+pub(crate) struct Start<J> {
+    pub(crate) webhook: WebhookId,
+    pub(crate) delivery: DeliveryId,
+    pub(crate) is_probe: bool,
+    pub(crate) job: J,
+    pub(crate) lane: Lane,
+}
+
+#[derive(Debug)]
+struct Queued<J> {
+    delivery: DeliveryId,
+    is_probe: bool,
+    job: J,
+}
+
+#[derive(Debug)]
+struct Endpoint<J> {
+    queue: VecDeque<Queued<J>>,
+    fare: Fare,
+    in_flight: usize,
+    slow: usize,
+    /// Whether it stands in one of the lines.
+    is_in_line: bool,
+}
+
+impl<J> Endpoint<J> {
+    fn may_start(&self) -> bool {
+        let at_once = match self.fare {
+            _ if self.slow > 0 => 0,
+            Fare::Proven => AT_ONCE_MAX,
+            Fare::New | Fare::Failing => 1,
+        };
+        !self.queue.is_empty() && self.in_flight < at_once
+    }
+
+    fn lane(&self) -> Lane {
+        if self.fare == Fare::Failing { Lane::Failing } else { Lane::Fast }
+    }
+}
+
+/// The queues of all endpoints.
+#[derive(Debug)]
+pub(crate) struct Lanes<J> {
+    endpoints: HashMap<WebhookId, Endpoint<J>>,
+    known: HashSet<DeliveryId>,
+    queued: usize,
+    fast_line: VecDeque<WebhookId>,
+    failing_line: VecDeque<WebhookId>,
+    fast: usize,
+    failing: usize,
+    slow: usize,
+}
+
+impl<J> Default for Lanes<J> {
+    fn default() -> Self {
+        Self {
+            endpoints: HashMap::new(),
+            known: HashSet::new(),
+            queued: 0,
+            fast_line: VecDeque::new(),
+            failing_line: VecDeque::new(),
+            fast: 0,
+            failing: 0,
+            slow: 0,
+        }
+    }
+}
+
+impl<J> Lanes<J> {
+    /// Takes a job of an endpoint; `fare` is how it fares by the record.
+    pub(crate) fn offer(
+        &mut self,
+        webhook: WebhookId,
+        fare: Fare,
+        (delivery, is_probe): (DeliveryId, bool),
+        job: J,
+    ) -> Offer<J> {
+        if self.known.contains(&delivery) {
+            return Offer::Known(job);
+        }
+        if self.queued >= QUEUED_MAX {
+            return Offer::Full(job);
+        }
+        let endpoint = self.endpoints.entry(webhook).or_insert_with(|| Endpoint {
+            queue: VecDeque::new(),
+            fare,
+            in_flight: 0,
+            slow: 0,
+            is_in_line: false,
+        });
+        if endpoint.queue.len() >= QUEUE_MAX {
+            return Offer::Full(job);
+        }
+        // What its own attempts say is newer than the record.
+        if endpoint.in_flight == 0 {
+            endpoint.fare = fare;
+        }
+        endpoint.queue.push_back(Queued { delivery, is_probe, job });
+        self.queued += 1;
+        self.known.insert(delivery);
+        self.line_up(webhook);
+        Offer::Queued
+    }
+
+    /// The next job that may start, counted as started.
+    pub(crate) fn start(&mut self) -> Option<Start<J>> {
+        if self.fast + self.failing + self.slow >= TOTAL_MAX {
+            return None;
+        }
+        if self.fast < FAST_MAX
+            && let Some(start) = self.start_in(Lane::Fast)
+        {
+            self.fast += 1;
+            return Some(start);
+        }
+        if self.failing < FAILING_MAX
+            && let Some(start) = self.start_in(Lane::Failing)
+        {
+            self.failing += 1;
+            return Some(start);
+        }
+        None
+    }
+
+    fn start_in(&mut self, lane: Lane) -> Option<Start<J>> {
+        loop {
+            let waiting =
+                if lane == Lane::Fast { &mut self.fast_line } else { &mut self.failing_line };
+            let webhook = waiting.pop_front()?;
+            let Some(endpoint) = self.endpoints.get_mut(&webhook) else { continue };
+            endpoint.is_in_line = false;
+            let is_mine = endpoint.lane() == lane && endpoint.may_start();
+            let queued = if is_mine { endpoint.queue.pop_front() } else { None };
+            if queued.is_some() {
+                endpoint.in_flight += 1;
+                self.queued -= 1;
+            }
+            // At the end of the line, or in the other one.
+            self.line_up(webhook);
+            if let Some(Queued { delivery, is_probe, job }) = queued {
+                return Some(Start { webhook, delivery, is_probe, job, lane });
+            }
+        }
+    }
+
+    /// An attempt takes long: it leaves its lane, and its endpoint starts nothing meanwhile.
+    pub(crate) fn slowed(&mut self, webhook: WebhookId, lane: Lane) {
+        self.leave(lane);
+        self.slow += 1;
+        if let Some(endpoint) = self.endpoints.get_mut(&webhook) {
+            endpoint.slow += 1;
+        }
+    }
+
+    /// An attempt has ended; `fare` is what it says of its endpoint.
+    pub(crate) fn finished(
+        &mut self,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        lane: Lane,
+        fare: Option<Fare>,
+    ) {
+        self.leave(lane);
+        self.known.remove(&delivery);
+        if let Some(endpoint) = self.endpoints.get_mut(&webhook) {
+            endpoint.in_flight -= 1;
+            if lane == Lane::Slow {
+                endpoint.slow -= 1;
+            }
+            endpoint.fare = fare.unwrap_or(endpoint.fare);
+            if endpoint.in_flight == 0 && endpoint.queue.is_empty() {
+                self.endpoints.remove(&webhook);
+                return;
+            }
+        }
+        self.line_up(webhook);
+    }
+
+    fn leave(&mut self, lane: Lane) {
+        match lane {
+            Lane::Fast => self.fast -= 1,
+            Lane::Failing => self.failing -= 1,
+            Lane::Slow => self.slow -= 1,
+        }
+    }
+
+    fn line_up(&mut self, webhook: WebhookId) {
+        let Some(endpoint) = self.endpoints.get_mut(&webhook) else { return };
+        if endpoint.is_in_line || !endpoint.may_start() {
+            return;
+        }
+        endpoint.is_in_line = true;
+        match endpoint.lane() {
+            Lane::Failing => self.failing_line.push_back(webhook),
+            Lane::Fast | Lane::Slow => self.fast_line.push_back(webhook),
+        }
+    }
+
+    /// Jobs that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Attempts being made, by lane.
+    pub(crate) fn in_flight(&self) -> [(&'static str, usize); 3] {
+        [("fast", self.fast), ("failing", self.failing), ("slow", self.slow)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{DeliveryId, WebhookId};
+
+    use super::{AT_ONCE_MAX, FAILING_MAX, FAST_MAX, Fare, Lane, Lanes, Offer, QUEUE_MAX, Start};
+
+    fn offer(lanes: &mut Lanes<()>, webhook: i64, delivery: i64, fare: Fare) -> Offer<()> {
+        lanes.offer(WebhookId(webhook), fare, (DeliveryId(delivery), false), ())
+    }
+
+    fn all(lanes: &mut Lanes<()>) -> Vec<Start<()>> {
+        std::iter::from_fn(|| lanes.start()).collect()
+    }
+
+    #[test]
+    fn an_endpoint_has_few_attempts_at_a_time() {
+        for (fare, at_once) in [(Fare::Proven, AT_ONCE_MAX), (Fare::New, 1), (Fare::Failing, 1)] {
+            let mut lanes = Lanes::default();
+            for delivery in 1..=10 {
+                assert_eq!(offer(&mut lanes, 1, delivery, fare), Offer::Queued);
+            }
+            let started = all(&mut lanes);
+            assert_eq!(started.len(), at_once, "{fare:?}");
+            let first = &started[0];
+            lanes.finished(first.webhook, first.delivery, first.lane, Some(fare));
+            assert_eq!(all(&mut lanes).len(), 1, "{fare:?}");
+        }
+    }
+
+    #[test]
+    fn any_number_of_failing_endpoints_leaves_room_for_one_that_answers() {
+        let mut lanes = Lanes::default();
+        for endpoint in 1..=2_000 {
+            offer(&mut lanes, endpoint, endpoint, Fare::Failing);
+        }
+        assert_eq!(all(&mut lanes).len(), FAILING_MAX);
+        offer(&mut lanes, 9_999, 9_999, Fare::Proven);
+        assert_eq!(all(&mut lanes)[0].webhook, WebhookId(9_999));
+    }
+
+    #[test]
+    fn endpoints_that_begin_to_hang_give_way() {
+        let mut lanes = Lanes::default();
+        for endpoint in 1..=600 {
+            for delivery in 0..10 {
+                offer(&mut lanes, endpoint, endpoint * 10 + delivery, Fare::Proven);
+            }
+        }
+        let started = all(&mut lanes);
+        assert_eq!(started.len(), FAST_MAX);
+        offer(&mut lanes, 9_999, 9_999, Fare::Proven);
+        assert!(lanes.start().is_none());
+        for attempt in started {
+            lanes.slowed(attempt.webhook, attempt.lane);
+        }
+        let started = all(&mut lanes);
+        assert!(started.iter().any(|attempt| attempt.webhook == WebhookId(9_999)));
+        // What hangs gets nothing more to hang.
+        assert!(started.iter().all(|attempt| attempt.webhook.0 > 512), "{started:?}");
+    }
+
+    #[test]
+    fn what_is_known_or_too_much_is_given_back() {
+        let mut lanes = Lanes::default();
+        for delivery in 1..=QUEUE_MAX {
+            let delivery = i64::try_from(delivery).unwrap();
+            assert_eq!(offer(&mut lanes, 1, delivery, Fare::Proven), Offer::Queued);
+        }
+        assert_eq!(offer(&mut lanes, 1, 1, Fare::Proven), Offer::Known(()));
+        assert_eq!(offer(&mut lanes, 1, 9_999, Fare::Proven), Offer::Full(()));
+        assert_eq!(offer(&mut lanes, 2, 9_999, Fare::Proven), Offer::Queued);
+    }
+
+    #[test]
+    fn everything_that_was_queued_starts_once() {
+        let mut lanes = Lanes::default();
+        let mut offered = 0;
+        for endpoint in 1..=50 {
+            for delivery in 0..20 {
+                let fare = match endpoint % 3 {
+                    0 => Fare::New,
+                    1 => Fare::Proven,
+                    _ => Fare::Failing,
+                };
+                offer(&mut lanes, endpoint, endpoint * 100 + delivery, fare);
+                offered += 1;
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        while let Some(start) = lanes.start() {
+            assert!(seen.insert(start.delivery));
+            let is_odd = start.delivery.0 % 2 == 1;
+            let lane = if is_odd { Lane::Slow } else { start.lane };
+            if is_odd {
+                lanes.slowed(start.webhook, start.lane);
+            }
+            let fare = if start.delivery.0 % 5 == 0 { Fare::Failing } else { Fare::Proven };
+            lanes.finished(start.webhook, start.delivery, lane, Some(fare));
+        }
+        assert_eq!(seen.len(), offered);
+        assert_eq!(lanes.queued(), 0);
+        assert!(lanes.endpoints.is_empty() && lanes.known.is_empty());
+        assert_eq!(lanes.in_flight().map(|(_, count)| count), [0, 0, 0]);
+    }
+}

@@ -1,0 +1,105 @@
+//! Deliveries to webhooks.
+//!
+//! Postgres keeps the schedule: [`sweep`] puts what is due on the queue WEBHOOKS, once a second.
+//! [`intake`] takes jobs from it into [`lanes`], which decide what may start; [`attempt`] claims a
+//! delivery, makes its request and records what came of it; only then is the job acknowledged.
+//! **Invariants:** a job is a hint, so losing one loses nothing; no endpoint can hold what another
+//! needs: each has few attempts at a time, failing ones share a lane of their own, and an attempt
+//! that takes long leaves its lane; nothing is requested but through `outbound`.
+
+mod attempt;
+mod intake;
+mod lanes;
+mod outcome;
+mod sign;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::limits::WEBHOOK_TIMEOUT;
+use nats::bus::Bus;
+use outbound::{Client, Guard};
+use parking_lot::Mutex;
+use runtime::{Clock, Lifecycle};
+use store::Store;
+use tokio::sync::Notify;
+
+use crate::lanes::Lanes;
+
+/// How deliveries are made.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Replicas of the queue, should it have to be made.
+    pub replicas: usize,
+    /// Where requests may go.
+    pub guard: Guard,
+    /// The pauses between attempts; after the last a delivery has failed.
+    pub retry_schedule: Vec<Duration>,
+    /// How long an endpoint may take to answer.
+    pub timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            replicas: 1,
+            guard: Guard::default(),
+            retry_schedule: [5, 30, 120, 600, 3_600, 21_600, 86_400]
+                .map(Duration::from_secs)
+                .to_vec(),
+            timeout: WEBHOOK_TIMEOUT,
+        }
+    }
+}
+
+/// What all parts work with.
+#[derive(Clone, Debug)]
+struct Worker {
+    config: Arc<Config>,
+    store: Store,
+    bus: Bus,
+    clock: Clock,
+    client: Client,
+    lanes: Arc<Mutex<Lanes<async_nats::jetstream::Message>>>,
+    /// Something may be able to start.
+    wake: Arc<Notify>,
+    life: Lifecycle,
+}
+
+/// Starts a worker. Any number of them share the work.
+///
+/// # Errors
+/// When no HTTP client can be made.
+#[expect(clippy::unused_async, reason = "every role starts the same way")]
+pub async fn start(
+    config: Config,
+    store: Store,
+    bus: Bus,
+    clock: Clock,
+    life: &Lifecycle,
+) -> anyhow::Result<()> {
+    let user_agent = concat!("ChatBoard/", env!("CARGO_PKG_VERSION"));
+    let worker = Worker {
+        client: Client::new(config.guard.clone(), user_agent)?,
+        config: Arc::new(config),
+        store,
+        bus,
+        clock,
+        lanes: Arc::new(Mutex::new(Lanes::default())),
+        wake: Arc::new(Notify::new()),
+        life: life.clone(),
+    };
+    life.spawn_essential("webhook jobs", intake::run(worker.clone()));
+    life.spawn_essential("webhook attempts", attempt::run(worker.clone()));
+    life.spawn_essential("webhook schedule", sweep::run(worker));
+    Ok(())
+}
+
+impl Worker {
+    /// How long a claimed delivery is one worker's alone: long enough for its attempt and for
+    /// recording it.
+    fn lease(&self) -> Duration {
+        self.config.timeout * 2
+    }
+}

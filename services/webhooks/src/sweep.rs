@@ -1,0 +1,67 @@
+//! From the schedule onto the queue.
+
+use std::time::Duration;
+
+use nats::work::{WebhookJob, hand_out_webhook_job};
+use runtime::meter::{Counter, Gauge};
+use store::actions::deliveries::{Due, hand_out, hand_out_probes};
+use store::queries::deliveries::waiting;
+
+use crate::Worker;
+
+/// Deliveries put on the queue at once.
+const HAND_OUT_MAX: usize = 1_000;
+/// Broken endpoints tried at once.
+const PROBES_MAX: i64 = 500;
+/// The pause when there is nothing more to do.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
+    while !worker.life.is_draining() {
+        let is_full = match sweep(&worker).await {
+            Ok(seen) => seen >= HAND_OUT_MAX,
+            Err(error) => {
+                tracing::warn!(error = %error, "the schedule of webhooks waits: {error}");
+                false
+            }
+        };
+        if !is_full {
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = worker.life.draining() => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts what is due on the queue. Returns how much was looked at.
+async fn sweep(worker: &Worker) -> store::Result<usize> {
+    let now = worker.clock.now();
+    let mut conn = worker.store.read().await?;
+    let waiting = waiting(&mut conn, now).await?;
+    drop(conn);
+    #[expect(clippy::cast_precision_loss, reason = "at most 10,000 are counted")]
+    Gauge::WebhooksDue.set(waiting.due as f64);
+    Gauge::WebhooksDueAge.set(waiting.oldest_seconds);
+    #[expect(clippy::cast_precision_loss, reason = "a count of endpoints")]
+    Gauge::WebhooksBroken.set(waiting.broken as f64);
+    // Handing out puts the next time off: while NATS is away there is nothing to gain from it.
+    if !worker.bus.is_connected() {
+        return Ok(0);
+    }
+    let limit = i64::try_from(HAND_OUT_MAX).unwrap_or(i64::MAX);
+    let mut tx = worker.store.begin().await?;
+    let (due, seen) = hand_out(&mut tx, limit, now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    let mut tx = worker.store.begin().await?;
+    let probes = hand_out_probes(&mut tx, PROBES_MAX, worker.lease(), now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    for Due { id, webhook, is_probe } in due.into_iter().chain(probes) {
+        let job = WebhookJob { webhook, delivery: id, is_probe };
+        if hand_out_webhook_job(&worker.bus, job).await {
+            Counter::WebhookJobs.add(1);
+        }
+    }
+    Ok(seen)
+}

@@ -1,0 +1,16 @@
+//! HTTP clients of tests: they reach what no guard would let through.
+
+use std::time::Duration;
+
+/// A client that follows no redirects and asks no proxy.
+#[expect(clippy::disallowed_methods, reason = "what is tested is on this machine")]
+pub fn client(timeout: Duration) -> reqwest::Client {
+    // Whoever is first wins: all would install the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(timeout)
+        .no_proxy()
+        .build()
+        .expect("a client can be made")
+}
