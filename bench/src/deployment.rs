@@ -119,6 +119,7 @@ impl Deployment {
             edges.push(roles.start("edge", &[]).await?);
         }
         roles.start("relay", &[]).await?;
+        roles.start("webhooks", &[]).await?;
         Ok(Self {
             api,
             api_ungrouped: Some(api_ungrouped),
@@ -229,6 +230,7 @@ fn settings(database: &str, nats: &str, run: &Path) -> Vec<(&'static str, String
         ("CHATBOARD_REQUESTS_PER_MINUTE", off()),
         ("CHATBOARD_SIGN_INS_PER_MINUTE", off()),
         ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", off()),
+        ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8".to_owned()),
         ("CHATBOARD_LOG", "warn".to_owned()),
     ]
 }

@@ -10,6 +10,7 @@ mod acks;
 mod deployment;
 mod frames;
 mod gauge;
+mod hooks;
 mod http;
 mod load;
 mod machine;

@@ -15,6 +15,7 @@ scenarios (cargo bench -p bench -- <scenario>):
   storm     connects per second
   history   reads of 50 messages per second
   bigroom   a send into a room of 10,000 beside one into a room of 10
+  webhooks  deliveries to one endpoint beside 500 that never answer
   all       all of them, one after another
 see bench/README.md";
 
@@ -98,6 +99,8 @@ pub(crate) enum Scenario {
     History,
     /// A room of 10,000.
     Bigroom,
+    /// Endpoints that hang.
+    Webhooks,
     /// Everything.
     All,
 }

@@ -6,6 +6,7 @@ mod history;
 mod idle;
 mod send;
 mod storm;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +49,7 @@ pub(crate) async fn run(scenario: Scenario, options: &Options) -> anyhow::Result
         Scenario::Storm,
         Scenario::History,
         Scenario::Bigroom,
+        Scenario::Webhooks,
     ];
     let chosen = if scenario == Scenario::All { &all[..] } else { &[scenario] };
     let mut faults = Faults::default();
@@ -84,6 +86,7 @@ async fn run_one(
         Scenario::Storm => storm::run(&mut stage).await?,
         Scenario::History => history::run(&mut stage).await?,
         Scenario::Bigroom => bigroom::run(&mut stage).await?,
+        Scenario::Webhooks => webhooks::run(&mut stage).await?,
     }
     let faults = stage.faults;
     for (name, value) in
@@ -103,6 +106,7 @@ fn name(scenario: Scenario) -> &'static str {
         Scenario::Storm => "storm",
         Scenario::History => "history",
         Scenario::Bigroom => "bigroom",
+        Scenario::Webhooks => "webhooks",
         Scenario::All => "all",
     }
 }
@@ -168,7 +172,7 @@ impl Cpu {
 
     /// Tells what each role took per thing done.
     fn tell(&self, before: &Self, report: &mut Report, (things, what): (u64, &str)) {
-        for role in ["api", "edge", "relay", "postgres", "nats"] {
+        for role in ["api", "edge", "relay", "webhooks", "postgres", "nats"] {
             let micros = self.since(before, role).as_secs_f64() * 1e6;
             if self.0.iter().any(|(process, _)| process.role == role) {
                 let each = micros / float(things.max(1));

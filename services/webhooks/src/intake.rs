@@ -17,6 +17,8 @@ use crate::lanes::{Fare, Offer};
 
 /// When jobs are handed out again that came while Postgres was away.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// When jobs are handed out again for which there was no room.
+const ROOM_AFTER: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
     let durable = (Durable::WEBHOOKS, worker.config.replicas);
@@ -37,26 +39,32 @@ async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outc
             return (messages, outcomes);
         }
     };
-    let mut done = Vec::new();
+    let (mut done, mut outcomes) = (Vec::new(), Vec::new());
     for (message, job) in messages.into_iter().zip(jobs) {
         let taken = job.and_then(|job| Some((job, *known.get(&job.webhook)?)));
         // No job, or one whose endpoint is gone, or whose endpoint is broken: it was parked.
         let Some((job, Some(fare))) = taken else {
             done.push(message);
+            outcomes.push(Outcome::Done);
             continue;
         };
         let delivery = (job.delivery, job.is_probe);
         match worker.lanes.lock().offer(job.webhook, fare, delivery, message) {
             Offer::Queued => {}
-            Offer::Known(message) => done.push(message),
-            Offer::Full(message) => {
+            Offer::Known(message) => {
+                done.push(message);
+                outcomes.push(Outcome::Done);
+            }
+            Offer::Full(message, fare) => {
                 Counter::WebhookJobsPutBack.add(1);
                 done.push(message);
+                // One that answers will soon have room; the others' come with the schedule.
+                let soon = Outcome::Retry { after: ROOM_AFTER };
+                outcomes.push(if fare == Fare::Proven { soon } else { Outcome::Done });
             }
         }
     }
     worker.wake.notify_one();
-    let outcomes = vec![Outcome::Done; done.len()];
     (done, outcomes)
 }
 

@@ -17,9 +17,8 @@ const FAST_MAX: usize = 512;
 const FAILING_MAX: usize = 256;
 /// Attempts at a time in all: each is a connection.
 const TOTAL_MAX: usize = 2_048;
-/// Jobs that may wait for one endpoint; further ones stay on the schedule.
-const QUEUE_MAX: usize = 64;
-/// Jobs that may wait in all.
+/// Jobs that may wait for endpoints whose last attempt succeeded, in all, and for all others:
+/// what waits for those leaves the room of these alone.
 const QUEUED_MAX: usize = 16_384;
 
 /// How an endpoint fares.
@@ -31,6 +30,17 @@ pub(crate) enum Fare {
     Proven,
     /// The last attempt failed.
     Failing,
+}
+
+impl Fare {
+    /// Jobs that may wait for one endpoint; further ones are given back.
+    fn queue_max(self) -> usize {
+        match self {
+            Self::Proven => 1_024,
+            Self::New => 64,
+            Self::Failing => 16,
+        }
+    }
 }
 
 /// Where an attempt counts.
@@ -48,8 +58,8 @@ pub(crate) enum Offer<J> {
     Queued,
     /// Its delivery is here already: the job is given back.
     Known(J),
-    /// Too much waits here: the job is given back.
-    Full(J),
+    /// Too much waits here: the job is given back, of an endpoint that fares so.
+    Full(J, Fare),
 }
 
 /// A job that may start now.
@@ -65,6 +75,8 @@ pub(crate) struct Start<J> {
 #[derive(Debug)]
 struct Queued<J> {
     delivery: DeliveryId,
+    /// Whether it takes the room of endpoints whose last attempt succeeded.
+    is_proven: bool,
     is_probe: bool,
     job: J,
 }
@@ -99,7 +111,8 @@ impl<J> Endpoint<J> {
 pub(crate) struct Lanes<J> {
     endpoints: HashMap<WebhookId, Endpoint<J>>,
     known: HashSet<DeliveryId>,
-    queued: usize,
+    queued_proven: usize,
+    queued_others: usize,
     fast_line: VecDeque<WebhookId>,
     failing_line: VecDeque<WebhookId>,
     fast: usize,
@@ -112,7 +125,8 @@ impl<J> Default for Lanes<J> {
         Self {
             endpoints: HashMap::new(),
             known: HashSet::new(),
-            queued: 0,
+            queued_proven: 0,
+            queued_others: 0,
             fast_line: VecDeque::new(),
             failing_line: VecDeque::new(),
             fast: 0,
@@ -134,9 +148,6 @@ impl<J> Lanes<J> {
         if self.known.contains(&delivery) {
             return Offer::Known(job);
         }
-        if self.queued >= QUEUED_MAX {
-            return Offer::Full(job);
-        }
         let endpoint = self.endpoints.entry(webhook).or_insert_with(|| Endpoint {
             queue: VecDeque::new(),
             fare,
@@ -144,15 +155,18 @@ impl<J> Lanes<J> {
             slow: 0,
             is_in_line: false,
         });
-        if endpoint.queue.len() >= QUEUE_MAX {
-            return Offer::Full(job);
-        }
         // What its own attempts say is newer than the record.
         if endpoint.in_flight == 0 {
             endpoint.fare = fare;
         }
-        endpoint.queue.push_back(Queued { delivery, is_probe, job });
-        self.queued += 1;
+        let fare = endpoint.fare;
+        let is_proven = fare == Fare::Proven && endpoint.slow == 0;
+        let queued = if is_proven { &mut self.queued_proven } else { &mut self.queued_others };
+        if endpoint.queue.len() >= fare.queue_max() || *queued >= QUEUED_MAX {
+            return Offer::Full(job, fare);
+        }
+        endpoint.queue.push_back(Queued { delivery, is_proven, is_probe, job });
+        *queued += 1;
         self.known.insert(delivery);
         self.line_up(webhook);
         Offer::Queued
@@ -187,13 +201,18 @@ impl<J> Lanes<J> {
             endpoint.is_in_line = false;
             let is_mine = endpoint.lane() == lane && endpoint.may_start();
             let queued = if is_mine { endpoint.queue.pop_front() } else { None };
-            if queued.is_some() {
+            if let Some(queued) = &queued {
                 endpoint.in_flight += 1;
-                self.queued -= 1;
+                let room = if queued.is_proven {
+                    &mut self.queued_proven
+                } else {
+                    &mut self.queued_others
+                };
+                *room -= 1;
             }
             // At the end of the line, or in the other one.
             self.line_up(webhook);
-            if let Some(Queued { delivery, is_probe, job }) = queued {
+            if let Some(Queued { delivery, is_probe, job, .. }) = queued {
                 return Some(Start { webhook, delivery, is_probe, job, lane });
             }
         }
@@ -254,7 +273,7 @@ impl<J> Lanes<J> {
 
     /// Jobs that wait.
     pub(crate) fn queued(&self) -> usize {
-        self.queued
+        self.queued_proven + self.queued_others
     }
 
     /// Attempts being made, by lane.
@@ -267,7 +286,7 @@ impl<J> Lanes<J> {
 mod tests {
     use domain::{DeliveryId, WebhookId};
 
-    use super::{AT_ONCE_MAX, FAILING_MAX, FAST_MAX, Fare, Lane, Lanes, Offer, QUEUE_MAX, Start};
+    use super::{AT_ONCE_MAX, FAILING_MAX, FAST_MAX, Fare, Lane, Lanes, Offer, Start};
 
     fn offer(lanes: &mut Lanes<()>, webhook: i64, delivery: i64, fare: Fare) -> Offer<()> {
         lanes.offer(WebhookId(webhook), fare, (DeliveryId(delivery), false), ())
@@ -327,13 +346,28 @@ mod tests {
     #[test]
     fn what_is_known_or_too_much_is_given_back() {
         let mut lanes = Lanes::default();
-        for delivery in 1..=QUEUE_MAX {
-            let delivery = i64::try_from(delivery).unwrap();
-            assert_eq!(offer(&mut lanes, 1, delivery, Fare::Proven), Offer::Queued);
+        for delivery in 1..=16 {
+            assert_eq!(offer(&mut lanes, 1, delivery, Fare::Failing), Offer::Queued);
         }
-        assert_eq!(offer(&mut lanes, 1, 1, Fare::Proven), Offer::Known(()));
-        assert_eq!(offer(&mut lanes, 1, 9_999, Fare::Proven), Offer::Full(()));
-        assert_eq!(offer(&mut lanes, 2, 9_999, Fare::Proven), Offer::Queued);
+        assert_eq!(offer(&mut lanes, 1, 1, Fare::Failing), Offer::Known(()));
+        assert_eq!(offer(&mut lanes, 1, 9_999, Fare::Failing), Offer::Full((), Fare::Failing));
+        assert_eq!(offer(&mut lanes, 2, 9_999, Fare::Failing), Offer::Queued);
+    }
+
+    #[test]
+    fn what_waits_for_endpoints_that_fail_takes_no_room_of_others() {
+        let mut lanes = Lanes::default();
+        let mut delivery = 0;
+        let mut refused = 0;
+        for endpoint in 1..=2_000 {
+            for _ in 0..16 {
+                delivery += 1;
+                let offered = offer(&mut lanes, endpoint, delivery, Fare::Failing);
+                refused += usize::from(offered != Offer::Queued);
+            }
+        }
+        assert!(refused > 0);
+        assert_eq!(offer(&mut lanes, 9_999, delivery + 1, Fare::Proven), Offer::Queued);
     }
 
     #[test]

@@ -41,7 +41,7 @@ const FORBIDDEN: &[&str] = &[
     "http://0x0:PORT/",
     "http://00:PORT/",
     "http://127。0。0。1:PORT/",
-    "http://127.0.0.1:PORT/",
+    "http://\u{ff11}\u{ff12}\u{ff17}.0.0.1:PORT/",
     "http://①②⑦.⓪.⓪.①:PORT/",
     "http://%31%32%37.0.0.1:PORT/",
     "http://127%2e0%2e0%2e1:PORT/",
