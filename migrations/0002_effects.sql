@@ -131,11 +131,15 @@ create table mails (
         constraint mails_status_check check (status in ('due', 'handing', 'sent', 'failed', 'dropped')),
     attempts integer not null default 0,
     next_attempt_at timestamptz,
+    -- When it was last given to the SMTP server: an answer that was never recorded shows by it.
+    handed_at timestamptz,
     last_error text,
     created_at timestamptz not null,
     sent_at timestamptz,
     constraint mails_next_attempt_check check ((status = 'due') = (next_attempt_at is not null))
 );
+-- Answers that were never recorded.
+create index mails_handing_idx on mails (handed_at) where status = 'handing';
 -- The schedule.
 create index mails_due_idx on mails (next_attempt_at) where next_attempt_at is not null;
 -- Cascades from a user.

@@ -42,6 +42,16 @@ const ROWS: &[Row] = &[
     ("GET /api/v1/auth/me/", "/auth/me/", ""),
     ("PATCH /api/v1/auth/me/", "/auth/me/", r#"{"last_name":"Cooper"}"#),
     ("POST /api/v1/auth/password/change/", "/auth/password/change/", "{}"),
+    (
+        "POST /api/v1/auth/password/reset/",
+        "/auth/password/reset/",
+        r#"{"email":"FRESH@chat.test"}"#,
+    ),
+    (
+        "POST /api/v1/auth/password/reset/confirm/",
+        "/auth/password/reset/confirm/",
+        r#"{"token":"no token","new_password":"a good password"}"#,
+    ),
     ("GET /api/v1/auth/me/unread-counts/", "/auth/me/unread-counts/", ""),
     ("GET /api/v1/auth/sessions/", "/auth/sessions/", ""),
     ("DELETE /api/v1/auth/sessions/{sid}/", "/auth/sessions/LOGIN/", ""),
@@ -77,6 +87,16 @@ const ROWS: &[Row] = &[
     ("PATCH /api/v1/rooms/{id}/settings/", "/rooms/ROOM/settings/", r#"{"starred":true}"#),
     ("POST /api/v1/rooms/{id}/read/{msg_id}/", "/rooms/ROOM/read/MESSAGE/", ""),
     ("GET /api/v1/rooms/{id}/events/", "/rooms/ROOM/events/", ""),
+    (
+        "GET /api/v1/notifications/unsubscribe/",
+        "/notifications/unsubscribe/?token=00000000-0000-4000-8000-000000000000",
+        "",
+    ),
+    (
+        "POST /api/v1/notifications/unsubscribe/",
+        "/notifications/unsubscribe/?token=00000000-0000-4000-8000-000000000000",
+        "",
+    ),
     ("GET /api/v1/messages/rooms/{room}/", "/messages/rooms/ROOM/", ""),
     ("POST /api/v1/messages/rooms/{room}/", "/messages/rooms/ROOM/", r#"{"body":"hello"}"#),
     ("GET /api/v1/messages/{id}/", "/messages/MESSAGE/", ""),

@@ -9,7 +9,7 @@ use std::process::Command;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
 
-const ROLES: [&str; 5] = ["api", "edge", "relay", "webhooks", "migrate"];
+const ROLES: [&str; 6] = ["api", "edge", "relay", "webhooks", "notifier", "migrate"];
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
@@ -135,11 +135,12 @@ fn every_command_is_one_that_the_binary_knows() {
 
 #[test]
 fn every_role_has_the_settings_that_it_needs_and_no_other() {
-    let needs: [(&str, &[&str]); 5] = [
+    let needs: [(&str, &[&str]); 6] = [
         ("api", &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"]),
         ("edge", &["NATS_URL"]),
         ("relay", &["DATABASE_URL", "NATS_URL"]),
         ("webhooks", &["DATABASE_URL", "NATS_URL"]),
+        ("notifier", &["DATABASE_URL", "NATS_URL"]),
         ("migrate", &["DATABASE_URL", "NATS_URL"]),
     ];
     for (role, names) in needs {
@@ -251,6 +252,12 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
     assert!(!may("webhooks", "publish", &user), "the webhooks' worker may push to users");
     for subject in [&again, &org_log, &user, &delivery] {
         assert!(may("relay", "publish", subject), "the relay cannot publish {subject}");
+    }
+    for subject in [&subjects.mail_work("digest"), &user] {
+        assert!(may("notifier", "publish", subject), "the notifier cannot publish {subject}");
+    }
+    for subject in [&log, &org_log, &again, &revoked] {
+        assert!(!may("notifier", "publish", subject), "the notifier may publish {subject}");
     }
     for subject in [&log, &org_log, &again, &revoked, &user] {
         assert!(!may("edge", "publish", subject), "an edge may publish {subject}");

@@ -12,6 +12,7 @@ mod dev;
 mod edge;
 mod errors;
 mod journeys;
+mod mail;
 mod properties;
 mod rest;
 mod tidy;

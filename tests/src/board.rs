@@ -13,6 +13,7 @@ use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::builder::Builder;
+use crate::mailbox::Mailbox;
 use crate::person::Person;
 use crate::process::Process;
 use crate::reply::Reply;
@@ -32,6 +33,7 @@ pub struct Board {
     pub(crate) store: Store,
     pub(crate) life: Lifecycle,
     pub(crate) own: Option<Servers>,
+    pub(crate) mailbox: Option<Mailbox>,
 }
 
 /// Where the roles run.
@@ -39,7 +41,7 @@ pub struct Board {
 pub(crate) enum Host {
     /// In this process.
     Here,
-    /// As processes: api, relay, then the edges.
+    /// As processes: api, relay, then the edges, then the notifier if mails go out.
     Processes(tokio::sync::Mutex<Vec<Process>>),
 }
 
@@ -271,6 +273,11 @@ impl Board {
     /// The servers that are the board's own.
     pub fn servers(&self) -> &Servers {
         self.own.as_ref().expect("Builder::own_servers was asked for")
+    }
+
+    /// Where mails go.
+    pub fn mailbox(&self) -> &Mailbox {
+        self.mailbox.as_ref().expect("Builder::mails_after was asked for")
     }
 
     /// Works on the processes: api, relay, then the edges.

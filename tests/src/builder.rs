@@ -14,6 +14,7 @@ use store::Store;
 use tokio::net::TcpListener;
 
 use crate::board::{Board, Host, Reach};
+use crate::mailbox::Mailbox;
 use crate::process::Process;
 use crate::servers::Servers;
 
@@ -23,6 +24,11 @@ const API_CONNECTIONS: u32 = 6;
 const RELAY_CONNECTIONS: u32 = 2;
 /// Connections of a webhook worker's pool.
 const WEBHOOK_CONNECTIONS: u32 = 4;
+
+/// Connections of a notifier's pool.
+const NOTIFIER_CONNECTIONS: u32 = 3;
+/// How often a notifier looks at its schedule, and the pause before it tries again.
+const MAIL_SCAN: Duration = Duration::from_millis(100);
 
 /// Where roles run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +48,7 @@ pub struct Builder {
     origins: Vec<String>,
     access_ttl: Duration,
     webhooks: Option<webhooks::Config>,
+    mail_delay: Option<Duration>,
 }
 
 impl Default for Builder {
@@ -55,6 +62,7 @@ impl Default for Builder {
             origins: vec!["https://friend.example".to_owned()],
             access_ttl: Duration::from_secs(15 * 60),
             webhooks: None,
+            mail_delay: None,
         }
     }
 }
@@ -70,6 +78,7 @@ struct Ground {
     pem: String,
     clock: Clock,
     life: Lifecycle,
+    mailbox: Option<Mailbox>,
 }
 
 impl Builder {
@@ -127,6 +136,13 @@ impl Builder {
         Self { webhooks: Some(config), ..self }
     }
 
+    /// Mails go out, to a mailbox that the test can read; what nobody has read is mailed after
+    /// this long.
+    #[must_use]
+    pub fn mails_after(self, delay: Duration) -> Self {
+        Self { mail_delay: Some(delay), ..self }
+    }
+
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
@@ -136,7 +152,12 @@ impl Builder {
             None => Servers::shared().await,
         };
         let database = servers.make_database().await;
+        let mailbox = match self.mail_delay {
+            Some(_) => Some(Mailbox::start().await),
+            None => None,
+        };
         let ground = Ground {
+            mailbox,
             database_url: servers.postgres.database_url(&database),
             nats_url: servers.nats.url(),
             prefix: format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed)),
@@ -152,7 +173,15 @@ impl Builder {
         let keys = SigningKeys::parse(&ground.pem).expect("a key of ours can be read");
         let reach = Reach::new(api, edges, keys, ground.clock.clone());
         let store = Store::connect(&ground.database_url, 2).await.expect("the address is good");
-        Board { own, host, reach: Arc::new(reach), clock: ground.clock, store, life: ground.life }
+        Board {
+            own,
+            host,
+            reach: Arc::new(reach),
+            clock: ground.clock,
+            store,
+            life: ground.life,
+            mailbox: ground.mailbox,
+        }
     }
 
     async fn start_here(&self, ground: &Ground) -> (Host, String, Vec<String>) {
@@ -176,6 +205,20 @@ impl Builder {
             let store = Store::connect(&ground.database_url, WEBHOOK_CONNECTIONS).await.unwrap();
             let bus = bus(ground, "webhooks").await;
             webhooks::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
+        }
+        if let (Some(mailbox), Some(mail_delay)) = (&ground.mailbox, self.mail_delay) {
+            let config = notifier::Config {
+                public_url: public_url.clone(),
+                smtp_url: Some(mailbox.smtp_url()),
+                mail_delay,
+                scan_every: MAIL_SCAN,
+                retry_after: MAIL_SCAN,
+                ..notifier::Config::default()
+            };
+            let store = Store::connect(&ground.database_url, NOTIFIER_CONNECTIONS).await.unwrap();
+            let bus = bus(ground, "notifier").await;
+            let started = notifier::start(config, store, bus, ground.clock.clone(), &ground.life);
+            started.await.expect("the notifier starts");
         }
         (Host::Here, public_url, edges)
     }
@@ -227,7 +270,7 @@ impl Builder {
             let pauses = config.retry_schedule.iter();
             pauses.map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",")
         });
-        let shared = [
+        let mut shared = vec![
             ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK.to_owned()),
             ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
@@ -239,6 +282,11 @@ impl Builder {
             ("CHATBOARD_SIGN_INS_PER_MINUTE", limit("10")),
             ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),
         ];
+        let mail = ground.mailbox.as_ref().zip(self.mail_delay);
+        if let Some((mailbox, delay)) = mail {
+            shared.push(("CHATBOARD_SMTP_URL", mailbox.smtp_url()));
+            shared.push(("CHATBOARD_MAIL_DELAY", format!("{}ms", delay.as_millis())));
+        }
         let start = |role: &'static str, variable: &str, address: &str| {
             let mut environment: Vec<_> =
                 shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
@@ -260,6 +308,9 @@ impl Builder {
             processes.push(start("webhooks", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
         }
         let http = crate::http::client(crate::wait::DEADLINE);
+        if mail.is_some() {
+            processes.push(start("notifier", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+        }
         for process in &processes {
             process.ready(&http).await;
         }

@@ -21,6 +21,7 @@ mod builder;
 mod crowd;
 mod follower;
 pub mod http;
+mod mailbox;
 mod person;
 mod process;
 mod receiver;
@@ -34,7 +35,9 @@ mod wait;
 
 pub use board::{Board, Team};
 pub use builder::Builder;
+pub use devstack::mail_sink::Mail;
 pub use follower::Follower;
+pub use mailbox::Mailbox;
 pub use person::{PASSWORD, Person, foreign_keys};
 pub use process::{Process, binary};
 pub use receiver::{Reaction, Received, Receiver};

@@ -35,9 +35,9 @@ pub struct Endpoints {
     pub nats: String,
     /// The object store; none in this version.
     pub s3: Option<String>,
-    /// The mail server; none in this version.
+    /// Where mails are handed over: our own sink, which delivers nothing, unless another is set.
     pub smtp: Option<String>,
-    /// The page that shows caught mails; none in this version.
+    /// The page that shows caught mails; none where mails go to a server that is set.
     pub mail: Option<String>,
 }
 

@@ -1,4 +1,5 @@
-//! Servers of our own, for `chatboard dev` and for the tests: Postgres and nats-server.
+//! Servers of our own, for `chatboard dev` and for the tests: Postgres and nats-server,
+//! and in this process a mail server that only keeps what it is given ([`MailSink`]).
 //!
 //! A server is started by a small guard process ([`guard`]) that holds a pipe to us: when we end,
 //! however we end, the guard reads the end of the pipe and stops its server. What even that
@@ -13,6 +14,7 @@ pub mod demo;
 pub mod folder;
 pub mod guard;
 mod install;
+pub mod mail_sink;
 mod nats_binary;
 mod nats_server;
 pub mod ports;
@@ -24,6 +26,7 @@ mod system;
 use std::path::PathBuf;
 
 pub use folder::Folder;
+pub use mail_sink::MailSink;
 pub use nats_server::NatsServer;
 pub use postgres::Postgres;
 

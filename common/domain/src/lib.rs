@@ -15,6 +15,7 @@ pub mod emoji;
 pub mod event;
 pub mod ids;
 pub mod limits;
+pub mod mail;
 pub mod mentions;
 pub mod message;
 pub mod org;

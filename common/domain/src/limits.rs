@@ -45,6 +45,8 @@ pub const REQUEST_ID_CHARS_MAX: usize = 128;
 pub const USER_AGENT_CHARS_MAX: usize = 300;
 /// How long an invite into an organization can be accepted.
 pub const INVITE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the link to a new password works.
+pub const PASSWORD_RESET_LIFETIME: Duration = Duration::from_secs(3600);
 /// Events in one page of replay.
 pub const REPLAY_EVENTS_MAX: usize = 200;
 /// Bytes of frames in one page of replay, below the payload limit of NATS (1 MiB).

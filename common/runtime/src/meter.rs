@@ -58,6 +58,7 @@ meters! { Counter, describe_counter,
     ReplayedFrames = "chatboard_replayed_frames_total", "Frames replayed, by source";
     SlowReaders = "chatboard_slow_readers_total", "Sockets closed with 4008";
     ConnectionsRefused = "chatboard_connections_refused_total", "Connections turned away because too many were open";
+    MailAttempts = "chatboard_mail_attempts_total", "Attempts to mail something, by kind and outcome";
     NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
 }
 
@@ -76,6 +77,9 @@ meters! { Gauge, describe_gauge,
     WebhooksBroken = "chatboard_webhook_broken_endpoints", "Endpoints to which only probes go through";
     WebhookQueue = "chatboard_webhook_queue_jobs", "Deliveries waiting in this worker";
     WebhookAttempts = "chatboard_webhook_attempts", "Attempts being made, by lane: fast, failing, slow";
+    MailsWaiting = "chatboard_mails_waiting", "Mails that are due or put off (at most 10,000 counted)";
+    MailOldest = "chatboard_mail_oldest_seconds", "How long the oldest thing has waited to be mailed";
+    MailConfigured = "chatboard_mail_configured", "1 where a mail server is set, 0 where mails wait for that";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
@@ -90,17 +94,19 @@ meters! { Histogram, describe_histogram,
     DeliverySeconds = "chatboard_delivery_duration_seconds", "Time from commit to the sockets' queues";
     WebhookSeconds = "chatboard_webhook_attempt_duration_seconds", "Time of one attempt to deliver, by outcome";
     WebhookLatencySeconds = "chatboard_webhook_latency_seconds", "Time from recording a delivery to its success, where the first attempt succeeded";
+    MailSeconds = "chatboard_mail_duration_seconds", "Time to hand one mail to the mail server";
     PlanSeconds = "chatboard_plan_duration_seconds", "Time to record one batch of effects";
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 6] = [
+const LABELLED: [Counter; 7] = [
     Counter::HttpRequests,
     Counter::RateLimited,
     Counter::RpcAnswered,
     Counter::SocketsClosed,
     Counter::ReplayedFrames,
     Counter::WebhookAttempts,
+    Counter::MailAttempts,
 ];
 
 /// Describes every metric to the recorder. Call once, after it is installed.

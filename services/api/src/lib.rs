@@ -26,6 +26,7 @@ mod rooms;
 mod routes;
 mod start;
 mod transact;
+mod unsubscribe;
 mod webhooks;
 
 pub use routes::{openapi, router};

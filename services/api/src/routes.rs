@@ -22,6 +22,7 @@ use crate::{Api, http};
         (name = "rooms", description = "Rooms and direct messages"),
         (name = "messages", description = "Messages and reactions"),
         (name = "webhooks", description = "What happens, told to other systems"),
+        (name = "notifications", description = "What a user was told of"),
         (name = "operations", description = "Health and documents")
     )
 )]
@@ -48,7 +49,8 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(crate::orgs::routes())
         .merge(crate::rooms::routes())
         .merge(crate::messages::routes())
-        .merge(crate::webhooks::routes());
+        .merge(crate::webhooks::routes())
+        .merge(crate::unsubscribe::routes());
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::auth::root_routes())
         .merge(crate::operations::routes())

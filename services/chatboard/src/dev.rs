@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use devstack::folder::{Endpoints, Ports};
-use devstack::{Folder, NatsServer, Options, Postgres, demo, ports, progress};
+use devstack::{Folder, MailSink, NatsServer, Options, Postgres, demo, ports, progress};
 use runtime::config::{Settings, Source};
 use runtime::tokens::SigningKeys;
 use runtime::{Clock, Lifecycle};
@@ -101,6 +101,7 @@ async fn start(
     let mut ports = folder.ports();
     let (postgres, nats) = start_servers(settings, folder, &mut ports).await?;
     let edges = choose_addresses(settings, flags, &mut ports)?;
+    let mails = start_mail_sink(settings, folder, &mut ports, life).await?;
     make_signing_key(settings, folder)?;
     let database = settings.database_url.clone().context("there is no database")?;
     store::migrate(database.expose()).await.with_context(|| {
@@ -129,6 +130,8 @@ async fn start(
         operations: format!("http://{}", reachable(settings.ops_addr)),
         postgres: database.expose().to_owned(),
         nats: settings.nats_url.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default(),
+        smtp: settings.smtp_url.as_ref().map(|url| url.expose().to_owned()),
+        mail: mails.as_ref().map(MailSink::page_url),
         ..Endpoints::default()
     };
     folder.publish(&endpoints)?;
@@ -209,6 +212,26 @@ fn choose_addresses(
     (1..=flags.edges).map(|number| choose(&format!("edge {number}"), HTTP_PORT + 1)).collect()
 }
 
+/// Mails go to a sink of our own unless a setting names a server.
+async fn start_mail_sink(
+    settings: &mut Settings,
+    folder: &Folder,
+    ports: &mut Ports,
+    life: &Lifecycle,
+) -> anyhow::Result<Option<MailSink>> {
+    if settings.smtp_url.is_some() {
+        return Ok(None);
+    }
+    let wanted = (ports.get("smtp").copied(), ports.get("mail").copied());
+    let sink = MailSink::start(&folder.path().join("mails"), wanted, life).await?;
+    let (smtp, page) = sink.ports();
+    ports.insert("smtp".to_owned(), smtp);
+    ports.insert("mail".to_owned(), page);
+    let url = sink.smtp_url().parse().map_err(|fault: String| anyhow::anyhow!(fault))?;
+    settings.smtp_url = Some(url);
+    Ok(Some(sink))
+}
+
 fn is_default(settings: &Settings, name: &str) -> bool {
     settings.effective().iter().any(|one| one.spec.name == name && one.source == Source::Default)
 }
@@ -275,6 +298,9 @@ fn greeting(settings: &Settings, servers: &Servers, folder: &Folder, took: Durat
     }
     for (number, edge) in servers.endpoints.edges.iter().enumerate() {
         line(if number == 0 { "Edges" } else { "" }, &format!("{edge}/ws/"));
+    }
+    if let Some(mail) = &servers.endpoints.mail {
+        line("Mails", &format!("{mail}/"));
     }
     line("Metrics", &format!("{}/metrics", servers.endpoints.operations));
     line("Data", &format!("{}", folder.path().display()));

@@ -43,6 +43,8 @@ enum Command {
     Relay,
     /// The webhooks' worker: it delivers events to other systems.
     Webhooks,
+    /// The notifier: it mails what people asked for or missed.
+    Notifier,
     /// Every role in one process.
     All,
     /// Every role, with private servers where none are configured, and demo data.
@@ -111,6 +113,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Edge => block_on(roles::run(settings, &[roles::Role::Edge])),
         Command::Relay => block_on(roles::run(settings, &[roles::Role::Relay])),
         Command::Webhooks => block_on(roles::run(settings, &[roles::Role::Webhooks])),
+        Command::Notifier => block_on(roles::run(settings, &[roles::Role::Notifier])),
         Command::All => block_on(roles::run(settings, &roles::Role::ALL)),
         #[cfg(feature = "dev")]
         Command::Dev(flags) => block_on(dev::run(settings, flags)),

@@ -39,11 +39,14 @@ pub(crate) enum Role {
     Relay,
     /// Deliveries to webhooks.
     Webhooks,
+    /// Mail.
+    Notifier,
 }
 
 impl Role {
     /// All of them.
-    pub(crate) const ALL: [Self; 4] = [Self::Api, Self::Edge, Self::Relay, Self::Webhooks];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Api, Self::Edge, Self::Relay, Self::Webhooks, Self::Notifier];
 
     fn name(self) -> &'static str {
         match self {
@@ -51,6 +54,7 @@ impl Role {
             Self::Edge => "edge",
             Self::Relay => "relay",
             Self::Webhooks => "webhooks",
+            Self::Notifier => "notifier",
         }
     }
 
@@ -58,7 +62,7 @@ impl Role {
         match self {
             Self::Api => &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"],
             Self::Edge => &["NATS_URL"],
-            Self::Relay | Self::Webhooks => &["DATABASE_URL", "NATS_URL"],
+            Self::Relay | Self::Webhooks | Self::Notifier => &["DATABASE_URL", "NATS_URL"],
         }
     }
 }
@@ -104,6 +108,9 @@ pub(crate) async fn start(
     if roles.contains(&Role::Webhooks) {
         worker = Some(starter.webhooks().await?);
     }
+    if roles.contains(&Role::Notifier) {
+        worker = Some(starter.notifier().await?);
+    }
     starter.listen(api.as_ref(), edge.as_ref()).await?;
     for (number, &address) in more_edges.iter().enumerate() {
         let more = starter.edge(&format!("edge {}", number + 2)).await?;
@@ -114,7 +121,8 @@ pub(crate) async fn start(
     serve(settings.ops_addr, operations, "operations", life).await
 }
 
-/// Whether the process can do its work: that of the role that needs the most.
+/// Whether the process can do its work: that of the role that needs the most. `worker` is what a
+/// role that answers nobody works with.
 fn probe(api: Option<api::Api>, edge: Option<edge::Edge>, worker: Option<(Store, Bus)>) -> Probe {
     Arc::new(move || {
         let (api, edge, worker) = (api.clone(), edge.clone(), worker.clone());
@@ -243,6 +251,21 @@ impl Starter<'_> {
         };
         let (store, bus) = (self.store("webhooks").await?, self.bus("webhooks").await?);
         webhooks::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
+        Ok((store, bus))
+    }
+
+    async fn notifier(&self) -> anyhow::Result<(Store, Bus)> {
+        let settings = self.settings;
+        let config = notifier::Config {
+            public_url: public_url(settings),
+            smtp_url: settings.smtp_url.as_ref().map(|url| url.expose().to_owned()),
+            mail_from: settings.mail_from.clone(),
+            mail_delay: settings.mail_delay,
+            replicas: settings.nats_replicas.count(),
+            ..notifier::Config::default()
+        };
+        let (store, bus) = (self.store("notifier").await?, self.bus("notifier").await?);
+        notifier::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))
     }
 

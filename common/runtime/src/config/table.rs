@@ -58,11 +58,11 @@ macro_rules! settings {
 settings! {
     "Record and bus" {
         database_url: Option<PostgresUrl> = "", "DATABASE_URL",
-            "Where Postgres is: `postgres://user:password@host:5432/name`. Needed by `api`, `relay`, `webhooks` and `migrate`; without it `dev` starts a Postgres of its own.";
+            "Where Postgres is: `postgres://user:password@host:5432/name`. Needed by all roles but `edge`; without it `dev` starts a Postgres of its own.";
         database_connections: u32 = "20" in 2..=1_000, "DATABASE_CONNECTIONS",
             "Connections to Postgres that one process may hold.";
         nats_url: Option<NatsUrl> = "", "NATS_URL",
-            "Where NATS is: `nats://host:4222`, several separated by commas. Needed by `api`, `edge`, `relay`, `webhooks` and `migrate`; without it `dev` starts a nats-server of its own.";
+            "Where NATS is: `nats://host:4222`, several separated by commas. Needed by all roles; without it `dev` starts a nats-server of its own.";
         nats_prefix: Name = "chat", "NATS_PREFIX",
             "How every subject begins, so that several deployments can share one NATS.";
         nats_replicas: Replicas = "1", "NATS_REPLICAS",
@@ -108,6 +108,14 @@ settings! {
         webhook_retry_schedule: Vec<Duration> = "5s,30s,2m,10m,1h,6h,24h", "WEBHOOK_RETRY_SCHEDULE",
             "The pauses between attempts of a delivery; after the last it has failed.";
     }
+    "Mail" {
+        smtp_url: Option<SecretUrl> = "", "SMTP_URL",
+            "Where mail is handed over: `smtp://user:password@host:587`, with TLS when the server offers it (`?tls=required` insists, as a password does unless the server is on this machine; `?tls=none` never uses it), or `smtps://…`. Without it mails wait, and `dev` catches them and shows them in the browser.";
+        mail_from: String = "", "MAIL_FROM",
+            "The sender of mails: `Name <address>`. Without it, `no-reply` at the host of `CHATBOARD_PUBLIC_URL`.";
+        mail_delay: Duration = "1m" in Duration::ZERO..=Duration::from_secs(86_400), "MAIL_DELAY",
+            "How long a notification may stay unread before it is mailed to who is not online.";
+    }
     "Logs" {
         log: LogFilter = "info,async_nats=warn,sqlx=warn", "LOG",
             "What is logged: `info`, or by module as in `info,edge=debug`.";
@@ -126,9 +134,6 @@ settings! {
         s3_region: String = "", "S3_REGION", "Reserved: not used by this version. The bucket's region.";
         s3_access_key: String = "", "S3_ACCESS_KEY", "Reserved: not used by this version. The id of the key to the object store.";
         s3_secret_key: Option<Secret> = "", "S3_SECRET_KEY", "Reserved: not used by this version. The key to the object store.";
-        smtp_url: Option<SecretUrl> = "", "SMTP_URL", "Reserved: not used by this version. Where mail is handed over: `smtp://user:password@host:587`.";
-        mail_from: String = "", "MAIL_FROM", "Reserved: not used by this version. The sender of mails.";
-        mail_delay: Duration = "1m", "MAIL_DELAY", "Reserved: not used by this version. How long a notification may stay unread before it is mailed.";
         retention_days: u32 = "90", "RETENTION_DAYS", "Reserved: not used by this version. Days after which messages are removed. 0 keeps all.";
     }
 }

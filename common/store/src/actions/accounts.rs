@@ -82,6 +82,19 @@ pub async fn change_password(
     super::logins::revoke_others(tx, caller, now).await
 }
 
+/// Ends all e-mail notifications of whom an unsubscribe token belongs to; without a login.
+///
+/// Refuses with `NotFound`.
+pub async fn unsubscribe(tx: &mut Tx, token: &str) -> Result<()> {
+    let changed = sqlx::query!(
+        "update users set email_notifications = 'none' where unsubscribe_token = $1::text::uuid",
+        token,
+    )
+    .execute(tx.conn())
+    .await?;
+    if changed.rows_affected() == 0 { Err(Refusal::NotFound.into()) } else { Ok(()) }
+}
+
 async fn find(tx: &mut Tx, id: UserId) -> Result<User> {
     Ok(user(tx.conn(), id).await?.ok_or(Refusal::NotFound)?)
 }

@@ -1,11 +1,14 @@
-//! Invites into an organization. Of an invite's token only the SHA-256 is kept.
+//! Invites into an organization. Of an invite's token only the SHA-256 is kept, and while its mail
+//! waits, the token.
 
 use domain::limits::INVITE_LIFETIME;
+use domain::mail::MailKind;
 use domain::org::{Invite, NewInvite};
 use domain::{Caller, InviteId, OrgId, Refusal, Role, Timestamp, UserId};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::mails::{NewMail, enqueue};
 use super::membership::Moved;
 use super::org_members;
 use crate::access::{self, OrgAccess};
@@ -81,6 +84,14 @@ pub async fn create_invite(
         "invite_id": id,
     });
     append_org(tx, org, ("member.invited", caller.user, payload), now).await?;
+    let mail = NewMail {
+        kind: MailKind::OrgInvite,
+        user: invited.map(|(user, _)| user),
+        to_email: new.email.as_str(),
+        data: json!({"invite": id}),
+        secret: Some(token),
+    };
+    enqueue(tx, mail, now).await?;
     Ok(Invite {
         id,
         email: new.email.as_str().to_owned(),

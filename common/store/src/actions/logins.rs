@@ -213,6 +213,23 @@ pub(super) async fn revoke_others(
     Ok(others)
 }
 
+/// Revokes every login of a user. Returns them.
+pub(super) async fn revoke_all(
+    tx: &mut Tx,
+    user: domain::UserId,
+    now: Timestamp,
+) -> Result<Vec<LoginId>> {
+    let logins = sqlx::query_scalar!(
+        r#"select id as "id: LoginId" from logins
+           where user_id = $1 and revoked_at is null order by id for no key update"#,
+        user.0,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    revoke(tx, &logins, now).await?;
+    Ok(logins)
+}
+
 /// Refresh tokens of a revoked login are dead by that alone; their rows stay until they expire,
 /// so that one that is presented again is still known as reused.
 async fn revoke(tx: &mut Tx, logins: &[LoginId], now: Timestamp) -> Result<()> {

@@ -4,6 +4,7 @@
 pub mod deliveries;
 pub mod heads;
 pub mod logins;
+pub mod mails;
 pub mod messages;
 pub mod org_members;
 pub mod orgs;

@@ -4,6 +4,7 @@ mod jwks;
 mod me;
 mod password;
 mod register;
+mod reset;
 mod sessions;
 mod token;
 mod users;
@@ -30,6 +31,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(token::sign_out))
         .routes(routes!(me::get_me, me::change_me))
         .routes(routes!(password::change_password))
+        .routes(routes!(reset::request_reset))
+        .routes(routes!(reset::confirm_reset))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::revoke_session))
         .routes(routes!(users::get_user))

@@ -1,0 +1,98 @@
+//! Mails that are due, and how long the oldest thing has waited to be mailed.
+
+use domain::mail::{DueMail, MailKind};
+use domain::{MailId, Timestamp, UserId};
+use sqlx::PgConnection;
+
+use crate::{Error, Result};
+
+/// How much waits to be mailed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MailBacklog {
+    /// Mails that are due or put off, counted up to 10,000.
+    pub mails: i64,
+    /// Age of the oldest of them, or how long the oldest notification is overdue, in seconds.
+    pub oldest_seconds: f64,
+}
+
+struct DueRow {
+    id: MailId,
+    kind: String,
+    user: Option<UserId>,
+    due_at: Timestamp,
+    attempts: i32,
+    created_at: Timestamp,
+}
+
+impl DueRow {
+    fn into_due(self) -> Result<DueMail> {
+        let kind = MailKind::parse(&self.kind)
+            .ok_or_else(|| Error::corrupt("mails", "kind", &self.kind))?;
+        Ok(DueMail {
+            id: self.id,
+            kind,
+            user: self.user,
+            due_at: self.due_at,
+            attempts: self.attempts,
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// The mails that have been due for longest.
+pub async fn due_mails(
+    conn: &mut PgConnection,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<DueMail>> {
+    let rows = sqlx::query_as!(
+        DueRow,
+        r#"select id as "id: MailId", kind, user_id as "user: UserId",
+                  next_attempt_at as "due_at!: Timestamp", attempts,
+                  created_at as "created_at: Timestamp"
+           from mails where next_attempt_at <= $1 order by next_attempt_at limit $2"#,
+        now as Timestamp,
+        limit,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(DueRow::into_due).collect()
+}
+
+/// A mail, if it is due.
+pub async fn due_mail(
+    conn: &mut PgConnection,
+    id: MailId,
+    now: Timestamp,
+) -> Result<Option<DueMail>> {
+    let row = sqlx::query_as!(
+        DueRow,
+        r#"select id as "id: MailId", kind, user_id as "user: UserId",
+                  next_attempt_at as "due_at!: Timestamp", attempts,
+                  created_at as "created_at: Timestamp"
+           from mails where id = $1 and next_attempt_at <= $2"#,
+        id.0,
+        now as Timestamp,
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(DueRow::into_due).transpose()
+}
+
+/// How much waits.
+pub async fn mail_backlog(conn: &mut PgConnection, now: Timestamp) -> Result<MailBacklog> {
+    let row = sqlx::query!(
+        r#"select m.mails as "mails!",
+                  coalesce(extract(epoch from $1 - least(m.oldest, n.oldest)), 0)::float8
+                      as "oldest!"
+           from (select count(*) as mails, min(created_at) as oldest
+                 from (select created_at from mails where next_attempt_at is not null
+                       order by next_attempt_at limit 10000) due) m,
+                (select min(email_due_at) as oldest from notifications
+                 where email_due_at is not null) n"#,
+        now as Timestamp,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(MailBacklog { mails: row.mails, oldest_seconds: row.oldest.max(0.0) })
+}

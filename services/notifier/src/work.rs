@@ -1,0 +1,172 @@
+//! Working off jobs: look again, hand over, record the answer, acknowledge.
+
+use std::time::Duration;
+
+use async_nats::jetstream::Message;
+use domain::mail::{DueMail, HandedMail, MailKind};
+use domain::{MailId, Timestamp};
+use futures_util::StreamExt;
+use nats::consume::{Outcome, consume};
+use nats::streams::Durable;
+use runtime::meter::{Counter, Histogram, label};
+use store::actions::mails::Handing;
+use store::actions::{digests, mails};
+use store::queries::mails::due_mail;
+
+use crate::Notifier;
+use crate::schedule::mail_of;
+use crate::smtp::{Answer, Server};
+
+/// Mails handed over at once.
+const AT_ONCE: usize = 8;
+/// When a job that could not be worked off is handed out again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// The longest pause between two attempts.
+const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// How long a mail is tried. A server that is away that long has an operator who knows.
+const TRIED_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
+/// How often an answer is recorded that cannot be, before it counts as never heard.
+const RECORD_TRIES: u32 = 20;
+
+pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
+    let durable = (Durable::NOTIFIER, notifier.config.replicas);
+    let (bus, life) = (notifier.bus.clone(), notifier.life.clone());
+    consume(bus, durable, life, move |messages| work_off(notifier.clone(), messages)).await;
+    Ok(())
+}
+
+async fn work_off(notifier: Notifier, messages: Vec<Message>) -> (Vec<Message>, Vec<Outcome>) {
+    let ids: Vec<Option<MailId>> =
+        messages.iter().map(|message| mail_of(&message.payload)).collect();
+    let outcomes = futures_util::stream::iter(ids)
+        .map(|id| {
+            let notifier = notifier.clone();
+            async move {
+                // What is no job is acknowledged: it would never become one.
+                let Some(id) = id else { return Outcome::Done };
+                match deliver(&notifier, id).await {
+                    Ok(()) => Outcome::Done,
+                    Err(error) => {
+                        tracing::warn!(
+                            mail.id = %id, error = %error,
+                            "mail {id} could not be worked off and is retried: {error}"
+                        );
+                        Outcome::Retry { after: AGAIN }
+                    }
+                }
+            }
+        })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    (messages, outcomes)
+}
+
+/// Hands over a mail, if it is due still and there is something to say.
+async fn deliver(notifier: &Notifier, id: MailId) -> store::Result<()> {
+    let Some(server) = &notifier.server else { return Ok(()) };
+    let mut conn = notifier.store.read().await?;
+    let due = due_mail(&mut conn, id, notifier.clock.now()).await?;
+    drop(conn);
+    let Some(due) = due else { return Ok(()) };
+    if take_back(notifier, &due).await? {
+        return count(due.kind, "online");
+    }
+    if let Err(error) = server.is_there().await {
+        tracing::warn!(mail.id = %id, error, "mail {id} waits for the mail server: {error}");
+        let until = next_attempt(notifier, due.attempts + 1);
+        let mut tx = notifier.store.begin().await?;
+        mails::postpone(&mut tx, id, until, &error).await?;
+        let _nothing_to_publish = tx.commit().await?;
+        return count(due.kind, "unreachable");
+    }
+    let mut tx = notifier.store.begin().await?;
+    let handing = mails::hand_over(&mut tx, id, notifier.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    match handing {
+        Handing::Taken(mail) => send(notifier, server, mail).await,
+        Handing::Dropped => count(due.kind, "dropped"),
+        Handing::NotDue => Ok(()),
+    }
+}
+
+/// Takes back a digest whose reader is online by now.
+async fn take_back(notifier: &Notifier, due: &DueMail) -> store::Result<bool> {
+    let (MailKind::Digest, Some(user)) = (due.kind, due.user) else { return Ok(false) };
+    if !notifier.bus.is_online(user).await {
+        return Ok(false);
+    }
+    let mut tx = notifier.store.begin().await?;
+    let (delay, now) = (notifier.config.mail_delay, notifier.clock.now());
+    digests::take_back(&mut tx, (due.id, user), delay, now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(true)
+}
+
+async fn send(notifier: &Notifier, server: &Server, mail: HandedMail) -> store::Result<()> {
+    let started = std::time::Instant::now();
+    let answer = match notifier.writer.write(&mail, notifier.clock.now()) {
+        Ok(message) => server.send(message).await,
+        Err(error) => Answer::Never(format!("it cannot be written: {error:#}")),
+    };
+    Histogram::MailSeconds.record(started.elapsed().as_secs_f64());
+    let id = mail.id;
+    let is_old = notifier.clock.now().since(mail.created_at) > TRIED_FOR;
+    let answer = match answer {
+        Answer::Later(error) if is_old => Answer::Never(error),
+        answer => answer,
+    };
+    let outcome = match &answer {
+        Answer::Taken => "sent",
+        Answer::Later(error) => {
+            tracing::warn!(mail.id = %id, error, "mail {id} was not taken and is tried again: {error}");
+            "later"
+        }
+        Answer::Never(error) => {
+            tracing::error!(mail.id = %id, error, "mail {id} was refused for good: {error}");
+            "failed"
+        }
+    };
+    // The mail is out: only a record that stays away for long may make it go out again.
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match record(notifier, &mail, &answer).await {
+            Ok(()) => break,
+            Err(error) if tries >= RECORD_TRIES || notifier.life.is_draining() => {
+                return Err(error);
+            }
+            Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+        }
+    }
+    count(mail.kind, outcome)
+}
+
+async fn record(notifier: &Notifier, mail: &HandedMail, answer: &Answer) -> store::Result<()> {
+    let mut tx = notifier.store.begin().await?;
+    match answer {
+        Answer::Taken => mails::record_sent(&mut tx, mail, notifier.clock.now()).await?,
+        Answer::Later(error) => {
+            let until = next_attempt(notifier, mail.attempts);
+            mails::record_retry(&mut tx, mail, until, error).await?;
+        }
+        Answer::Never(error) => mails::record_failed(&mut tx, mail, error).await?,
+    }
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(())
+}
+
+/// When to try again after so many attempts: the pause doubles up to ten minutes, give or take a
+/// fifth, so that not all come at once when a server returns.
+fn next_attempt(notifier: &Notifier, attempts: i32) -> Timestamp {
+    let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(16);
+    let pause = notifier.config.retry_after.saturating_mul(1 << doublings).min(PAUSE_MAX);
+    notifier.clock.now() + pause.mul_f64(0.8 + 0.4 * rand::random::<f64>())
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it ends the work on a mail")]
+fn count(kind: MailKind, outcome: &'static str) -> store::Result<()> {
+    let labels = vec![label("kind", kind.as_str()), label("outcome", outcome)];
+    Counter::MailAttempts.add_with(1, labels);
+    Ok(())
+}

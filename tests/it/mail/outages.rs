@@ -1,0 +1,75 @@
+//! Mail servers and notifiers that die.
+
+use testkit::{Board, DEADLINE, eventually, json};
+
+use super::{DELAY, board};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mail_server_that_is_away_delays_and_loses_nothing() {
+    let board = board().await;
+    let team = board.team().await;
+    board.mailbox().goes_away().await;
+    let path = format!("/orgs/{}/invite/", team.org);
+    for number in 0..5 {
+        let invite = json!({"email": format!("new{number}@chat.test")});
+        team.alice.post(&path, invite).await.is(201);
+    }
+    eventually("all were tried", DEADLINE, || async {
+        let tried = "select count(*) from mails where attempts > 0 and status = 'due'";
+        (board.count(tried).await == 5).then_some(())
+    })
+    .await;
+    board.mailbox().comes_back().await;
+    for number in 0..5 {
+        board.mailbox().mail_to(&format!("new{number}@chat.test")).await;
+    }
+    eventually("all are recorded", DEADLINE, || async {
+        let sent = "select count(*) from mails where status = 'sent'";
+        (board.count(sent).await == 5).then_some(())
+    })
+    .await;
+    for number in 0..5 {
+        let mails = board.mailbox().mails_to(&format!("new{number}@chat.test")).await;
+        assert_eq!(mails.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notifier_killed_while_it_hands_over_sends_no_digest_twice() {
+    let board = Board::builder().mails_after(DELAY).processes().edges(1).start().await;
+    let team = board.team().await;
+    board.mailbox().withhold_answers(true).await;
+    let message = team.alice.posts(team.room, "hello").await["id"].as_i64().unwrap();
+    let sql = format!(
+        "insert into notifications (user_id, event_id, notification_type, title, data, room_id, \
+             message_id, seq, created_at, email_due_at) \
+         select {}, 'evt_x', 'mention', 'a mention', '{{}}', room_id, id, seq, now(), now() \
+         from messages where id = {message}",
+        team.bob.id
+    );
+    board.sql(&sql).await;
+    let invite = json!({"email": "dave@chat.test"});
+    team.alice.post(&format!("/orgs/{}/invite/", team.org), invite).await.is(201);
+    board.mailbox().mail_to(&team.bob.email).await;
+    board.mailbox().mail_to("dave@chat.test").await;
+    {
+        let mut processes = board.processes().await;
+        let notifier = processes.last_mut().unwrap();
+        notifier.kill();
+        board.mailbox().withhold_answers(false).await;
+        // Long enough ago for the next one to notice.
+        board.sql("update mails set handed_at = handed_at - interval '1 hour'").await;
+        notifier.start_again();
+        notifier.ready(board.http()).await;
+    }
+    // The invite goes out again, the digest does not.
+    board.mailbox().mail_to("dave@chat.test").await;
+    eventually("both are settled", DEADLINE, || async {
+        let sent = "select count(*) from mails where status = 'sent'";
+        (board.count(sent).await == 2).then_some(())
+    })
+    .await;
+    assert_eq!(board.mailbox().mails_to(&team.bob.email).await.len(), 1);
+    let decided = "select count(*) from notification_decisions where outcome = 'sent'";
+    assert_eq!(board.count(decided).await, 1);
+}
