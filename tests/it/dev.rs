@@ -111,3 +111,36 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
     wait_until_gone(&servers).await;
     assert!(!project.data().join("endpoints.json").exists());
 }
+
+#[tokio::test]
+async fn a_guard_ends_with_its_input_though_its_server_cannot_be_started() {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    let project = Project::new("guard");
+    let server = project.0.join("server");
+    // It ends at once, and cannot be started again.
+    std::fs::write(&server, "#!/bin/sh\nrm \"$0\"\n").unwrap();
+    std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let order = json!({"Start": {"program": server, "args": [], "user": null, "cwd": "/",
+        "log": project.0.join("log"), "stop": "Terminate", "restarts": true, "remove": null}});
+    let mut guard = Command::new(testkit::binary())
+        .arg("guard")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut orders = guard.stdin.take().unwrap();
+    writeln!(orders, "{order}").unwrap();
+    eventually("the server has come and gone", PATIENCE, || {
+        std::future::ready((!server.exists()).then_some(()))
+    })
+    .await;
+    drop(orders);
+    let status = eventually("the guard ends", testkit::DEADLINE, || {
+        std::future::ready(guard.try_wait().unwrap())
+    });
+    assert!(status.await.success());
+}
