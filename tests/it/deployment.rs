@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
+use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
 
@@ -307,4 +308,22 @@ fn the_example_names_every_word_that_compose_asks_for() {
             rest.chars().take_while(|c| c.is_ascii_uppercase() || *c == '_').collect();
         assert!(example.contains(&format!("\n{name}=")), "deploy/env.example lacks {name}");
     }
+}
+
+#[tokio::test]
+async fn of_a_stream_that_nats_will_not_change_is_said_that_it_may_be_deleted() {
+    let servers = testkit::Servers::shared().await;
+    let bus = Bus::connect(&servers.nats.url(), Subjects::new("fixed"), "test").await.unwrap();
+    let mut connections = bus.connections();
+    testkit::within("NATS answers", connections.wait_for(|&count| count > 0)).await.unwrap();
+    let name = bus.subjects().scoped("ROOMS");
+    let in_memory = testkit::json!({"name": name, "subjects": bus.subjects().rooms_stream(),
+        "retention": "limits", "storage": "memory", "num_replicas": 1});
+    let create = format!("$JS.API.STREAM.CREATE.{name}");
+    bus.client().request(create, in_memory.to_string().into()).await.unwrap();
+    let refused = nats::streams::migrate(&bus, 1).await.unwrap_err();
+    assert!(format!("{refused:#}").contains("may then be deleted"), "{refused:#}");
+    let delete = format!("$JS.API.STREAM.DELETE.{name}");
+    bus.client().request(delete, String::new().into()).await.unwrap();
+    nats::streams::migrate(&bus, 1).await.unwrap();
 }
