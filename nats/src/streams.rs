@@ -71,8 +71,9 @@ impl Durable {
     pub const NOTIFIER: Self = Self {
         stream: StreamKind::Notifications,
         name: "notifier",
-        batch_max: 64,
-        ack_wait: Duration::from_secs(120),
+        // Two rounds of eight, each of which a mail server may keep waiting for a minute and a half.
+        batch_max: 16,
+        ack_wait: Duration::from_secs(300),
         unacked_max: 10_000,
     };
 

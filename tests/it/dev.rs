@@ -88,6 +88,24 @@ async fn sign_in(endpoints: &Value) -> Value {
     response.json().await.unwrap()
 }
 
+/// Asks for a new password, finds the mail in the browser's page, and that its link leads on.
+async fn finds_a_mail(endpoints: &Value) {
+    let http = testkit::http::client(testkit::DEADLINE);
+    let (api, mail) = (endpoints["api"].as_str().unwrap(), endpoints["mail"].as_str().unwrap());
+    let url = format!("{api}/api/v1/auth/password/reset/");
+    let asked = http.post(url).json(&json!({"email": "ada@acme.example"})).send().await.unwrap();
+    assert_eq!(asked.status().as_u16(), 202);
+    eventually("the mail is shown", testkit::DEADLINE, || async {
+        let page = http.get(mail).send().await.ok()?.text().await.ok()?;
+        (page.contains("ada@acme.example") && page.contains("A new password")).then_some(())
+    })
+    .await;
+    for page in ["/reset/?token=x", "/invite/?token=x", "/pages/links.js", "/pages/links.css"] {
+        let answer = http.get(format!("{api}{page}")).send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{page}");
+    }
+}
+
 #[tokio::test]
 async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_was() {
     let project = Project::new("dev");
@@ -101,10 +119,11 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
 
     dev.start_again();
     let second = project.endpoints(&dev).await;
-    for name in ["api", "edges", "operations", "postgres", "nats"] {
+    for name in ["api", "edges", "operations", "postgres", "nats", "smtp", "mail"] {
         assert_eq!(first[name], second[name], "{name}");
     }
     assert!(sign_in(&second).await["access"].is_string());
+    finds_a_mail(&second).await;
 
     let servers = project.servers();
     assert_eq!(dev.stop().await, Some(0));

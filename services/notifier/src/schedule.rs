@@ -1,13 +1,14 @@
 //! The schedule: what is due becomes a job, and unread notifications become digests.
 //!
 //! Jobs are pointers. The same job, published again every time the schedule is looked at, is
-//! dropped by its id; one that NATS lost is there again with the next look.
+//! dropped by its id for a while; one that NATS lost, or that a notifier died with, is there again
+//! after that.
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use domain::mail::DueMail;
-use domain::{MailId, UserId};
+use domain::{MailId, Timestamp, UserId};
 use futures_util::StreamExt;
 use runtime::meter::{Counter, Gauge, label};
 use store::actions::{digests, mails};
@@ -23,6 +24,8 @@ const CLAIM_MAX: i64 = 500;
 const ASKED_MAX: usize = 16;
 /// How long others leave alone what one notifier has claimed.
 const LEASE: Duration = Duration::from_secs(60);
+/// How long the same job is not put on the queue again.
+const REPEAT_AFTER: Duration = Duration::from_secs(30);
 /// How long an answer of the mail server may take to be recorded.
 const UNANSWERED: Duration = Duration::from_secs(180);
 /// How long edges have, after NATS has come back, to say who is online.
@@ -83,15 +86,16 @@ async fn look(notifier: &Notifier, are_edges_back: bool) -> store::Result<bool> 
     let due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
     drop(conn);
     for mail in &due {
-        put_on_queue(notifier, mail).await;
+        put_on_queue(notifier, mail, now).await;
     }
     Ok(claimed > 0 || due.len() >= usize::try_from(DUE_MAX).unwrap_or(usize::MAX))
 }
 
-async fn put_on_queue(notifier: &Notifier, mail: &DueMail) {
+async fn put_on_queue(notifier: &Notifier, mail: &DueMail, now: Timestamp) {
     let mut headers = HeaderMap::new();
     // Another time due is another job: what was put off must not pass for a repeat.
-    let id = format!("mail-{}-{}", mail.id, mail.due_at.unix_micros());
+    let age = now.since(mail.due_at).as_secs() / REPEAT_AFTER.as_secs();
+    let id = format!("mail-{}-{}-{age}", mail.id, mail.due_at.unix_micros());
     headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
     let subject = notifier.bus.subjects().mail_work(mail.kind.as_str());
     let payload = mail.id.to_string();

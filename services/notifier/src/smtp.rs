@@ -18,6 +18,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 const CONNECTIONS_MAX: u32 = 8;
 /// A server that answered this short a while ago is taken to be there.
 const TRUST: Duration = Duration::from_secs(5);
+/// One that did not is not asked again for each mail.
+const DISTRUST: Duration = Duration::from_secs(1);
 /// Characters of an error that are kept.
 const ERROR_CHARS_MAX: usize = 300;
 
@@ -36,7 +38,7 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 pub(crate) struct Server {
     transport: AsyncSmtpTransport<Tokio1Executor>,
-    answered_at: Mutex<Option<Instant>>,
+    last: Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
 impl Server {
@@ -78,7 +80,7 @@ impl Server {
             };
             builder = builder.credentials(Credentials::new(plain(url.username()), plain(password)));
         }
-        Ok(Self { transport: builder.build(), answered_at: Mutex::new(None) })
+        Ok(Self { transport: builder.build(), last: Mutex::new(None) })
     }
 
     /// Whether the server can be talked to: asked before a mail is recorded as handed over, so
@@ -87,20 +89,21 @@ impl Server {
     /// # Errors
     /// Why not.
     pub(crate) async fn is_there(&self) -> Result<(), String> {
-        let answered = *self.answered_at.lock();
-        if answered.is_some_and(|at| at.elapsed() < TRUST) {
-            return Ok(());
+        let last = self.last.lock().clone();
+        match last {
+            Some((at, Ok(()))) if at.elapsed() < TRUST => return Ok(()),
+            Some((at, Err(error))) if at.elapsed() < DISTRUST => return Err(error),
+            _ => {}
         }
         let asking = tokio::time::timeout(2 * COMMAND_TIMEOUT, self.transport.test_connection());
-        match asking.await {
-            Ok(Ok(true)) => {
-                *self.answered_at.lock() = Some(Instant::now());
-                Ok(())
-            }
+        let is_there = match asking.await {
+            Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => Err("the mail server hung up".to_owned()),
             Ok(Err(error)) => Err(shown(&error)),
             Err(_) => Err("the mail server does not answer".to_owned()),
-        }
+        };
+        *self.last.lock() = Some((Instant::now(), is_there.clone()));
+        is_there
     }
 
     /// Hands a mail over.
@@ -113,7 +116,7 @@ impl Server {
             Ok(Err(error)) => Answer::Later(shown(&error)),
             Err(_) => Answer::Later("the mail server does not answer".to_owned()),
         };
-        *self.answered_at.lock() = (answer == Answer::Taken).then(Instant::now);
+        *self.last.lock() = (answer == Answer::Taken).then(|| (Instant::now(), Ok(())));
         answer
     }
 }

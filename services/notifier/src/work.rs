@@ -21,8 +21,10 @@ use crate::smtp::{Answer, Server};
 const AT_ONCE: usize = 8;
 /// When a job that could not be worked off is handed out again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// The longest pause between two attempts.
+/// The longest pause after the mail server has said that it does not take a mail now.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
+/// The longest pause while it cannot be reached: it is asked once for many mails.
+const UNREACHABLE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How long a mail is tried. A server that is away that long has an operator who knows.
 const TRIED_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
 /// How often an answer is recorded that cannot be, before it counts as never heard.
@@ -44,6 +46,9 @@ async fn work_off(notifier: Notifier, messages: Vec<Message>) -> (Vec<Message>, 
             async move {
                 // What is no job is acknowledged: it would never become one.
                 let Some(id) = id else { return Outcome::Done };
+                if notifier.life.is_draining() {
+                    return Outcome::Retry { after: Duration::ZERO };
+                }
                 match deliver(&notifier, id).await {
                     Ok(()) => Outcome::Done,
                     Err(error) => {
@@ -74,7 +79,7 @@ async fn deliver(notifier: &Notifier, id: MailId) -> store::Result<()> {
     }
     if let Err(error) = server.is_there().await {
         tracing::warn!(mail.id = %id, error, "mail {id} waits for the mail server: {error}");
-        let until = next_attempt(notifier, due.attempts + 1);
+        let until = next_attempt(notifier, due.attempts + 1, UNREACHABLE_PAUSE_MAX);
         let mut tx = notifier.store.begin().await?;
         mails::postpone(&mut tx, id, until, &error).await?;
         let _nothing_to_publish = tx.commit().await?;
@@ -147,7 +152,7 @@ async fn record(notifier: &Notifier, mail: &HandedMail, answer: &Answer) -> stor
     match answer {
         Answer::Taken => mails::record_sent(&mut tx, mail, notifier.clock.now()).await?,
         Answer::Later(error) => {
-            let until = next_attempt(notifier, mail.attempts);
+            let until = next_attempt(notifier, mail.attempts, PAUSE_MAX);
             mails::record_retry(&mut tx, mail, until, error).await?;
         }
         Answer::Never(error) => mails::record_failed(&mut tx, mail, error).await?,
@@ -156,11 +161,11 @@ async fn record(notifier: &Notifier, mail: &HandedMail, answer: &Answer) -> stor
     Ok(())
 }
 
-/// When to try again after so many attempts: the pause doubles up to ten minutes, give or take a
+/// When to try again after so many attempts: the pause doubles up to a bound, give or take a
 /// fifth, so that not all come at once when a server returns.
-fn next_attempt(notifier: &Notifier, attempts: i32) -> Timestamp {
+fn next_attempt(notifier: &Notifier, attempts: i32, pause_max: Duration) -> Timestamp {
     let doublings = u32::try_from(attempts - 1).unwrap_or(0).min(16);
-    let pause = notifier.config.retry_after.saturating_mul(1 << doublings).min(PAUSE_MAX);
+    let pause = notifier.config.retry_after.saturating_mul(1 << doublings).min(pause_max);
     notifier.clock.now() + pause.mul_f64(0.8 + 0.4 * rand::random::<f64>())
 }
 
