@@ -5,10 +5,11 @@
 //! row exists exactly as long as its effects do not, whatever dies at whichever line. The sweep
 //! publishes again what has not been planned in time, on a subject that edges do not hear.
 //!
-//! There are no effects yet: deliveries and notifications will be recorded in [`plan`].
+//! Effects so far: deliveries to [`webhooks`].
 
 mod plan;
 mod sweep;
+mod webhooks;
 
 use nats::bus::Bus;
 use runtime::{Clock, Lifecycle};

@@ -7,15 +7,21 @@ use domain::Seq;
 use nats::consume::{Outcome, consume};
 use nats::streams::Durable;
 use nats::subjects::{HEADER_SEQ, LogSubject, Subjects};
+use nats::work::{WebhookJob, hand_out_webhook_job};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Histogram};
+use store::Error;
+use store::actions::deliveries::Due;
 use store::actions::outbox::settle;
 use store::queries::outbox::LogPlace;
 
 use crate::Relay;
+use crate::sweep::bury;
 
 /// When a batch that could not be recorded is handed out again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Deliveries that planning puts on the queue by itself; further ones come with the schedule.
+const HAND_OUT_MAX: usize = 5_000;
 
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
     let durable = (Durable::RELAY, relay.config.replicas);
@@ -28,7 +34,7 @@ async fn plan(relay: Relay, messages: Vec<Message>) -> (Vec<Message>, Vec<Outcom
     let started = Instant::now();
     let places: Vec<LogPlace> =
         messages.iter().filter_map(|message| place(relay.bus.subjects(), message)).collect();
-    let outcome = match record(&relay, &places).await {
+    let outcome = match record_all(&relay, &places).await {
         Ok(()) => {
             Counter::EventsPlanned.add(places.len() as u64);
             Histogram::PlanSeconds.record(started.elapsed().as_secs_f64());
@@ -43,11 +49,34 @@ async fn plan(relay: Relay, messages: Vec<Message>) -> (Vec<Message>, Vec<Outcom
     (messages, outcomes)
 }
 
-/// Records the effects of events and settles their outbox rows, all or nothing.
+/// Records the effects of events. One that cannot be planned holds up no other: the batch is
+/// halved until it is alone, and then it is set aside.
+async fn record_all(relay: &Relay, places: &[LogPlace]) -> store::Result<()> {
+    let mut parts = vec![places];
+    while let Some(part) = parts.pop() {
+        match (record(relay, part).await, part) {
+            (Ok(()), _) => {}
+            (Err(error @ (Error::Unavailable(_) | Error::Contended(_))), _) => return Err(error),
+            (Err(error), [place]) => bury(relay, *place, &error.to_string()).await?,
+            (Err(_), part) => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Records the effects of events and settles their outbox rows, all or nothing; then puts the
+/// deliveries on the queue, which the schedule would do some seconds later.
 async fn record(relay: &Relay, places: &[LogPlace]) -> store::Result<()> {
     let mut tx = relay.store.begin().await?;
-    settle(&mut tx, places).await?;
+    let claimed = settle(&mut tx, places).await?;
+    let due = crate::webhooks::plan(&mut tx, &claimed, relay.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
+    for Due { id, webhook, is_probe } in due.into_iter().take(HAND_OUT_MAX) {
+        hand_out_webhook_job(&relay.bus, WebhookJob { webhook, delivery: id, is_probe }).await;
+    }
     Ok(())
 }
 

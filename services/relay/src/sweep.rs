@@ -119,7 +119,7 @@ async fn forget(relay: &Relay, place: LogPlace) -> store::Result<()> {
     Ok(())
 }
 
-async fn bury(relay: &Relay, place: LogPlace, reason: &str) -> store::Result<()> {
+pub(crate) async fn bury(relay: &Relay, place: LogPlace, reason: &str) -> store::Result<()> {
     tracing::error!(place = ?place, reason, "an event cannot be planned and is set aside: {reason}");
     Counter::EventsDead.add(1);
     let mut tx = relay.store.begin().await?;

@@ -4,6 +4,7 @@ mod addresses;
 mod breaking;
 mod crud;
 mod delivery;
+mod events;
 mod retries;
 
 use testkit::{Board, Person, Receiver, Value, json};

@@ -171,6 +171,13 @@ pub async fn react(
     let message = find_message(tx.conn(), message.id).await?.ok_or(Refusal::NotFound)?;
     let what = What::MessageUpdated(Box::new(message.clone()));
     append(tx, &mut room, vec![(caller.user, what)], now).await?;
+    sqlx::query!(
+        "update room_events set is_reaction = true where room_id = $1 and seq = $2",
+        room.id().0,
+        room.last_seq().0,
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(message)
 }
 

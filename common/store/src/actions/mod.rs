@@ -18,6 +18,7 @@ pub mod org_members;
 pub mod orgs;
 pub mod outbox;
 pub mod password_resets;
+pub mod plan_webhooks;
 pub mod post_messages;
 pub mod room_settings;
 pub mod webhooks;

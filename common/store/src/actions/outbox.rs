@@ -21,9 +21,18 @@ pub struct Overdue {
     pub payload: Option<serde_json::Value>,
 }
 
-/// Removes the rows of events whose effects this transaction records. Returns how many there
-/// were: fewer than asked when others have planned some already.
-pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<u64> {
+/// An event whose effects are this transaction's to record.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// Where it is found.
+    pub place: LogPlace,
+    /// What an organization's event says.
+    pub payload: Option<serde_json::Value>,
+}
+
+/// Removes the rows of events whose effects this transaction records. Returns those that were
+/// there: fewer than asked when others have planned some already, or are planning them now.
+pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
     let (mut rooms, mut room_seqs, mut orgs, mut org_seqs) = (vec![], vec![], vec![], vec![]);
     for place in places {
         match place {
@@ -41,36 +50,47 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<u64> {
     // made for an empty table take minutes once there is a backlog.
     // Claimed with `skip locked`: a row that another relay is settling now is that one's.
     let of_rooms = sqlx::query!(
-        "delete from outbox where id = any(array(
+        r#"delete from outbox where id = any(array(
              select o.id
              from unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
              cross join lateral (
                  select id from outbox where room_id = t.room_id and seq = t.seq
                  for update skip locked
-             ) o))",
+             ) o))
+           returning room_id as "room!: RoomId", seq as "seq: Seq""#,
         &rooms,
         &room_seqs,
     )
-    .execute(tx.conn())
+    .fetch_all(tx.conn())
     .await?;
-    let mut settled = of_rooms.rows_affected();
+    let mut claimed: Vec<Claimed> = of_rooms
+        .into_iter()
+        .map(|row| Claimed { place: LogPlace::Room(row.room, row.seq), payload: None })
+        .collect();
     if !orgs.is_empty() {
         let of_orgs = sqlx::query!(
-            "delete from outbox where id = any(array(
+            r#"delete from outbox where id = any(array(
                  select o.id
                  from unnest($1::bigint[], $2::bigint[]) as t (org_id, seq)
                  cross join lateral (
                      select id from outbox where org_id = t.org_id and seq = t.seq
                      for update skip locked
-                 ) o))",
+                 ) o))
+               returning org_id as "org!: OrgId", seq as "seq: Seq", payload"#,
             &orgs,
             &org_seqs,
         )
-        .execute(tx.conn())
+        .fetch_all(tx.conn())
         .await?;
-        settled += of_orgs.rows_affected();
+        let of_orgs = of_orgs.into_iter();
+        claimed.extend(
+            of_orgs.map(|row| Claimed {
+                place: LogPlace::Org(row.org, row.seq),
+                payload: row.payload,
+            }),
+        );
     }
-    Ok(settled)
+    Ok(claimed)
 }
 
 /// Claims at most `limit` rows that are due to be published again, and puts their next repeat

@@ -9,6 +9,7 @@ pub mod messages;
 pub mod org_members;
 pub mod orgs;
 pub mod outbox;
+pub mod planning;
 pub mod room_log;
 pub mod room_members;
 pub mod rooms;
