@@ -2,6 +2,7 @@
 
 mod digests;
 mod invites;
+mod notices;
 mod outages;
 mod resets;
 mod sink;

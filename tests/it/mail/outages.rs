@@ -73,3 +73,19 @@ async fn a_notifier_killed_while_it_hands_over_sends_no_digest_twice() {
     let decided = "select count(*) from notification_decisions where outcome = 'sent'";
     assert_eq!(board.count(decided).await, 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mails_outlive_nats_and_all_that_it_stored() {
+    let board = Board::builder().own_servers().mails_after(DELAY).start().await;
+    let team = board.team().await;
+    let path = format!("/orgs/{}/invite/", team.org);
+    team.alice.post(&path, json!({"email": "before@chat.test"})).await.is(201);
+    board.mailbox().mail_to("before@chat.test").await;
+    let nats = &board.servers().nats;
+    tokio::task::block_in_place(|| nats.kill()).expect("nats-server can be killed");
+    team.alice.post(&path, json!({"email": "during@chat.test"})).await.is(201);
+    tokio::task::block_in_place(|| nats.wipe_store()).expect("its store can be removed");
+    tokio::task::block_in_place(|| nats.start_again()).expect("nats-server comes back");
+    board.mailbox().mail_to("during@chat.test").await;
+    assert_eq!(board.mailbox().mails_to("before@chat.test").await.len(), 1);
+}
