@@ -130,12 +130,26 @@ fn shown(error: &Error) -> String {
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    text.chars().filter(|c| !c.is_control()).take(ERROR_CHARS_MAX).collect()
+    without_addresses(&text)
+}
+
+/// A server's words without the addresses that they repeat: logs hold none.
+fn without_addresses(text: &str) -> String {
+    let words = text.split_whitespace().map(|word| if word.contains('@') { "…@…" } else { word });
+    let line = words.collect::<Vec<_>>().join(" ");
+    line.chars().filter(|c| !c.is_control()).take(ERROR_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Server;
+    use super::{Server, without_addresses};
+
+    #[test]
+    fn errors_hold_no_addresses() {
+        let said = "permanent error (550): 5.1.1 <bob@chat.test>: no\r\nsuch user";
+        let kept = "permanent error (550): 5.1.1 …@… no such user";
+        assert_eq!(without_addresses(said), kept);
+    }
 
     #[tokio::test]
     async fn addresses_of_mail_servers() {

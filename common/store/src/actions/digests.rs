@@ -94,11 +94,12 @@ impl Row {
             Some("mentions") => self.message.is_some() && !is_mention,
             _ => false,
         };
-        if self.is_read || self.has_read_past {
-            Some("read")
-        } else if self.is_deleted == Some(true) || !self.is_member {
+        // Deleting a message also marks it as read.
+        if self.is_deleted == Some(true) || !self.is_member {
             // Who has left a room may not see it any more: for them it is gone.
             Some("deleted")
+        } else if self.is_read || self.has_read_past {
+            Some("read")
         } else if is_excluded {
             Some("preference")
         } else if is_muted {
