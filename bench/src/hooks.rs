@@ -90,6 +90,7 @@ async fn answer(mut stream: TcpStream, delays: Arc<Mutex<Durations>>, epoch: Ins
 /// The length of the first request, once its head is there.
 fn length(input: &[u8]) -> Option<usize> {
     let head = input.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
-    let body = frames::number(&input[..head], b"content-length: ").unwrap_or(0);
-    Some(head + usize::try_from(body).ok()?)
+    let head_text = std::str::from_utf8(&input[..head]).ok()?;
+    let body = head_text.lines().find_map(|line| line.strip_prefix("content-length: "));
+    Some(head + body.unwrap_or("0").parse::<usize>().ok()?)
 }

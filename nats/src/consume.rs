@@ -1,8 +1,9 @@
 //! One way to consume a stream, for every worker: durable, explicit acks, in batches.
 //!
 //! The handler gets a batch and says for each message what became of it. Scars: a bare NAK spins,
-//! so a retry carries a delay; a consumer is made anew when it, or its stream, is gone; a lost
-//! heartbeat ends the pull, and a new one begins after a pause that grows. A pull whose server
+//! so a retry carries a delay; a consumer is made anew when it, or its stream, is gone. A pull asks
+//! for no heartbeats: async-nats 0.51 does not ask to be woken again once it has read one, and the
+//! pull is deaf from then on to what comes. A pull whose server
 //! died in mid-answer waits for ever by itself: every step has a deadline, and a new connection
 //! ends it at once.
 
@@ -142,7 +143,6 @@ async fn next_batch(
             .batch()
             .max_messages(1)
             .expires(PULL_EXPIRES)
-            .heartbeat(Duration::from_secs(2))
             .messages()
             .await?;
         batch = collect(&mut first).await?;
