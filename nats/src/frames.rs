@@ -4,9 +4,11 @@
 //! hands it on as it is. Inner types are not serializable: each view is converted from its
 //! domain twin.
 
+use domain::notification::Notification;
 use domain::room::{Room, RoomChange, RoomSettings};
 use domain::{
-    LogEvent, Message, MessageId, OrgId, Person, Reaction, RoomId, Seq, Timestamp, UserId, What,
+    InviteId, LogEvent, Message, MessageId, NotificationId, OrgId, Person, Reaction, RoomId, Seq,
+    Timestamp, UserId, What,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -221,6 +223,67 @@ impl From<&RoomSettings> for RoomSettingsView {
     }
 }
 
+/// A notification, as its owner sees it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Notification)]
+pub struct NotificationView {
+    /// The notification's id.
+    pub id: NotificationId,
+    /// One line.
+    pub title: String,
+    /// What it says: of a message, the beginning of its text as it is now; empty once deleted.
+    pub message: String,
+    /// `mention`, `dm`, `org_invite`, `room_invite` or `role_change`.
+    pub notification_type: String,
+    /// Whether it was read.
+    pub is_read: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was read.
+    pub read_at: Option<Timestamp>,
+    /// What it points at.
+    pub data: NotificationData,
+}
+
+/// What a notification points at.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct NotificationData {
+    /// The organization.
+    pub org: OrgId,
+    /// The room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomId>,
+    /// The message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
+    /// The invite; never its token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invite_id: Option<InviteId>,
+    /// Whose doing it is.
+    pub by: UserId,
+}
+
+impl From<Notification> for NotificationView {
+    fn from(notification: Notification) -> Self {
+        Self {
+            id: notification.id,
+            title: notification.title,
+            message: notification.message,
+            notification_type: notification.kind,
+            is_read: notification.is_read,
+            created_at: notification.created_at,
+            read_at: notification.read_at,
+            data: NotificationData {
+                org: notification.data.org,
+                room: notification.data.room,
+                message: notification.data.message,
+                invite_id: notification.data.invite,
+                by: notification.data.by,
+            },
+        }
+    }
+}
+
 /// A durable event's frame: exactly what a socket gets, and an item of `/rooms/{id}/events/`.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type")]
@@ -365,6 +428,12 @@ pub enum LiveFrame<'a> {
         #[serde(flatten)]
         settings: &'a RoomSettingsView,
     },
+    /// The user has a new notification.
+    #[serde(rename = "notification")]
+    Notification {
+        /// The notification.
+        notification: NotificationView,
+    },
     /// The room is gone.
     #[serde(rename = "room.deleted")]
     RoomDeleted {
@@ -381,6 +450,7 @@ impl LiveFrame<'_> {
             Self::RoomAdded { .. } => "room.added",
             Self::RoomRemoved { .. } => "room.removed",
             Self::RoomSettings { .. } => "room.settings",
+            Self::Notification { .. } => "notification",
             Self::RoomDeleted { .. } => "room.deleted",
         }
     }

@@ -17,7 +17,7 @@ const CALLERS: [&str; 6] = ["nobody", "stranger", "outsider", "MEMBER", "MANAGER
 /// An operation of the document, the request that stands for it, and its body.
 ///
 /// In paths and bodies, words in capitals stand for what is in the cell's world: its ORG, ROOM,
-/// MESSAGE (its owner's), COLLEAGUE (in the room), NEWCOMER (in the organization only), INVITE and
+/// MESSAGE (its owner's), NOTIFICATION (the owner's), COLLEAGUE (in the room), NEWCOMER (in the organization only), INVITE and
 /// TOKEN (of an invite for the stranger), LOGIN (another of the caller's), FRESH (a word of the
 /// cell's own).
 type Row = (&'static str, &'static str, &'static str);
@@ -87,6 +87,12 @@ const ROWS: &[Row] = &[
     ("PATCH /api/v1/rooms/{id}/settings/", "/rooms/ROOM/settings/", r#"{"starred":true}"#),
     ("POST /api/v1/rooms/{id}/read/{msg_id}/", "/rooms/ROOM/read/MESSAGE/", ""),
     ("GET /api/v1/rooms/{id}/events/", "/rooms/ROOM/events/", ""),
+    ("GET /api/v1/notifications/", "/notifications/", ""),
+    ("GET /api/v1/notifications/unread-count/", "/notifications/unread-count/", ""),
+    ("GET /api/v1/notifications/decisions/", "/notifications/decisions/?message=MESSAGE", ""),
+    ("POST /api/v1/notifications/mark-all-read/", "/notifications/mark-all-read/", ""),
+    ("GET /api/v1/notifications/{id}/", "/notifications/NOTIFICATION/", ""),
+    ("PATCH /api/v1/notifications/{id}/", "/notifications/NOTIFICATION/", r#"{"is_read":true}"#),
     (
         "GET /api/v1/notifications/unsubscribe/",
         "/notifications/unsubscribe/?token=00000000-0000-4000-8000-000000000000",
@@ -156,10 +162,12 @@ impl Grounds<'_> {
         let message = self.owner.posts(room, "morning").await["id"].clone();
         let invite = self.invite(row, org, &caller, who).await;
         let (webhook, event) = self.webhook(row, org).await;
+        let notification = self.notification(row, room, &colleague).await;
         let login = caller.on_another_device(board).await.login;
         let fill = |text: &str| {
             text.replace("TOKEN", invite["token"].as_str().unwrap_or_default())
                 .replace("INVITE", &invite["id"].to_string())
+                .replace("NOTIFICATION", &notification.to_string())
                 .replace("WEBHOOK", &webhook.to_string())
                 .replace("EVENT", event.as_str().unwrap_or_default())
                 .replace("ORG", &org.to_string())
@@ -183,6 +191,20 @@ impl Grounds<'_> {
             .call(method, &path, headers, body.map(|body| body.to_string()).as_deref())
             .await
             .status
+    }
+
+    /// The id of a notification of the owner's, if the row needs one.
+    async fn notification(&self, row: &Row, room: i64, colleague: &Person) -> Value {
+        if !row.1.contains("NOTIFICATION") {
+            return Value::Null;
+        }
+        let mention = colleague.posts(room, &format!("@{}", self.owner.email)).await;
+        testkit::eventually("the notification", testkit::DEADLINE, async || {
+            let page = self.owner.get("/notifications/").await.results();
+            let one = page.into_iter().find(|one| one["data"]["message"] == mention["id"])?;
+            Some(one["id"].clone())
+        })
+        .await
     }
 
     /// The ids of a webhook and of an event of it, if the row needs them.

@@ -13,6 +13,7 @@ mod edge;
 mod errors;
 mod journeys;
 mod mail;
+mod notifications;
 mod properties;
 mod rest;
 mod tidy;

@@ -198,7 +198,8 @@ impl Builder {
         if self.has_relay {
             let store = Store::connect(&ground.database_url, RELAY_CONNECTIONS).await.unwrap();
             let bus = bus(ground, "relay").await;
-            let config = relay::Config::default();
+            let mail_delay = self.mail_delay.unwrap_or(relay::Config::default().mail_delay);
+            let config = relay::Config { mail_delay, ..relay::Config::default() };
             relay::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
         }
         if let Some(config) = self.webhooks.clone() {

@@ -193,7 +193,7 @@ async fn fill(tx: &mut Tx, talk: &Talk, number: usize, now: Timestamp) -> anyhow
     let Some(&read) = ids.iter().rev().nth(5) else { return Ok(()) };
     for reader in &talk.speakers {
         let room = access::room_as_member(tx.conn(), reader.user, talk.room).await?;
-        mark_read::mark_read(tx, &room, reader.user, read).await?;
+        mark_read::mark_read(tx, &room, reader.user, read, now).await?;
     }
     Ok(())
 }

@@ -39,6 +39,8 @@ meters! { Counter, describe_counter,
     EventsPublished = "chatboard_events_published_total", "Events handed to NATS";
     EventsDropped = "chatboard_events_dropped_total", "Events not published at once: the sweep repeats them";
     EventsPlanned = "chatboard_events_planned_total", "Events whose effects were recorded";
+    DeliveriesPlanned = "chatboard_deliveries_planned_total", "Deliveries to webhooks recorded";
+    NotificationsMade = "chatboard_notifications_made_total", "Notifications recorded";
     EventsSwept = "chatboard_events_swept_total", "Events published again by the sweep";
     EventsDead = "chatboard_events_dead_total", "Events set aside because they cannot be planned";
     WebhookJobs = "chatboard_webhook_jobs_total", "Deliveries put on the queue by the schedule";

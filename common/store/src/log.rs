@@ -81,12 +81,34 @@ pub async fn held_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<RoomId>> {
     Ok(held)
 }
 
+/// What only effects need to know of an event; no client sees it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Note {
+    /// Nothing.
+    #[default]
+    None,
+    /// A `message.updated` that changed reactions alone.
+    IsReaction,
+    /// Who brought a member in.
+    BroughtBy(UserId),
+}
+
 /// Appends events other than message creations to a locked room's log: they take the next
 /// places, in order. Each comes with who did it (for a member event: who joined or left).
 pub async fn append(
     tx: &mut Tx,
     room: &mut LockedRoom,
     events: Vec<(UserId, What)>,
+    now: Timestamp,
+) -> Result<()> {
+    append_noted(tx, room, (events, Note::None), now).await
+}
+
+/// Appends events of which effects must know more.
+pub(crate) async fn append_noted(
+    tx: &mut Tx,
+    room: &mut LockedRoom,
+    (events, note): (Vec<(UserId, What)>, Note),
     now: Timestamp,
 ) -> Result<()> {
     if events.is_empty() {
@@ -100,10 +122,15 @@ pub async fn append(
         rows.push(&event)?;
         appended.push(event);
     }
+    let brought_by = match note {
+        Note::BroughtBy(user) => Some(user.0),
+        Note::None | Note::IsReaction => None,
+    };
     sqlx::query!(
         "with place as (
-             insert into room_events (room_id, seq, kind, message_id, user_id, data, created_at)
-             select $1, seq, kind, message_id, user_id, data, $2
+             insert into room_events (room_id, seq, kind, message_id, user_id, data, created_at,
+                                      by_id, is_reaction)
+             select $1, seq, kind, message_id, user_id, data, $2, $10, $11
              from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[])
                  as t (seq, kind, message_id, user_id, data)
          ), pending as (
@@ -120,6 +147,8 @@ pub async fn append(
         &rows.data as &[Option<Value>],
         (now + PUBLISH_GRACE) as Timestamp,
         room.last_seq.0,
+        brought_by,
+        note == Note::IsReaction,
     )
     .execute(tx.conn())
     .await?;

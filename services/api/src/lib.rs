@@ -14,6 +14,7 @@ pub mod json;
 mod last_seen;
 pub mod limits;
 mod messages;
+mod notifications;
 mod operations;
 mod orgs;
 pub mod page;

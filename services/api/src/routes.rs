@@ -21,8 +21,8 @@ use crate::{Api, http};
         (name = "orgs", description = "Organizations, members, invites"),
         (name = "rooms", description = "Rooms and direct messages"),
         (name = "messages", description = "Messages and reactions"),
+        (name = "notifications", description = "What concerns you, and why you were told"),
         (name = "webhooks", description = "What happens, told to other systems"),
-        (name = "notifications", description = "What a user was told of"),
         (name = "operations", description = "Health and documents")
     )
 )]
@@ -49,8 +49,9 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(crate::orgs::routes())
         .merge(crate::rooms::routes())
         .merge(crate::messages::routes())
-        .merge(crate::webhooks::routes())
-        .merge(crate::unsubscribe::routes());
+        .merge(crate::notifications::routes())
+        .merge(crate::unsubscribe::routes())
+        .merge(crate::webhooks::routes());
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::auth::root_routes())
         .merge(crate::operations::routes())

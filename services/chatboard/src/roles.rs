@@ -236,7 +236,10 @@ impl Starter<'_> {
     }
 
     async fn relay(&self) -> anyhow::Result<(Store, Bus)> {
-        let config = relay::Config { replicas: self.settings.nats_replicas.count() };
+        let config = relay::Config {
+            replicas: self.settings.nats_replicas.count(),
+            mail_delay: self.settings.mail_delay,
+        };
         let (store, bus) = (self.store("relay").await?, self.bus("relay").await?);
         relay::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))

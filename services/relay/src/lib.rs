@@ -5,11 +5,14 @@
 //! row exists exactly as long as its effects do not, whatever dies at whichever line. The sweep
 //! publishes again what has not been planned in time, on a subject that edges do not hear.
 //!
-//! Effects so far: deliveries to [`webhooks`].
+//! Effects are deliveries to webhooks and notifications, with the decisions behind them.
 
+mod announce;
+mod here;
 mod plan;
 mod sweep;
-mod webhooks;
+
+use std::time::Duration;
 
 use nats::bus::Bus;
 use runtime::{Clock, Lifecycle};
@@ -20,11 +23,13 @@ use store::Store;
 pub struct Config {
     /// Replicas of the stream, should it have to be made.
     pub replicas: usize,
+    /// How long a notification may stay unread before it is looked at whether to mail it.
+    pub mail_delay: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { replicas: 1 }
+        Self { replicas: 1, mail_delay: Duration::from_secs(60) }
     }
 }
 

@@ -8,7 +8,7 @@ use domain::mentions::{self, Mentions};
 use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
 
 use crate::access::{self, MemberAccess};
-use crate::log::{LockedRoom, append};
+use crate::log::{LockedRoom, Note, append, append_noted};
 use crate::queries::messages::find_message;
 use crate::{Result, Tx};
 
@@ -120,6 +120,15 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
     sqlx::query!("delete from message_reactions where message_id = $1", message.id.0)
         .execute(tx.conn())
         .await?;
+    // What was not looked at yet is not worth it any more.
+    sqlx::query!(
+        "update notifications set is_read = true, read_at = $2
+         where message_id = $1 and not is_read",
+        message.id.0,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
     message.is_deleted = true;
     message.body.clear();
     message.file_url = None;
@@ -170,14 +179,8 @@ pub async fn react(
     }
     let message = find_message(tx.conn(), message.id).await?.ok_or(Refusal::NotFound)?;
     let what = What::MessageUpdated(Box::new(message.clone()));
-    append(tx, &mut room, vec![(caller.user, what)], now).await?;
-    sqlx::query!(
-        "update room_events set is_reaction = true where room_id = $1 and seq = $2",
-        room.id().0,
-        room.last_seq().0,
-    )
-    .execute(tx.conn())
-    .await?;
+    let events = vec![(caller.user, what)];
+    append_noted(tx, &mut room, (events, Note::IsReaction), now).await?;
     Ok(message)
 }
 

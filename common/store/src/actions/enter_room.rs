@@ -6,7 +6,7 @@
 use domain::{Caller, Refusal, RoomId, Timestamp, UserId};
 
 use crate::access::{self, RoomAccess, find_role};
-use crate::actions::membership::{join, leave};
+use crate::actions::membership::{bring, join, leave};
 use crate::log::LockedRoom;
 use crate::{Result, Tx};
 
@@ -41,6 +41,7 @@ pub async fn join_room(tx: &mut Tx, target: RoomForJoining, now: Timestamp) -> R
 pub struct RoomForInviting {
     room: LockedRoom,
     access: RoomAccess,
+    caller: Caller,
 }
 
 impl RoomForInviting {
@@ -60,7 +61,7 @@ pub async fn room_for_inviting(tx: &mut Tx, caller: Caller, id: RoomId) -> Resul
     if !access.standing().may_invite() {
         return Err(Refusal::Forbidden.into());
     }
-    Ok(RoomForInviting { room, access })
+    Ok(RoomForInviting { room, access, caller })
 }
 
 /// Makes someone a member. `false` when they were one.
@@ -73,14 +74,14 @@ pub async fn invite_to_room(
     user: UserId,
     now: Timestamp,
 ) -> Result<bool> {
-    let RoomForInviting { mut room, access } = target;
+    let RoomForInviting { mut room, access, caller } = target;
     let Some(role) = find_role(tx.conn(), user, access.org()).await? else {
         return Err(Refusal::invalid("user_id", "is not in the organization").into());
     };
     if !access.standing().access_level.admits(role) {
         return Err(Refusal::invalid("user_id", "the room's level does not admit them").into());
     }
-    Ok(!join(tx, &mut room, &[user], now).await?.is_empty())
+    Ok(!bring(tx, &mut room, (user, caller.user), now).await?.is_empty())
 }
 
 /// Takes the caller out of a room.

@@ -4,7 +4,7 @@
 //! one member meet at their own row, and the later place wins.
 
 use domain::room::Unread;
-use domain::{MessageId, Refusal, Seq};
+use domain::{MessageId, Refusal, Seq, Timestamp};
 
 use crate::access::MemberAccess;
 use crate::queries::unread::find_unread;
@@ -19,7 +19,7 @@ pub struct Marked {
     pub has_moved: bool,
 }
 
-/// Marks a room as read up to a message. An earlier message than the last one changes nothing.
+/// Marks a room as read up to a message, and the notifications up to there. An earlier message than the last one changes nothing.
 ///
 /// Joining had moved the marker to the head without naming a message: so the last read message
 /// and the marker each move forward by themselves, and the first reading always names one.
@@ -31,6 +31,7 @@ pub async fn mark_read(
     room: &MemberAccess,
     user: domain::UserId,
     message: MessageId,
+    now: Timestamp,
 ) -> Result<Marked> {
     let seq = sqlx::query_scalar!(
         r#"select seq as "seq: Seq" from messages where id = $1 and room_id = $2"#,
@@ -48,6 +49,17 @@ pub async fn mark_read(
         user.0,
         message.0,
         seq.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    // After the marker: see `plan_notifications`.
+    sqlx::query!(
+        "update notifications set is_read = true, read_at = $4
+         where user_id = $1 and room_id = $2 and seq <= $3 and not is_read",
+        user.0,
+        room.room().0,
+        seq.0,
+        now as Timestamp,
     )
     .execute(tx.conn())
     .await?;

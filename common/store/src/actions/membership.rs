@@ -10,7 +10,7 @@
 
 use domain::{OrgId, Person, Role, RoomId, Timestamp, UserId, What};
 
-use crate::log::{LockedRoom, append, lock_rooms};
+use crate::log::{LockedRoom, Note, append, append_noted, lock_rooms};
 use crate::rows::people;
 use crate::{Result, Tx};
 
@@ -31,6 +31,25 @@ pub async fn join(
     users: &[UserId],
     now: Timestamp,
 ) -> Result<Vec<UserId>> {
+    enter(tx, room, (users, Note::None), now).await
+}
+
+/// Like [`join`], at the wish of a member, who is noted.
+pub(crate) async fn bring(
+    tx: &mut Tx,
+    room: &mut LockedRoom,
+    (user, by): (UserId, UserId),
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
+    enter(tx, room, (&[user], Note::BroughtBy(by)), now).await
+}
+
+async fn enter(
+    tx: &mut Tx,
+    room: &mut LockedRoom,
+    (users, note): (&[UserId], Note),
+    now: Timestamp,
+) -> Result<Vec<UserId>> {
     let newcomers = newcomers(tx, room.id(), users).await?;
     if newcomers.is_empty() {
         return Ok(Vec::new());
@@ -38,7 +57,7 @@ pub async fn join(
     let ids: Vec<UserId> = newcomers.iter().map(|person| person.id).collect();
     let events =
         newcomers.into_iter().map(|person| (person.id, What::MemberJoined(person))).collect();
-    append(tx, room, events, now).await?;
+    append_noted(tx, room, (events, note), now).await?;
     insert(tx, room, &ids, now).await?;
     Ok(ids)
 }

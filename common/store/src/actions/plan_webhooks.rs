@@ -1,84 +1,104 @@
-//! Webhook deliveries, recorded in the transaction that settles their events.
+//! What webhooks get to hear: recorded in the transaction that plans an event.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use domain::{DeliveryId, OrgId, Timestamp, WebhookId};
+use domain::webhook::WebhookEvent;
+use domain::{DeliveryId, EventId, OrgId, Timestamp, WebhookId};
 
 use super::deliveries::Due;
 use crate::{Result, Tx};
 
-/// How long whoever plans a delivery has to put it on the queue, before the schedule does.
-const HAND_OUT_GRACE: &str = "5 seconds";
-/// Deliveries inserted by one statement.
-const INSERT_MAX: usize = 5_000;
+/// How long the planner has to put a delivery on the queue, before the schedule does.
+const HAND_OUT_GRACE: Duration = Duration::from_secs(5);
 
-/// An event that webhooks may hear of.
+/// A webhook that may hear of something, locked until the end of the transaction.
 #[derive(Clone, Debug)]
-pub struct Payload {
-    /// Its id, the same whenever it is planned.
-    pub event: String,
-    /// The organization.
-    pub org: OrgId,
-    /// Its type, a word of the contract.
-    pub event_type: &'static str,
-    /// Whether it is of a PRIVATE room.
-    pub is_private: bool,
-    /// The very text that is delivered.
-    pub body: String,
-}
-
-struct Hook {
+pub struct Listener {
     id: WebhookId,
     org: OrgId,
     events: Vec<String>,
     include_private: bool,
     last_sequence: i64,
-    is_broken: bool,
 }
 
-impl Hook {
-    fn hears(&self, payload: &Payload) -> bool {
-        self.org == payload.org
-            && (self.include_private || !payload.is_private)
-            && self.events.iter().any(|event| event == payload.event_type)
+impl Listener {
+    /// Whether it hears of an event of its organization.
+    pub fn hears(&self, org: OrgId, kind: WebhookEvent, is_private: bool) -> bool {
+        self.org == org
+            && (self.include_private || !is_private)
+            && self.events.iter().any(|event| event == kind.as_str())
     }
 }
 
-#[derive(Default)]
-struct Rows {
-    webhooks: Vec<i64>,
-    events: Vec<String>,
-    types: Vec<String>,
-    sequences: Vec<i64>,
-    broken: Vec<bool>,
+/// Something that webhooks hear of.
+#[derive(Clone, Debug)]
+pub struct Announcement {
+    /// The event.
+    pub event: EventId,
+    /// The organization.
+    pub org: OrgId,
+    /// Its type.
+    pub kind: WebhookEvent,
+    /// Whether it happened in a PRIVATE room.
+    pub is_private: bool,
+    /// The very bytes that are delivered.
+    pub body: String,
 }
 
-/// Records a delivery of each event to each active webhook that hears of it, with the webhook's
-/// next `sequence`. Events come in their order. Returns what is to be put on the queue once this
-/// is committed: all but what goes to broken endpoints.
-pub async fn plan_webhooks(tx: &mut Tx, payloads: &[Payload], now: Timestamp) -> Result<Vec<Due>> {
-    if payloads.is_empty() {
+/// The active webhooks of organizations that hear of any of some types, in ascending order of id,
+/// as all must lock them.
+pub async fn listeners(
+    tx: &mut Tx,
+    orgs: &BTreeSet<OrgId>,
+    kinds: &BTreeSet<WebhookEvent>,
+) -> Result<Vec<Listener>> {
+    if orgs.is_empty() || kinds.is_empty() {
         return Ok(Vec::new());
     }
-    let mut hooks = lock_hooks(tx, payloads).await?;
+    let orgs: Vec<i64> = orgs.iter().map(|org| org.0).collect();
+    let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
+    Ok(sqlx::query_as!(
+        Listener,
+        r#"select id as "id: WebhookId", org_id as "org: OrgId", events, include_private,
+                  last_sequence
+           from webhooks where org_id = any($1) and is_active and events && $2
+           order by id for no key update"#,
+        &orgs,
+        &kinds,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+/// Records announcements, in order, for every listener that hears of them. Each delivery takes its
+/// webhook's next `sequence`. Returns the deliveries.
+pub async fn announce(
+    tx: &mut Tx,
+    mut listeners: Vec<Listener>,
+    announcements: &[Announcement],
+    now: Timestamp,
+) -> Result<Vec<Due>> {
+    let mut payloads = BTreeSet::new();
     let mut rows = Rows::default();
-    let mut heard = HashSet::new();
-    for payload in payloads {
-        for hook in hooks.iter_mut().filter(|hook| hook.hears(payload)) {
-            hook.last_sequence += 1;
-            rows.webhooks.push(hook.id.0);
-            rows.events.push(payload.event.clone());
-            rows.types.push(payload.event_type.to_owned());
-            rows.sequences.push(hook.last_sequence);
-            rows.broken.push(hook.is_broken);
-            heard.insert(payload.event.as_str());
+    for (at, announcement) in announcements.iter().enumerate() {
+        for listener in &mut listeners {
+            if listener.hears(announcement.org, announcement.kind, announcement.is_private) {
+                listener.last_sequence += 1;
+                payloads.insert(at);
+                rows.push(listener, announcement);
+            }
         }
     }
-    insert_payloads(tx, payloads.iter().filter(|one| heard.contains(one.event.as_str())), now)
-        .await?;
-    let due = insert_deliveries(tx, &rows, now).await?;
-    let ids: Vec<i64> = hooks.iter().map(|hook| hook.id.0).collect();
-    let sequences: Vec<i64> = hooks.iter().map(|hook| hook.last_sequence).collect();
+    if rows.webhooks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let heard: Vec<&Announcement> =
+        payloads.iter().filter_map(|&at| announcements.get(at)).collect();
+    insert_payloads(tx, &heard, now).await?;
+    let due = rows.insert(tx, now).await?;
+    let ids: Vec<i64> = listeners.iter().map(|listener| listener.id.0).collect();
+    let sequences: Vec<i64> = listeners.iter().map(|listener| listener.last_sequence).collect();
     sqlx::query!(
         "update webhooks w set last_sequence = t.sequence
          from unnest($1::bigint[], $2::bigint[]) as t (id, sequence)
@@ -91,35 +111,11 @@ pub async fn plan_webhooks(tx: &mut Tx, payloads: &[Payload], now: Timestamp) ->
     Ok(due)
 }
 
-/// The active webhooks of the events' organizations, locked by ascending id.
-async fn lock_hooks(tx: &mut Tx, payloads: &[Payload]) -> Result<Vec<Hook>> {
-    let mut orgs: Vec<i64> = payloads.iter().map(|payload| payload.org.0).collect();
-    orgs.sort_unstable();
-    orgs.dedup();
-    Ok(sqlx::query_as!(
-        Hook,
-        r#"select id as "id: WebhookId", org_id as "org: OrgId", events, include_private,
-                  last_sequence, probe_at is not null as "is_broken!"
-           from webhooks where org_id = any($1) and is_active
-           order by id for no key update"#,
-        &orgs,
-    )
-    .fetch_all(tx.conn())
-    .await?)
-}
-
-async fn insert_payloads(
-    tx: &mut Tx,
-    payloads: impl Iterator<Item = &Payload>,
-    now: Timestamp,
-) -> Result<()> {
-    let (mut events, mut orgs, mut types, mut bodies) = (vec![], vec![], vec![], vec![]);
-    for payload in payloads {
-        events.push(payload.event.clone());
-        orgs.push(payload.org.0);
-        types.push(payload.event_type.to_owned());
-        bodies.push(payload.body.clone());
-    }
+async fn insert_payloads(tx: &mut Tx, heard: &[&Announcement], now: Timestamp) -> Result<()> {
+    let events: Vec<String> = heard.iter().map(|one| one.event.to_string()).collect();
+    let orgs: Vec<i64> = heard.iter().map(|one| one.org.0).collect();
+    let kinds: Vec<String> = heard.iter().map(|one| one.kind.as_str().to_owned()).collect();
+    let bodies: Vec<String> = heard.iter().map(|one| one.body.clone()).collect();
     sqlx::query!(
         "insert into webhook_payloads (event_id, org_id, event_type, body, created_at)
          select event_id, org_id, event_type, body, $5
@@ -127,7 +123,7 @@ async fn insert_payloads(
              as t (event_id, org_id, event_type, body)",
         &events,
         &orgs,
-        &types,
+        &kinds,
         &bodies,
         now as Timestamp,
     )
@@ -136,43 +132,43 @@ async fn insert_payloads(
     Ok(())
 }
 
-/// Inserts deliveries. Those to broken endpoints are parked at once: see
-/// [`super::deliveries`].
-async fn insert_deliveries(tx: &mut Tx, rows: &Rows, now: Timestamp) -> Result<Vec<Due>> {
-    let mut due = Vec::new();
-    let mut start = 0;
-    while start < rows.webhooks.len() {
-        let end = rows.webhooks.len().min(start + INSERT_MAX);
-        let inserted = sqlx::query!(
-            r#"with added as (
-                   insert into webhook_outbox (webhook_id, event_id, event_type, sequence,
-                       next_attempt_at, hand_out_at, created_at)
-                   select webhook_id, event_id, event_type, sequence, $6,
-                       $6::timestamptz
-                           + case when is_broken then interval '1 hour' else $7::text::interval end,
-                       $6
-                   from unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bool[])
-                       as t (webhook_id, event_id, event_type, sequence, is_broken)
-                   returning id, webhook_id, hand_out_at
-               )
-               select id as "id!: DeliveryId", webhook_id as "webhook!: WebhookId" from added
-               where hand_out_at <= $6::timestamptz + interval '1 minute' order by id"#,
-            &rows.webhooks[start..end],
-            &rows.events[start..end],
-            &rows.types[start..end],
-            &rows.sequences[start..end],
-            &rows.broken[start..end],
+/// The columns of the deliveries to insert.
+#[derive(Default)]
+struct Rows {
+    webhooks: Vec<i64>,
+    events: Vec<String>,
+    sequences: Vec<i64>,
+    kinds: Vec<String>,
+}
+
+impl Rows {
+    fn push(&mut self, listener: &Listener, announcement: &Announcement) {
+        self.webhooks.push(listener.id.0);
+        self.events.push(announcement.event.to_string());
+        self.sequences.push(listener.last_sequence);
+        self.kinds.push(announcement.kind.as_str().to_owned());
+    }
+
+    async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Due>> {
+        let rows = sqlx::query!(
+            r#"insert into webhook_outbox (webhook_id, event_id, sequence, event_type,
+                                           next_attempt_at, hand_out_at, created_at)
+               select webhook_id, event_id, sequence, event_type, $5, $6, $5
+               from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])
+                   as t (webhook_id, event_id, sequence, event_type)
+               returning id as "id: DeliveryId", webhook_id as "webhook: WebhookId""#,
+            &self.webhooks,
+            &self.events,
+            &self.sequences,
+            &self.kinds,
             now as Timestamp,
-            HAND_OUT_GRACE,
+            (now + HAND_OUT_GRACE) as Timestamp,
         )
         .fetch_all(tx.conn())
         .await?;
-        due.extend(inserted.into_iter().map(|row| Due {
-            id: row.id,
-            webhook: row.webhook,
-            is_probe: false,
-        }));
-        start = end;
+        Ok(rows
+            .into_iter()
+            .map(|row| Due { id: row.id, webhook: row.webhook, is_probe: false })
+            .collect())
     }
-    Ok(due)
 }

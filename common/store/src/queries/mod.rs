@@ -2,14 +2,15 @@
 //! for everyone.
 
 pub mod deliveries;
+pub mod facts;
 pub mod heads;
 pub mod logins;
 pub mod mails;
 pub mod messages;
+pub mod notifications;
 pub mod org_members;
 pub mod orgs;
 pub mod outbox;
-pub mod planning;
 pub mod room_log;
 pub mod room_members;
 pub mod rooms;

@@ -1,12 +1,22 @@
 //! Who is in a room.
 
 use domain::room::RoomMember;
-use domain::{MessageId, Person, RoomMemberId, Timestamp, UserId};
+use domain::{MessageId, Person, RoomId, RoomMemberId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use crate::Result;
 use crate::access::{MemberAccess, parse_role};
 use crate::page::Slice;
+
+/// Everyone in a room. For workers: it asks for no proof.
+pub async fn members_of(conn: &mut PgConnection, room: RoomId) -> Result<Vec<UserId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select user_id as "user: UserId" from room_members where room_id = $1"#,
+        room.0,
+    )
+    .fetch_all(conn)
+    .await?)
+}
 
 /// Members of a room by the id of their membership, in the order that the slice asks for.
 /// `search` finds a part of the e-mail or of the name, without case; `%`, `_` and `\` are

@@ -107,7 +107,7 @@ pub async fn room(conn: &mut PgConnection, access: &RoomAccess) -> Result<Room> 
 }
 
 /// A room, whoever may see it.
-pub(crate) async fn find_room(conn: &mut PgConnection, id: RoomId) -> Result<Option<Room>> {
+pub async fn find_room(conn: &mut PgConnection, id: RoomId) -> Result<Option<Room>> {
     let rows = select_rooms!("where r.id = $1", id.0).fetch_all(&mut *conn).await?;
     Ok(with_dm_users(conn, rows).await?.pop())
 }

@@ -55,9 +55,10 @@ pub(crate) async fn mark_read(
     room: RoomId,
     message: MessageId,
 ) -> Result<ReadAnswer, Problem> {
+    let now = api.clock().now();
     let marked = transact!(api, |tx| {
         let room = access::room_as_member(tx.conn(), caller.user, room).await?;
-        action::mark_read(tx, &room, caller.user, message).await
+        action::mark_read(tx, &room, caller.user, message, now).await
     })?;
     let last_read_msg_id = marked.unread.last_read_msg_id.unwrap_or(message);
     if marked.has_moved {

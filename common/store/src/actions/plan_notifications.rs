@@ -1,0 +1,496 @@
+//! Whom events concern, and what is decided for each: recorded in the transaction that plans them.
+//!
+//! Candidates' memberships are locked while it is decided. Reading moves the marker first and then
+//! marks notifications as read, in one transaction; so whoever reads at this very moment either
+//! has read before, and gets none, or finds it there and marks it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::Duration;
+
+use domain::notification::{
+    Candidate, Notification, NotificationType, Pointer, Suppression, Verdict,
+};
+use domain::room::Notify;
+use domain::user::EmailNotifications;
+use domain::{
+    EventId, Message, NotificationId, OrgId, Person, RoomId, Timestamp, UserId, mentions,
+};
+use serde_json::{Value, json};
+
+use crate::queries::facts::{Fact, Happened};
+use crate::queries::notifications::excerpt;
+use crate::rows::people;
+use crate::{Error, Result, Tx};
+
+/// A notification to push.
+#[derive(Clone, Debug)]
+pub struct Push {
+    /// To whom.
+    pub user: UserId,
+    /// What.
+    pub notification: Notification,
+}
+
+/// Someone whom an event concerns.
+struct Concern<'a> {
+    fact: &'a Fact,
+    user: UserId,
+    kind: NotificationType,
+}
+
+/// What is known of a concerned person.
+struct Reader {
+    notify: Option<Notify>,
+    email: EmailNotifications,
+    has_read: bool,
+}
+
+/// Decides for everyone whom facts concern, and records it. `here` says who is online of the rooms
+/// where `@here` was said; mails are looked at after `mail_delay`. Returns what to push.
+pub async fn notify(
+    tx: &mut Tx,
+    facts: &[Fact],
+    here: &BTreeMap<EventId, Vec<UserId>>,
+    mail_delay: Duration,
+    now: Timestamp,
+) -> Result<Vec<Push>> {
+    let mut concerns = concerns_of_messages(tx, facts, here).await?;
+    concerns.extend(facts.iter().filter_map(concern_beside_messages));
+    if concerns.is_empty() {
+        return Ok(Vec::new());
+    }
+    // One order for all who lock memberships.
+    concerns.sort_by_key(|concern| (concern.fact.room.as_ref().map(|room| room.id), concern.user));
+    let readers = readers(tx, &concerns).await?;
+    let names = Names::load(tx, &concerns).await?;
+    let mut rows = Rows::default();
+    for (at, concern) in concerns.iter().enumerate() {
+        let Some(reader) = readers.get(&at) else { continue };
+        rows.push(concern, reader, &names, now + mail_delay);
+    }
+    rows.insert(tx, now).await
+}
+
+/// Whom messages concern: everyone in a direct message, and who is mentioned.
+async fn concerns_of_messages<'a>(
+    tx: &mut Tx,
+    facts: &'a [Fact],
+    here: &BTreeMap<EventId, Vec<UserId>>,
+) -> Result<Vec<Concern<'a>>> {
+    let about: Vec<(&Fact, &Message, bool)> = facts
+        .iter()
+        .filter_map(|fact| match &fact.what {
+            Happened::Message(message) => Some((fact, &**message, false)),
+            Happened::Edited(message) if !message.is_deleted => Some((fact, &**message, true)),
+            _ => None,
+        })
+        .collect();
+    if about.is_empty() {
+        return Ok(Vec::new());
+    }
+    let named = named(tx, &about).await?;
+    let told = told(tx, &about).await?;
+    let everyone = everyone(tx, &about).await?;
+    let mut concerns = Vec::new();
+    for (fact, message, is_edit) in about {
+        let mut kinds: BTreeMap<UserId, NotificationType> = BTreeMap::new();
+        let is_dm = fact.room.as_ref().is_some_and(|room| room.is_dm);
+        let says_room = mentions::find(&message.body).room;
+        if is_dm && !is_edit {
+            let people = everyone.get(&message.room).into_iter().flatten();
+            kinds.extend(people.map(|&user| (user, NotificationType::Dm)));
+        }
+        if says_room {
+            let people = everyone.get(&message.room).into_iter().flatten();
+            kinds.extend(people.map(|&user| (user, NotificationType::Mention)));
+        }
+        let named = named.get(&message.id).into_iter().flatten();
+        let here = here.get(&fact.event).into_iter().flatten();
+        kinds.extend(named.chain(here).map(|&user| (user, NotificationType::Mention)));
+        kinds.remove(&message.sender);
+        concerns.extend(
+            kinds
+                .into_iter()
+                .filter(|(user, _)| !is_edit || !told.contains(&(message.id, *user)))
+                .map(|(user, kind)| Concern { fact, user, kind }),
+        );
+    }
+    Ok(concerns)
+}
+
+/// Whom an event that is no message concerns.
+fn concern_beside_messages(fact: &Fact) -> Option<Concern<'_>> {
+    let (user, kind, by) = match &fact.what {
+        Happened::Joined { person, by: Some(by), .. } => {
+            (person.id, NotificationType::RoomInvite, *by)
+        }
+        Happened::Org { kind, data } => {
+            let user = data.get("user")?.get("id")?.as_i64()?.into();
+            match kind.as_str() {
+                "member.invited" => (user, NotificationType::OrgInvite, fact.user),
+                "role.changed" => (user, NotificationType::RoleChange, fact.user),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    (user != by).then_some(Concern { fact, user, kind })
+}
+
+type About<'a> = (&'a Fact, &'a Message, bool);
+
+async fn named(
+    tx: &mut Tx,
+    about: &[About<'_>],
+) -> Result<HashMap<domain::MessageId, Vec<UserId>>> {
+    let messages: Vec<i64> = about.iter().map(|(_, message, _)| message.id.0).collect();
+    let rows = sqlx::query!(
+        r#"select message_id as "message: domain::MessageId", user_id as "user: UserId"
+           from message_mentions where message_id = any($1)"#,
+        &messages,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut named: HashMap<_, Vec<UserId>> = HashMap::new();
+    for row in rows {
+        named.entry(row.message).or_default().push(row.user);
+    }
+    Ok(named)
+}
+
+/// For whom something was decided about edited messages before: an edit is news to others alone.
+async fn told(tx: &mut Tx, about: &[About<'_>]) -> Result<HashSet<(domain::MessageId, UserId)>> {
+    let edited: Vec<i64> =
+        about.iter().filter(|(.., is_edit)| *is_edit).map(|(_, message, _)| message.id.0).collect();
+    if edited.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = sqlx::query!(
+        r#"select message_id as "message!: domain::MessageId", user_id as "user: UserId"
+           from notification_decisions where message_id = any($1)"#,
+        &edited,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.message, row.user)).collect())
+}
+
+/// The members of the rooms in which all of them are concerned.
+async fn everyone(tx: &mut Tx, about: &[About<'_>]) -> Result<HashMap<RoomId, Vec<UserId>>> {
+    let rooms: HashSet<RoomId> = about
+        .iter()
+        .filter(|(fact, message, _)| {
+            fact.room.as_ref().is_some_and(|room| room.is_dm) || mentions::find(&message.body).room
+        })
+        .map(|(_, message, _)| message.room)
+        .collect();
+    if rooms.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rooms: Vec<RoomId> = rooms.into_iter().collect();
+    let rows = sqlx::query!(
+        r#"select room_id as "room: RoomId", user_id as "user: UserId"
+           from room_members where room_id = any($1)"#,
+        &rooms as &[RoomId],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut members: HashMap<_, Vec<UserId>> = HashMap::new();
+    for row in rows {
+        members.entry(row.room).or_default().push(row.user);
+    }
+    Ok(members)
+}
+
+/// What is known of the concerned, by their place; who is no member of the room any more, or has
+/// no account, is left out.
+async fn readers(tx: &mut Tx, concerns: &[Concern<'_>]) -> Result<HashMap<usize, Reader>> {
+    let places: Vec<i64> = (0..concerns.len()).map(|at| i64::try_from(at).unwrap_or(-1)).collect();
+    let users: Vec<i64> = concerns.iter().map(|concern| concern.user.0).collect();
+    let rooms: Vec<Option<i64>> =
+        concerns.iter().map(|concern| concern.fact.room.as_ref().map(|room| room.id.0)).collect();
+    let seqs: Vec<Option<i64>> =
+        concerns.iter().map(|concern| concern.message().map(|message| message.seq.0)).collect();
+    let rows = sqlx::query!(
+        r#"select t.at as "at!", m.notify as "notify?", u.email_notifications as "email!",
+                  coalesce(m.last_read_seq >= t.seq, false) as "has_read!"
+           from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+                as t (at, user_id, room_id, seq)
+           cross join lateral (
+               select email_notifications from users where id = t.user_id limit 1
+           ) u
+           left join lateral (
+               select notify, last_read_seq from room_members
+               where room_id = t.room_id and user_id = t.user_id limit 1 for share
+           ) m on true
+           where t.room_id is null or m.notify is not null"#,
+        &places,
+        &users,
+        &rooms as &[Option<i64>],
+        &seqs as &[Option<i64>],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let email = EmailNotifications::parse(&row.email)
+                .ok_or_else(|| Error::corrupt("users", "email_notifications", &row.email))?;
+            let notify = row.notify.as_deref().and_then(Notify::parse);
+            let at = usize::try_from(row.at).unwrap_or(usize::MAX);
+            Ok((at, Reader { notify, email, has_read: row.has_read }))
+        })
+        .collect()
+}
+
+impl Concern<'_> {
+    fn message(&self) -> Option<&Message> {
+        match &self.fact.what {
+            Happened::Message(message) | Happened::Edited(message) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Whose doing it is.
+    fn by(&self) -> UserId {
+        match &self.fact.what {
+            Happened::Joined { by: Some(by), .. } => *by,
+            Happened::Message(message) | Happened::Edited(message) => message.sender,
+            _ => self.fact.user,
+        }
+    }
+
+    fn data(&self) -> Pointer {
+        let invite = match &self.fact.what {
+            Happened::Org { data, .. } => data.get("invite_id").and_then(Value::as_i64),
+            _ => None,
+        };
+        Pointer {
+            org: self.fact.org,
+            room: self.fact.room.as_ref().map(|room| room.id),
+            message: self.message().map(|message| message.id),
+            invite: invite.map(Into::into),
+            by: self.by(),
+        }
+    }
+
+    /// The line that stands above it, and what it says where that is no message's text.
+    fn texts(&self, names: &Names) -> (String, Option<String>) {
+        let by = names.person(self.by());
+        let room = self.fact.room.as_ref();
+        let room_name = room.map(|room| room.name.as_str()).unwrap_or_default();
+        match self.kind {
+            NotificationType::Mention if room.is_some_and(|room| room.is_dm) => {
+                (format!("{by} mentioned you in a direct message"), None)
+            }
+            NotificationType::Mention => (format!("{by} mentioned you in {room_name}"), None),
+            NotificationType::Dm => (format!("Direct message from {by}"), None),
+            NotificationType::RoomInvite => (
+                format!("{by} added you to {room_name}"),
+                Some(format!("You are in {room_name} now.")),
+            ),
+            NotificationType::OrgInvite => {
+                let org = names.org(self.fact.org);
+                (format!("{by} invited you to {org}"), Some(format!("As {}.", self.role())))
+            }
+            NotificationType::RoleChange => {
+                let org = names.org(self.fact.org);
+                let role = self.role();
+                (format!("Your role in {org} is {role} now"), Some(format!("Changed by {by}.")))
+            }
+        }
+    }
+
+    fn role(&self) -> String {
+        match &self.fact.what {
+            Happened::Org { data, .. } => {
+                data.get("role").and_then(Value::as_str).unwrap_or_default().to_owned()
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// How people and organizations are called.
+struct Names {
+    people: HashMap<UserId, Person>,
+    orgs: HashMap<OrgId, String>,
+}
+
+impl Names {
+    async fn load(tx: &mut Tx, concerns: &[Concern<'_>]) -> Result<Self> {
+        let by: HashSet<UserId> = concerns.iter().map(Concern::by).collect();
+        let by: Vec<UserId> = by.into_iter().collect();
+        let orgs: HashSet<i64> = concerns.iter().map(|concern| concern.fact.org.0).collect();
+        let orgs: Vec<i64> = orgs.into_iter().collect();
+        let people = people(tx.conn(), &by).await?;
+        let rows = sqlx::query!(
+            r#"select id as "id: OrgId", name from organizations where id = any($1)"#,
+            &orgs,
+        )
+        .fetch_all(tx.conn())
+        .await?;
+        Ok(Self { people, orgs: rows.into_iter().map(|row| (row.id, row.name)).collect() })
+    }
+
+    fn person(&self, user: UserId) -> String {
+        let Some(person) = self.people.get(&user) else { return "Someone".to_owned() };
+        let name = format!("{} {}", person.first_name, person.last_name);
+        if name.trim().is_empty() { person.email.clone() } else { name.trim().to_owned() }
+    }
+
+    fn org(&self, org: OrgId) -> &str {
+        self.orgs.get(&org).map_or("an organization", String::as_str)
+    }
+}
+
+/// The columns of what is recorded.
+#[derive(Default)]
+struct Rows {
+    users: Vec<i64>,
+    events: Vec<String>,
+    kinds: Vec<String>,
+    titles: Vec<String>,
+    texts: Vec<Option<String>>,
+    data: Vec<Value>,
+    rooms: Vec<Option<i64>>,
+    messages: Vec<Option<i64>>,
+    seqs: Vec<Option<i64>>,
+    email_due: Vec<Option<Timestamp>>,
+    pushes: Vec<Push>,
+    decided: Decided,
+}
+
+/// The columns of decisions.
+#[derive(Default)]
+struct Decided {
+    users: Vec<i64>,
+    events: Vec<String>,
+    channels: Vec<String>,
+    reasons: Vec<Option<String>>,
+    messages: Vec<Option<i64>>,
+}
+
+impl Decided {
+    fn push(&mut self, concern: &Concern<'_>, channel: &str, reason: Option<Suppression>) {
+        self.users.push(concern.user.0);
+        self.events.push(concern.fact.event.to_string());
+        self.channels.push(channel.to_owned());
+        self.reasons.push(reason.map(|reason| reason.as_str().to_owned()));
+        self.messages.push(concern.message().map(|message| message.id.0));
+    }
+}
+
+impl Rows {
+    fn push(
+        &mut self,
+        concern: &Concern<'_>,
+        reader: &Reader,
+        names: &Names,
+        email_due_at: Timestamp,
+    ) {
+        let candidate = Candidate {
+            kind: concern.kind,
+            notify: concern.message().and(reader.notify),
+            email: reader.email,
+            has_read: reader.has_read,
+            is_deleted: concern.message().is_some_and(|message| message.is_deleted),
+        };
+        let verdict = candidate.judge();
+        if let Verdict::Suppressed(reason) = verdict {
+            self.decided.push(concern, "app", Some(reason));
+            self.decided.push(concern, "email", Some(reason));
+            return;
+        }
+        self.decided.push(concern, "app", None);
+        if let Verdict::AppAlone(Some(reason)) = verdict {
+            self.decided.push(concern, "email", Some(reason));
+        }
+        let (title, text) = concern.texts(names);
+        let data = concern.data();
+        self.users.push(concern.user.0);
+        self.events.push(concern.fact.event.to_string());
+        self.kinds.push(concern.kind.as_str().to_owned());
+        self.titles.push(title.clone());
+        self.texts.push(text.clone());
+        self.data.push(json!({"org": data.org, "invite_id": data.invite, "by": data.by}));
+        self.rooms.push(data.room.map(|room| room.0));
+        self.messages.push(data.message.map(|message| message.0));
+        self.seqs.push(concern.message().map(|message| message.seq.0));
+        self.email_due.push((verdict == Verdict::AppAndPerhapsMail).then_some(email_due_at));
+        let shown = concern.message().map(|message| excerpt(&message.body));
+        self.pushes.push(Push {
+            user: concern.user,
+            notification: Notification {
+                id: NotificationId::NOWHERE,
+                title,
+                message: shown.or(text).unwrap_or_default(),
+                kind: concern.kind.as_str().to_owned(),
+                is_read: false,
+                created_at: email_due_at,
+                read_at: None,
+                data,
+            },
+        });
+    }
+
+    async fn insert(mut self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Push>> {
+        self.decided.insert(tx, now).await?;
+        let rows = sqlx::query!(
+            r#"insert into notifications (user_id, event_id, notification_type, title, message,
+                   data, room_id, message_id, seq, email_due_at, created_at)
+               select user_id, event_id, notification_type, title, message,
+                   data, room_id, message_id, seq, email_due_at, $11
+               from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[],
+                           $6::jsonb[], $7::bigint[], $8::bigint[], $9::bigint[],
+                           $10::timestamptz[])
+                   as t (user_id, event_id, notification_type, title, message, data, room_id,
+                         message_id, seq, email_due_at)
+               returning id as "id: NotificationId", user_id as "user: UserId", event_id"#,
+            &self.users,
+            &self.events,
+            &self.kinds,
+            &self.titles,
+            &self.texts as &[Option<String>],
+            &self.data,
+            &self.rooms as &[Option<i64>],
+            &self.messages as &[Option<i64>],
+            &self.seqs as &[Option<i64>],
+            &self.email_due as &[Option<Timestamp>],
+            now as Timestamp,
+        )
+        .fetch_all(tx.conn())
+        .await?;
+        let ids: HashMap<(UserId, String), NotificationId> =
+            rows.into_iter().map(|row| ((row.user, row.event_id), row.id)).collect();
+        for (push, event) in self.pushes.iter_mut().zip(&self.events) {
+            push.notification.created_at = now;
+            if let Some(&id) = ids.get(&(push.user, event.clone())) {
+                push.notification.id = id;
+            }
+        }
+        Ok(self.pushes)
+    }
+}
+
+impl Decided {
+    async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
+        sqlx::query!(
+            "insert into notification_decisions
+                 (user_id, event_id, channel, outcome, reason, message_id, decided_at)
+             select user_id, event_id, channel,
+                    case when reason is null then 'sent' else 'suppressed' end,
+                    reason, message_id, $6
+             from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::bigint[])
+                 as t (user_id, event_id, channel, reason, message_id)",
+            &self.users,
+            &self.events,
+            &self.channels,
+            &self.reasons as &[Option<String>],
+            &self.messages as &[Option<i64>],
+            now as Timestamp,
+        )
+        .execute(tx.conn())
+        .await?;
+        Ok(())
+    }
+}

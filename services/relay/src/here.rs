@@ -1,0 +1,64 @@
+//! `@here`: those members of a room who are online when the event is planned. Asked over NATS, so
+//! before the transaction.
+
+use std::collections::HashMap;
+
+use domain::{EventId, RoomId, UserId, mentions};
+use futures_util::{StreamExt, stream};
+use store::queries::facts::{Fact, Happened};
+use store::queries::outbox::LogPlace;
+use store::queries::room_members::members_of;
+
+use crate::Relay;
+use crate::plan::{Here, Planned};
+
+/// People who are asked for at once.
+const ASKED_AT_ONCE: usize = 256;
+
+/// Whether a frame may hold an `@here`: the planner looks closer only then.
+pub(crate) fn is_said(payload: &[u8]) -> bool {
+    payload.windows(5).any(|window| window.eq_ignore_ascii_case(b"@here"))
+}
+
+/// Whether everyone in its room may be meant by a fact.
+pub(crate) fn concerns_everyone(fact: &Fact) -> bool {
+    match &fact.what {
+        Happened::Message(message) | Happened::Edited(message) => {
+            let mentions = mentions::find(&message.body);
+            mentions.room || mentions.here
+        }
+        _ => false,
+    }
+}
+
+/// Who is online of the rooms of those events that ask for it.
+pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Result<Here> {
+    let mut online: HashMap<RoomId, Vec<UserId>> = HashMap::new();
+    let mut here = Here::new();
+    for event in events {
+        let LogPlace::Room(room, seq) = event.place else { continue };
+        if !event.asks_who_is_here {
+            continue;
+        }
+        let people = match online.get(&room) {
+            Some(people) => people.clone(),
+            None => online_of(relay, members(relay, room).await?).await,
+        };
+        online.insert(room, people.clone());
+        here.insert(EventId::of_room(room, seq), people);
+    }
+    Ok(here)
+}
+
+async fn members(relay: &Relay, room: RoomId) -> store::Result<Vec<UserId>> {
+    members_of(&mut *relay.store.read().await?, room).await
+}
+
+async fn online_of(relay: &Relay, people: Vec<UserId>) -> Vec<UserId> {
+    stream::iter(people)
+        .map(async |user| relay.bus.is_online(user).await.then_some(user))
+        .buffer_unordered(ASKED_AT_ONCE)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
+}
