@@ -49,6 +49,7 @@ pub struct Builder {
     access_ttl: Duration,
     webhooks: Option<webhooks::Config>,
     mail_delay: Option<Duration>,
+    notifiers: usize,
 }
 
 impl Default for Builder {
@@ -63,6 +64,7 @@ impl Default for Builder {
             access_ttl: Duration::from_secs(15 * 60),
             webhooks: None,
             mail_delay: None,
+            notifiers: 1,
         }
     }
 }
@@ -143,6 +145,12 @@ impl Builder {
         Self { mail_delay: Some(delay), ..self }
     }
 
+    /// So many notifiers share the mails.
+    #[must_use]
+    pub fn notifiers(self, notifiers: usize) -> Self {
+        Self { notifiers, ..self }
+    }
+
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
@@ -207,19 +215,10 @@ impl Builder {
             let bus = bus(ground, "webhooks").await;
             webhooks::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
         }
-        if let (Some(mailbox), Some(mail_delay)) = (&ground.mailbox, self.mail_delay) {
-            let config = notifier::Config {
-                public_url: public_url.clone(),
-                smtp_url: Some(mailbox.smtp_url()),
-                mail_delay,
-                scan_every: MAIL_SCAN,
-                retry_after: MAIL_SCAN,
-                ..notifier::Config::default()
-            };
-            let store = Store::connect(&ground.database_url, NOTIFIER_CONNECTIONS).await.unwrap();
-            let bus = bus(ground, "notifier").await;
-            let started = notifier::start(config, store, bus, ground.clock.clone(), &ground.life);
-            started.await.expect("the notifier starts");
+        if let (Some(mailbox), Some(delay)) = (&ground.mailbox, self.mail_delay) {
+            for _ in 0..self.notifiers {
+                notify(ground, &public_url, mailbox, delay).await;
+            }
         }
         (Host::Here, public_url, edges)
     }
@@ -318,6 +317,21 @@ impl Builder {
         let host = Host::Processes(tokio::sync::Mutex::new(processes));
         (host, format!("http://{api}"), edges)
     }
+}
+
+async fn notify(ground: &Ground, public_url: &str, mailbox: &Mailbox, mail_delay: Duration) {
+    let config = notifier::Config {
+        public_url: public_url.to_owned(),
+        smtp_url: Some(mailbox.smtp_url()),
+        mail_delay,
+        scan_every: MAIL_SCAN,
+        retry_after: MAIL_SCAN,
+        ..notifier::Config::default()
+    };
+    let store = Store::connect(&ground.database_url, NOTIFIER_CONNECTIONS).await.unwrap();
+    let bus = bus(ground, "notifier").await;
+    let started = notifier::start(config, store, bus, ground.clock.clone(), &ground.life);
+    started.await.expect("the notifier starts");
 }
 
 async fn listen() -> (SocketAddr, TcpListener) {

@@ -4,32 +4,29 @@ use std::time::Duration;
 
 use testkit::{Board, DEADLINE, Person, Team, eventually, json};
 
-use super::{DELAY, board};
+use super::board;
 
-/// Someone is to be told of messages, as planning would have it.
-async fn misses(board: &Board, who: &Person, messages: &str, kind: &str) {
-    let sql = format!(
-        "insert into notifications (user_id, event_id, notification_type, title, data, room_id, \
-             message_id, seq, created_at, email_due_at) \
-         select {}, 'evt_r' || room_id || '_' || seq, '{kind}', 'a {kind}', '{{}}', room_id, id, \
-             seq, now(), now() + interval '{} milliseconds' \
-         from messages where id in ({messages})",
-        who.id,
-        DELAY.as_millis(),
-    );
-    board.sql(&sql).await;
+/// Long enough for a test to do what it must before mails are due: the clock is moved then.
+const LATER: Duration = Duration::from_secs(60);
+
+async fn patient_board() -> Board {
+    Board::builder().mails_after(LATER).start().await
 }
 
+/// Mentions Bob, as planned.
 async fn mentions(board: &Board, team: &Team, text: &str) -> i64 {
-    let message = team.alice.posts(team.room, text).await["id"].as_i64().unwrap();
-    misses(board, &team.bob, &message.to_string(), "mention").await;
+    let text = format!("{text} @{}", team.bob.email);
+    let message = team.alice.posts(team.room, &text).await["id"].as_i64().unwrap();
+    board.settle().await;
     message
 }
 
 /// Why the newest thing was not mailed; `sent` when it was.
 async fn decided(board: &Board, expected: &str) {
     let sql: &'static str = match expected {
-        "sent" => "select count(*) from notification_decisions where outcome = 'sent'",
+        "sent" => {
+            "select count(*) from notification_decisions where outcome = 'sent' and channel = 'email'"
+        }
         "read" => "select count(*) from notification_decisions where reason = 'read'",
         "online" => "select count(*) from notification_decisions where reason = 'online'",
         "deleted" => "select count(*) from notification_decisions where reason = 'deleted'",
@@ -52,22 +49,19 @@ async fn no_mail_to(board: &Board, who: &Person) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_mentions_within_the_delay_are_one_mail() {
-    let board = board().await;
+    let board = patient_board().await;
     let team = board.team().await;
-    let mut messages = Vec::new();
     for number in 0..10 {
-        let posted = team.alice.posts(team.room, &format!("<b>hello</b> @bob {number}")).await;
-        messages.push(posted["id"].to_string());
+        mentions(&board, &team, &format!("<b>hello</b> {number}")).await;
     }
-    // All at once, however slow the machine is.
-    misses(&board, &team.bob, &messages.join(","), "mention").await;
+    board.clock.advance(LATER);
     let mail = board.mailbox().mail_to(&team.bob.email).await;
     decided(&board, "sent").await;
     assert_eq!(mail.subject, "10 messages for you in general (Acme)");
     let html = mail.html.as_deref().unwrap();
     for number in 0..10 {
-        assert!(mail.text.contains(&format!("> <b>hello</b> @bob {number}")), "{}", mail.text);
-        assert!(html.contains(&format!("@bob {number}")), "{html}");
+        assert!(mail.text.contains(&format!("> <b>hello</b> {number} @bob")), "{}", mail.text);
+        assert!(html.contains(&format!("hello&#60;/b&#62; {number} @bob")), "{html}");
     }
     assert!(!html.contains("<b>"), "{html}");
     assert!(mail.text.contains(&format!("/r/{}/m/", team.room)), "{}", mail.text);
@@ -77,6 +71,7 @@ async fn ten_mentions_within_the_delay_are_one_mail() {
     }
     // What comes right after waits.
     mentions(&board, &team, "and another thing").await;
+    board.clock.advance(LATER);
     decided(&board, "rate").await;
     assert_eq!(board.mailbox().mails_to(&team.bob.email).await.len(), 1);
     board.clock.advance(Duration::from_secs(16 * 60));
@@ -89,10 +84,11 @@ async fn ten_mentions_within_the_delay_are_one_mail() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_read_elsewhere_is_not_mailed() {
-    let board = board().await;
+    let board = patient_board().await;
     let team = board.team().await;
     let message = mentions(&board, &team, "read me").await;
     team.bob.post_empty(&format!("/rooms/{}/read/{message}/", team.room)).await.is(200);
+    board.clock.advance(LATER);
     decided(&board, "read").await;
     no_mail_to(&board, &team.bob).await;
 }
@@ -109,16 +105,18 @@ async fn who_is_online_gets_no_mail_and_whose_client_is_killed_gets_it() {
     let mail = board.mailbox().mail_to(&team.bob.email).await;
     assert!(mail.text.contains("are you there?"), "{}", mail.text);
     decided(&board, "sent").await;
-    assert_eq!(board.count("select count(*) from notification_decisions").await, 1);
+    let by_mail = "select count(*) from notification_decisions where channel = 'email'";
+    assert_eq!(board.count(by_mail).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_message_is_not_mailed_and_an_edited_one_as_it_is_now() {
-    let board = board().await;
+    let board = patient_board().await;
     let team = board.team().await;
     board.mailbox().goes_away().await;
     let gone = mentions(&board, &team, "gone").await;
     let edited = mentions(&board, &team, "first words").await;
+    board.clock.advance(LATER);
     // The digest waits for the mail server when that happens.
     eventually("the digest is made", DEADLINE, || async {
         let tried = "select count(*) from mails where kind = 'digest' and attempts > 0";
@@ -128,6 +126,8 @@ async fn a_deleted_message_is_not_mailed_and_an_edited_one_as_it_is_now() {
     team.alice.delete(&format!("/messages/{gone}/")).await.is(204);
     let path = format!("/messages/{edited}/");
     team.alice.patch(&path, json!({"body": "second words"})).await.is(200);
+    board.settle().await;
+    board.clock.advance(LATER);
     board.mailbox().comes_back().await;
     let mail = board.mailbox().mail_to(&team.bob.email).await;
     assert!(mail.text.contains("second words"), "{}", mail.text);
@@ -145,18 +145,22 @@ async fn settings_of_person_and_room_and_leaving_it_count_at_sending() {
         ("update room_members set notify = 'none'", "muted"),
         ("delete from room_members", "deleted"),
     ] {
-        let board = board().await;
+        let board = patient_board().await;
         let team = board.team().await;
         mentions(&board, &team, "hello").await;
         board.sql(change).await;
+        board.clock.advance(LATER);
         decided(&board, reason).await;
         no_mail_to(&board, &team.bob).await;
     }
-    let board = board().await;
+    let board = patient_board().await;
     let team = board.team().await;
+    let dm = json!({"org": team.org, "user_ids": [team.bob.id]});
+    let dm = team.alice.post("/rooms/dm/", dm).await.is(201)["id"].as_i64().unwrap();
+    team.alice.posts(dm, "a word").await;
+    board.settle().await;
     team.bob.patch("/auth/me/", json!({"email_notifications": "mentions"})).await.is(200);
-    let message = team.alice.posts(team.room, "a word").await["id"].as_i64().unwrap();
-    misses(&board, &team.bob, &message.to_string(), "dm").await;
+    board.clock.advance(LATER);
     decided(&board, "preference").await;
     no_mail_to(&board, &team.bob).await;
 }

@@ -39,15 +39,7 @@ async fn a_notifier_killed_while_it_hands_over_sends_no_digest_twice() {
     let board = Board::builder().mails_after(DELAY).processes().edges(1).start().await;
     let team = board.team().await;
     board.mailbox().withhold_answers(true).await;
-    let message = team.alice.posts(team.room, "hello").await["id"].as_i64().unwrap();
-    let sql = format!(
-        "insert into notifications (user_id, event_id, notification_type, title, data, room_id, \
-             message_id, seq, created_at, email_due_at) \
-         select {}, 'evt_x', 'mention', 'a mention', '{{}}', room_id, id, seq, now(), now() \
-         from messages where id = {message}",
-        team.bob.id
-    );
-    board.sql(&sql).await;
+    team.alice.posts(team.room, &format!("hello @{}", team.bob.email)).await;
     let invite = json!({"email": "dave@chat.test"});
     team.alice.post(&format!("/orgs/{}/invite/", team.org), invite).await.is(201);
     board.mailbox().mail_to(&team.bob.email).await;
@@ -70,7 +62,8 @@ async fn a_notifier_killed_while_it_hands_over_sends_no_digest_twice() {
     })
     .await;
     assert_eq!(board.mailbox().mails_to(&team.bob.email).await.len(), 1);
-    let decided = "select count(*) from notification_decisions where outcome = 'sent'";
+    let decided =
+        "select count(*) from notification_decisions where outcome = 'sent' and channel = 'email'";
     assert_eq!(board.count(decided).await, 1);
 }
 
@@ -88,4 +81,32 @@ async fn mails_outlive_nats_and_all_that_it_stored() {
     tokio::task::block_in_place(|| nats.start_again()).expect("nats-server comes back");
     board.mailbox().mail_to("during@chat.test").await;
     assert_eq!(board.mailbox().mails_to("before@chat.test").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_notifiers_share_the_work_and_double_nothing() {
+    let board = Board::builder().mails_after(DELAY).notifiers(3).start().await;
+    let alice = board.person("alice").await;
+    let org = alice.makes_org("Acme").await;
+    let mut people = Vec::new();
+    for _ in 0..10 {
+        let person = board.person("reader").await;
+        board.put_into_org(org, &person, "MEMBER").await;
+        people.push(person);
+    }
+    let room = alice.makes_room_for_all(org, "general").await;
+    for number in 0..3 {
+        alice.posts(room, &format!("@room {number}")).await;
+    }
+    for person in &people {
+        board.mailbox().mail_to(&person.email).await;
+    }
+    eventually("all are settled", DEADLINE, || async {
+        let open = "select count(*) from mails where status <> 'sent'";
+        (board.count(open).await == 0).then_some(())
+    })
+    .await;
+    for person in &people {
+        assert_eq!(board.mailbox().mails_to(&person.email).await.len(), 1);
+    }
 }

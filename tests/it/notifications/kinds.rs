@@ -21,7 +21,7 @@ async fn a_mention_is_pushed_to_every_socket_and_listed_once() {
         "org": team.org, "room": team.room, "message": sent["id"], "by": team.alice.id,
     });
     assert_eq!(pushed["data"], data);
-    assert_eq!(told(&team.bob, 1).await, [pushed.clone()]);
+    assert_eq!(told(&team.bob, 1).await, std::slice::from_ref(&pushed));
     let path = format!("/notifications/{}/", pushed["id"]);
     assert_eq!(team.bob.get(&path).await.is(200), pushed);
     team.alice.get(&path).await.refuses(404, "not_found");
