@@ -17,6 +17,10 @@ alter table room_events add column is_reaction boolean not null default false
 drop index messages_nonce_key;
 create unique index messages_nonce_key on messages (sender_id, nonce, room_id) where nonce is not null;
 
+-- Pages of members.
+create index room_members_page_idx on room_members (room_id, id);
+create index organization_members_page_idx on organization_members (org_id, id);
+
 -- Webhooks ---------------------------------------------------------------------------------------
 
 create table webhooks (

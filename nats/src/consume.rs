@@ -139,12 +139,7 @@ async fn next_batch(
 ) -> anyhow::Result<Vec<Message>> {
     let mut batch = fetch(consumer, batch_max).await?;
     if batch.is_empty() {
-        let mut first = consumer
-            .batch()
-            .max_messages(1)
-            .expires(PULL_EXPIRES)
-            .messages()
-            .await?;
+        let mut first = consumer.batch().max_messages(1).expires(PULL_EXPIRES).messages().await?;
         batch = collect(&mut first).await?;
     }
     if !batch.is_empty() && batch.len() < batch_max {

@@ -25,8 +25,11 @@ use crate::subjects::{
 
 /// Events that may wait to be published.
 const QUEUE_MAX: usize = 16_384;
-/// How long what was queued may take to go out when the node stops.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long what is still committed may take to go out when the node stops.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long nothing may come until the node is taken to have finished: longer than the poster
+/// waits for sends.
+const FLUSH_IDLE: Duration = Duration::from_millis(5_500);
 
 /// Hands out what became true. Clones share the queue.
 #[derive(Clone, Debug)]
@@ -170,9 +173,7 @@ async fn publish_all(
     }
     // What requests in flight still commit goes out too, as far as time allows.
     let rest = async {
-        while let Ok(Some(outgoing)) =
-            tokio::time::timeout(Duration::from_millis(500), queue.recv()).await
-        {
+        while let Ok(Some(outgoing)) = tokio::time::timeout(FLUSH_IDLE, queue.recv()).await {
             publish(&bus, outgoing).await;
         }
         let _ = bus.client().flush().await;

@@ -11,6 +11,7 @@ mod deployment;
 mod dev;
 mod edge;
 mod errors;
+mod hostile;
 mod journeys;
 mod mail;
 mod notifications;

@@ -1,6 +1,6 @@
 //! Reactions are one emoji each.
 
-/// One emoji of the Unicode emoji set, as typed.
+/// One emoji of the Unicode emoji set, fully qualified, however it was typed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Emoji(String);
 
@@ -11,10 +11,9 @@ impl Emoji {
     /// A sentence for the client.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        if emojis::get(text).is_some() {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("must be one emoji".to_owned())
+        match emojis::get(text) {
+            Some(emoji) => Ok(Self(emoji.as_str().to_owned())),
+            None => Err("must be one emoji".to_owned()),
         }
     }
 

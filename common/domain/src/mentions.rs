@@ -5,6 +5,10 @@
 
 /// Names considered in one message; the rest of a longer list mentions nobody.
 const NAMES_MAX: usize = 100;
+/// Characters of one name, as many as an address may have.
+const NAME_CHARS_MAX: usize = 254;
+/// Readings of one name, longest first; every one is looked up.
+const READINGS_MAX: usize = 8;
 
 /// Whom a text may mention.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +23,11 @@ pub struct Mentions {
 }
 
 impl Mentions {
+    /// Bytes that its names take up.
+    pub fn bytes(&self) -> usize {
+        self.names.iter().flatten().map(String::len).sum()
+    }
+
     /// Whether nobody is mentioned.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty() && !self.room && !self.here
@@ -55,7 +64,7 @@ fn read_name(after: &str, mentions: &mut Mentions) {
     let name: String = after
         .chars()
         .take_while(|&c| is_word(c) || "!#$%&'*+/=?^`{|}~.-@".contains(c))
-        .take(320)
+        .take(NAME_CHARS_MAX)
         .collect();
     let word: String = name.chars().take_while(|&c| is_word(c)).collect();
     match word.to_lowercase().as_str() {
@@ -72,6 +81,9 @@ fn read_name(after: &str, mentions: &mut Mentions) {
     loop {
         if reading.contains(['.', '@']) && reading.ends_with(is_word) {
             readings.push(reading.clone());
+            if readings.len() == READINGS_MAX {
+                break;
+            }
         }
         let Some(cut) = reading.rfind(|c: char| !is_word(c)) else { break };
         reading.truncate(cut);
@@ -182,6 +194,14 @@ mod tests {
     fn everyone_is_mentioned_by_whole_words_alone() {
         assert!(find("@room: lunch").room && find("(@Here)").here && find("@room.").room);
         assert!(!find("@roommate").room && !find("@here@example.com").here);
+    }
+
+    #[test]
+    fn a_name_without_end_has_few_readings() {
+        let endless = format!("@{}", "1.".repeat(5_000));
+        assert_eq!(find(&endless).names.len(), 1);
+        assert!(names(&endless).len() <= super::READINGS_MAX);
+        assert!(find(&endless.repeat(3)).bytes() < 10_000);
     }
 
     #[test]

@@ -144,7 +144,8 @@ impl NewMessage {
 
     /// Bytes that it costs to hold, for the bounds of queues.
     pub fn bytes(&self) -> usize {
-        self.body.len() + self.file_url.as_ref().map_or(0, String::len) + 256
+        let file_url = self.file_url.as_ref().map_or(0, String::len);
+        self.body.len() + file_url + self.mentions.bytes() + 256
     }
 }
 

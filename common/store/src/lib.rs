@@ -27,6 +27,10 @@ pub use tx::{Committed, OrgEvent, Tx};
 /// How long a request waits for a connection before the answer is `unavailable`.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// How long an idle connection is used without asking.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+/// How long a connection that is given back may take for a sign of life.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a sign of life may take.
 const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -62,6 +66,25 @@ impl Store {
             .max_connections(connections_max)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            // What lay idle may have died with its server, or its host: asked before it is used.
+            .before_acquire(|conn, about| {
+                Box::pin(async move {
+                    if about.idle_for > TRUSTED_FOR {
+                        sqlx::Connection::ping(conn).await?;
+                    }
+                    Ok(true)
+                })
+            })
+            // A place in the pool must not wait for a host that is silent.
+            .after_release(|conn, _| {
+                Box::pin(async move {
+                    let ping = sqlx::Connection::ping(conn);
+                    match tokio::time::timeout(RELEASE_TIMEOUT, ping).await {
+                        Ok(answer) => answer.map(|()| true),
+                        Err(_) => Err(sqlx::Error::WorkerCrashed),
+                    }
+                })
+            })
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(options);
         Ok(Self { pool })

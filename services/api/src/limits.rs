@@ -85,22 +85,19 @@ impl Limits {
     /// Counts a sign-in, password change or reset. `email` is compared without case.
     ///
     /// # Errors
-    /// `RateLimited`, by whichever limit is the strictest.
+    /// `RateLimited`, by the first limit that is reached.
     pub fn sign_in(&self, address: IpAddr, email: &str, now: Instant) -> Result<(), Refusal> {
         let Some(limits) = &self.sign_ins else { return Ok(()) };
         let email = email.trim().to_ascii_lowercase();
-        let decisions = [
-            limits.addresses.check(&address, now),
-            limits.pairs.check(&(address, email.clone()), now),
-            limits.emails.check(&email, now),
-        ];
-        let retry_after = decisions
-            .into_iter()
-            .filter_map(|decision| match decision {
-                Decision::Allowed { .. } => None,
-                Decision::Refused { retry_after, .. } => Some(retry_after),
-            })
-            .max();
+        // The first that refuses ends it: what is turned away for its address must not use up what
+        // the owner of the e-mail has left.
+        let refused = |decision| match decision {
+            Decision::Allowed { .. } => None,
+            Decision::Refused { retry_after, .. } => Some(retry_after),
+        };
+        let retry_after = refused(limits.addresses.check(&address, now))
+            .or_else(|| refused(limits.pairs.check(&(address, email.clone()), now)))
+            .or_else(|| refused(limits.emails.check(&email, now)));
         match retry_after {
             None => Ok(()),
             Some(retry_after) => {

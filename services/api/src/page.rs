@@ -240,7 +240,12 @@ impl PageRequest {
         let (has_next, has_previous) =
             if is_back { (true, has_more) } else { (has_more, self.cursor.is_some()) };
         let link = |from: Option<i64>, is_back: bool| {
-            let from = from.or(self.cursor.map(|cursor| cursor.from))?;
+            let from = from.or_else(|| {
+                // An empty page: the way back must show the row that the cursor stood at.
+                let from = self.cursor?.from;
+                let up = if is_back == self.walk.is_descending { -1 } else { 1 };
+                Some(from.saturating_add(up).max(0))
+            })?;
             Some(self.link(public_url, Cursor { from, is_back }))
         };
         let next = has_next.then(|| link(last, false)).flatten();

@@ -212,7 +212,8 @@ pub(crate) async fn resolve_mentions(
     if mentions.names.is_empty() {
         return Ok(Vec::new());
     }
-    let readings: Vec<String> = mentions.names.iter().flatten().cloned().collect();
+    let readings: BTreeSet<&String> = mentions.names.iter().flatten().collect();
+    let readings: Vec<String> = readings.into_iter().cloned().collect();
     let rows = sqlx::query!(
         r#"select u.id as "id: UserId", lower(u.email) as "email!",
                   lower(u.first_name || '.' || u.last_name) as "name!"

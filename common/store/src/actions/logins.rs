@@ -74,6 +74,9 @@ pub async fn refresh(
     now: Timestamp,
 ) -> Result<Refreshed> {
     let hash = presented.hash();
+    if let Some(renewed) = renewed_before(tx, presented, now).await? {
+        return Ok(renewed);
+    }
     // Locked first and read afterwards, so that of parallel presentations the later ones see
     // what the first has done.
     let login = sqlx::query!(
@@ -122,6 +125,35 @@ pub async fn refresh(
     .execute(tx.conn())
     .await?;
     Ok(Refreshed::Renewed(Caller { user: login.user, login: login.id }, successor))
+}
+
+/// What an earlier presentation was answered, as long as its successor has not been presented:
+/// nothing changes, so nothing is locked, however many ask at once.
+async fn renewed_before(
+    tx: &mut Tx,
+    presented: &RefreshToken,
+    now: Timestamp,
+) -> Result<Option<Refreshed>> {
+    let found = sqlx::query!(
+        r#"select t.salt, l.id as "id: LoginId", l.user_id as "user: UserId"
+           from refresh_tokens t join logins l on l.id = t.login_id
+           where t.hash = $1 and t.successor_presented_at is null and t.expires_at > $2
+             and l.revoked_at is null"#,
+        presented.hash(),
+        now as Timestamp,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(found) = found else { return Ok(None) };
+    let successor = presented.successor(&found.salt)?;
+    let is_made = sqlx::query_scalar!(
+        r#"select exists (select from refresh_tokens where hash = $1) as "exists!""#,
+        successor.hash(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    let caller = Caller { user: found.user, login: found.id };
+    Ok(is_made.then_some(Refreshed::Renewed(caller, successor)))
 }
 
 /// Keeps a token, once; and forgets those of its login that have expired.

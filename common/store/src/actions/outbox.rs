@@ -130,21 +130,35 @@ pub async fn claim_overdue(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Ve
 
 /// Sets events aside that cannot be planned, with the reason: they hold up nothing.
 pub async fn set_aside(tx: &mut Tx, place: LogPlace, reason: &str, now: Timestamp) -> Result<()> {
-    let (room, org, seq) = match place {
-        LogPlace::Room(room, seq) => (Some(room.0), None, seq),
-        LogPlace::Org(org, seq) => (None, Some(org.0), seq),
+    // Two statements, so that each finds its row by its index.
+    let id = match place {
+        LogPlace::Room(room, seq) => {
+            sqlx::query_scalar!(
+                "select id from outbox where room_id = $1 and seq = $2 for update",
+                room.0,
+                seq.0,
+            )
+            .fetch_optional(tx.conn())
+            .await?
+        }
+        LogPlace::Org(org, seq) => {
+            sqlx::query_scalar!(
+                "select id from outbox where org_id = $1 and seq = $2 for update",
+                org.0,
+                seq.0,
+            )
+            .fetch_optional(tx.conn())
+            .await?
+        }
     };
+    let Some(id) = id else { return Ok(()) };
     sqlx::query!(
         "with dead as (
-             delete from outbox
-             where room_id is not distinct from $1 and org_id is not distinct from $2 and seq = $3
-             returning id, room_id, org_id, seq, payload
+             delete from outbox where id = $1 returning id, room_id, org_id, seq, payload
          )
          insert into outbox_dead (id, room_id, org_id, seq, payload, reason, died_at)
-         select id, room_id, org_id, seq, payload, $4, $5 from dead",
-        room,
-        org,
-        seq.0,
+         select id, room_id, org_id, seq, payload, $2, $3 from dead",
+        id,
         reason,
         now as Timestamp,
     )

@@ -179,16 +179,20 @@ fn judge(posts: &[Post], checks: Vec<Option<Check>>) -> Vec<Verdict> {
             if !check.standing.is_member {
                 return Verdict::Refused(Refusal::NotAMember);
             }
-            if let Some(earlier) = check.earlier {
-                return if earlier.content_hash == post.message.content_hash() {
-                    Verdict::Replay(earlier.id)
-                } else {
-                    Verdict::Refused(Refusal::NonceConflict)
-                };
+            let is_replay = check
+                .earlier
+                .as_ref()
+                .map(|earlier| earlier.content_hash == post.message.content_hash());
+            if let (Some(true), Some(earlier)) = (is_replay, check.earlier) {
+                return Verdict::Replay(earlier.id);
             }
+            // What is invalid is told before what conflicts.
             if !check.is_reply_here {
                 let fault = "must be a message of this room";
                 return Verdict::Refused(Refusal::invalid("reply_to", fault));
+            }
+            if is_replay.is_some() {
+                return Verdict::Refused(Refusal::NonceConflict);
             }
             if let Some(nonce) = post.message.nonce() {
                 let key = (post.room, post.caller.user, nonce);

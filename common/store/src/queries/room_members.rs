@@ -18,6 +18,43 @@ pub async fn members_of(conn: &mut PgConnection, room: RoomId) -> Result<Vec<Use
     .await?)
 }
 
+struct Row {
+    id: RoomMemberId,
+    user: UserId,
+    email: String,
+    first_name: String,
+    last_name: String,
+    role: String,
+    last_read_msg_id: Option<MessageId>,
+    joined_at: Timestamp,
+}
+
+/// Members of a room that a search finds; the tail bounds and orders them.
+macro_rules! select_members {
+    ($tail:literal, $room:expr, $search:expr, $slice:expr) => {
+        sqlx::query_as!(
+            Row,
+            r#"select m.id as "id: RoomMemberId", u.id as "user: UserId", u.email, u.first_name,
+                      u.last_name, o.role, m.last_read_msg_id as "last_read_msg_id: MessageId",
+                      m.joined_at as "joined_at: Timestamp"
+               from room_members m
+               join users u on u.id = m.user_id
+               join organization_members o on o.org_id = $2 and o.user_id = m.user_id
+               where m.room_id = $1
+                 and ($3::text is null
+                      or position(lower($3) in lower(u.email)) > 0
+                      or position(lower($3) in lower(u.first_name || ' ' || u.last_name)) > 0) "#
+                + $tail,
+            $room.room().0,
+            $room.org().0,
+            $search,
+            $slice.after,
+            $slice.before,
+            $slice.limit,
+        )
+    };
+}
+
 /// Members of a room by the id of their membership, in the order that the slice asks for.
 /// `search` finds a part of the e-mail or of the name, without case; `%`, `_` and `\` are
 /// themselves.
@@ -27,28 +64,21 @@ pub async fn room_members(
     search: Option<&str>,
     slice: Slice,
 ) -> Result<Vec<RoomMember>> {
-    let rows = sqlx::query!(
-        r#"select m.id as "id: RoomMemberId", u.id as "user: UserId", u.email, u.first_name,
-                  u.last_name, o.role, m.last_read_msg_id as "last_read_msg_id: MessageId",
-                  m.joined_at as "joined_at: Timestamp"
-           from room_members m
-           join users u on u.id = m.user_id
-           join organization_members o on o.org_id = $2 and o.user_id = m.user_id
-           where m.room_id = $1 and m.id > $4 and m.id < $5
-             and ($3::text is null
-                  or position(lower($3) in lower(u.email)) > 0
-                  or position(lower($3) in lower(u.first_name || ' ' || u.last_name)) > 0)
-           order by case when $6 then -m.id else m.id end limit $7"#,
-        room.room().0,
-        room.org().0,
-        search,
-        slice.after,
-        slice.before,
-        slice.descending,
-        slice.limit,
-    )
-    .fetch_all(conn)
-    .await?;
+    // Two statements, so that each can follow the index.
+    let rows = if slice.descending {
+        select_members!(
+            "and m.id > $4 and m.id < $5 order by m.id desc limit $6",
+            room,
+            search,
+            slice
+        )
+        .fetch_all(conn)
+        .await?
+    } else {
+        select_members!("and m.id > $4 and m.id < $5 order by m.id limit $6", room, search, slice)
+            .fetch_all(conn)
+            .await?
+    };
     rows.into_iter()
         .map(|row| {
             Ok(RoomMember {

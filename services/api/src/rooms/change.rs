@@ -99,7 +99,9 @@ pub(crate) async fn change_room(
     })?;
     let view = RoomView::from(&changed.room);
     super::push_added(&api, &changed.added, &view);
-    for person in changed.removed {
+    // As with those who are added: more would crowd out what is said in rooms. Everyone also
+    // hears of it from the room's log.
+    for person in changed.removed.into_iter().take(super::PUSHES_MAX) {
         api.push(person, &LiveFrame::RoomRemoved { room_id: id });
     }
     Ok(Json(view))

@@ -22,7 +22,7 @@ pub(crate) use read::mark_read;
 
 /// People who are told by a push that they are in a room now. When more come at once, all of them
 /// see it in their list of rooms instead: a push each would crowd out what is said in rooms.
-const PUSHES_MAX: usize = 1_000;
+pub(crate) const PUSHES_MAX: usize = 1_000;
 
 /// The routes of rooms.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
