@@ -94,9 +94,9 @@ async fn arrive(hooks: &Hooks, sent: u64) -> anyhow::Result<Durations> {
 
 async fn add_hooks(stage: &Stage<'_>, scene: &Scene, hooks: i64, url: &str) -> anyhow::Result<()> {
     sqlx::query!(
-        "insert into webhooks (org_id, url, secret, events, created_at)
+        "insert into webhooks (org_id, url, secret, events, include_private, created_at)
          select rooms.org_id, $2, 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
-                '{message.created}', now()
+                '{message.created}', true, now()
          from rooms cross join generate_series(1, $3::bigint) where rooms.id = $1",
         scene.rooms[0].id,
         url,

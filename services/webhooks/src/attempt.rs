@@ -10,6 +10,7 @@ use runtime::meter::{Counter, Gauge, Histogram, label};
 use store::actions::deliveries::{
     Claimed, Due, FAILURES_TO_BREAK, Standing, claim, failed, resume, succeeded,
 };
+use tokio::sync::SemaphorePermit;
 
 use crate::Worker;
 use crate::lanes::{Fare, Lane, Start};
@@ -78,9 +79,11 @@ async fn attempt(worker: &Worker, start: Start<Message>) {
 
 /// Attempts a delivery, if it is ours to attempt. What it says of the endpoint.
 async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Option<Fare>> {
+    let turn = turn(worker, *lane).await;
     let mut tx = worker.store.begin().await?;
     let claimed = claim(&mut tx, due, worker.lease(), worker.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
+    drop(turn);
     let Some(claimed) = claimed else { return Ok(None) };
     let started = Instant::now();
     let result = noticing_slowness(worker, due, lane, post(worker, &claimed)).await;
@@ -94,7 +97,9 @@ async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Op
     };
     Counter::WebhookAttempts.add_with(1, vec![label("outcome", name)]);
     Histogram::WebhookSeconds.record_with(seconds, vec![label("outcome", name)]);
+    let turn = self::turn(worker, *lane).await;
     let standing = record_patiently(worker, &claimed, &outcome).await?;
+    drop(turn);
     if standing == Some(Standing::Disabled) {
         Counter::WebhooksDisabled.add(1);
         tracing::info!(webhook.id = %due.webhook, "webhook {} is disabled", due.webhook);
@@ -109,6 +114,11 @@ async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Op
         resume_all(worker, &claimed).await?;
     }
     Ok(Some(Fare::Proven))
+}
+
+/// Waits until an attempt of this lane may use Postgres: in the fast one at once.
+async fn turn(worker: &Worker, lane: Lane) -> Option<SemaphorePermit<'_>> {
+    if lane == Lane::Fast { None } else { worker.others.acquire().await.ok() }
 }
 
 /// Waits for an attempt; when it takes long, it leaves its lane.

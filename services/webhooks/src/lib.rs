@@ -23,9 +23,12 @@ use outbound::{Client, Guard};
 use parking_lot::Mutex;
 use runtime::{Clock, Lifecycle};
 use store::Store;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::lanes::Lanes;
+
+/// Connections to Postgres that attempts outside of the fast lane use at once.
+const OTHERS_AT_ONCE_MAX: usize = 4;
 
 /// How deliveries are made.
 #[derive(Clone, Debug)]
@@ -62,6 +65,9 @@ struct Worker {
     clock: Clock,
     client: Client,
     lanes: Arc<Mutex<Lanes<async_nats::jetstream::Message>>>,
+    /// Who may use Postgres for an attempt outside of the fast lane: the pool is small, and
+    /// endpoints that answer shall not wait for it behind hundreds that do not.
+    others: Arc<Semaphore>,
     /// Something may be able to start.
     wake: Arc<Notify>,
     life: Lifecycle,
@@ -87,6 +93,7 @@ pub async fn start(
         bus,
         clock,
         lanes: Arc::new(Mutex::new(Lanes::default())),
+        others: Arc::new(Semaphore::new(OTHERS_AT_ONCE_MAX)),
         wake: Arc::new(Notify::new()),
         life: life.clone(),
     };
