@@ -34,6 +34,7 @@ pub struct Board {
     pub(crate) life: Lifecycle,
     pub(crate) own: Option<Servers>,
     pub(crate) mailbox: Option<Mailbox>,
+    pub(crate) database_url: String,
 }
 
 /// Where the roles run.
@@ -177,6 +178,11 @@ impl Board {
         .await
         .expect("the record takes a member");
         assert!(added > 0);
+    }
+
+    /// Where the record is, for the commands that an operator gives.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
     }
 
     /// A number from the record.

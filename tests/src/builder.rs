@@ -189,6 +189,7 @@ impl Builder {
             store,
             life: ground.life,
             mailbox: ground.mailbox,
+            database_url: ground.database_url,
         }
     }
 

@@ -3,6 +3,7 @@
 //! There is no logic in here: settings are read, roles are started with what they need, and the
 //! process stops when it is asked to.
 
+mod admin;
 #[cfg(feature = "dev")]
 mod dev;
 mod roles;
@@ -64,6 +65,11 @@ enum Command {
     },
     /// Brings the database's schema and the streams up to date.
     Migrate,
+    /// Answers questions about what happened, for whoever supports users.
+    Admin {
+        #[command(subcommand)]
+        question: admin::Question,
+    },
     /// Prints every setting in effect, without secrets.
     Config {
         /// Prints the documentation of all settings instead (`docs/config.md`).
@@ -118,6 +124,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "dev")]
         Command::Dev(flags) => block_on(dev::run(settings, flags)),
         Command::Migrate => block_on(tools::migrate(&settings)),
+        Command::Admin { question } => block_on(admin::answer(&settings, question)),
         _ => tools::print(&settings.show()),
     }
 }

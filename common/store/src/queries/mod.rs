@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod room_log;
 pub mod room_members;
 pub mod rooms;
+pub mod support;
 pub mod unread;
 pub mod users;
 pub mod webhooks;

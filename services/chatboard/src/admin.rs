@@ -1,0 +1,67 @@
+//! `chatboard admin`: what support asks. It reads the record and changes nothing.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Subcommand;
+use domain::MessageId;
+use runtime::config::Settings;
+use store::Store;
+use store::queries::notifications::decisions;
+use store::queries::support::{Case, find_case};
+
+use crate::tools;
+
+/// What can be asked.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Question {
+    /// Why was somebody notified of a message, or not?
+    Why {
+        /// The person's id or e-mail address.
+        user: String,
+        /// The message's id.
+        message: i64,
+    },
+}
+
+/// Answers on stdout.
+pub(crate) async fn answer(settings: &Settings, question: Question) -> anyhow::Result<ExitCode> {
+    settings.require("admin", &["DATABASE_URL"])?;
+    let url = settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
+    let store = Store::connect(url.expose(), 1).await?;
+    let Question::Why { user, message } = question;
+    tools::print(&why(&store, &user, MessageId(message)).await?)
+}
+
+async fn why(store: &Store, user: &str, message: MessageId) -> anyhow::Result<String> {
+    let mut conn = store.read().await?;
+    let case = find_case(&mut conn, user, message).await?;
+    let Case { user: Some(user), message_exists: true, .. } = case else {
+        let missing = if case.user.is_none() { "no such user" } else { "no such message" };
+        anyhow::bail!("{missing}");
+    };
+    let decisions = decisions(&mut conn, user, message).await?;
+    let mut text = String::new();
+    for one in &decisions {
+        let reason = one.reason.as_deref().unwrap_or("-");
+        writeln!(
+            text,
+            "{}  {:5}  {:10}  {reason:10}  {}",
+            one.decided_at, one.channel, one.outcome, one.event
+        )?;
+    }
+    if !decisions.iter().any(|one| one.channel == "email") && !decisions.is_empty() {
+        text.push_str("email: not decided yet\n");
+    }
+    if decisions.is_empty() {
+        text.push_str(if case.is_waiting {
+            "not decided yet: the message waits to be planned\n"
+        } else if case.is_member {
+            "the message does not concern them: no direct message, no mention, or their own\n"
+        } else {
+            "they are not in the message's room\n"
+        });
+    }
+    Ok(text)
+}
