@@ -1,5 +1,6 @@
 //! Notifications: who is told of what, and why.
 
+mod crashes;
 mod decisions;
 mod kinds;
 mod reading;
