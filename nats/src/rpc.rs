@@ -202,14 +202,21 @@ pub struct Read {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ReadReply {}
 
-/// Logins revoked within the lifetime of an access token.
+/// Logins in one [`RevokedReply`]: far less than NATS carries in one message.
+pub const REVOKED_MAX: usize = 5_000;
+
+/// Logins revoked within the lifetime of an access token, a page of them by id.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Revoked {}
+pub struct Revoked {
+    /// Ids greater than this alone: the last of the page before.
+    pub after: LoginId,
+}
 
 /// The logins. Also the payload of `chat.revoked`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RevokedReply {
-    /// Each with the time until which its access tokens could live.
+    /// Each with the time until which its access tokens could live, by id; more may follow when
+    /// there are [`REVOKED_MAX`].
     pub logins: Vec<RevokedLogin>,
 }
 

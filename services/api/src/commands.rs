@@ -15,7 +15,7 @@ use nats::publish::envelope;
 use nats::rpc::{
     Answer, Events, EventsReply, Head, Heads, HeadsReply, Keys, KeysReply, MEMBERS_MAX, Members,
     MembersReply, Open, OpenReply, Post, PostReply, Profile, ProfileReply, QUEUE_GROUP, Question,
-    Read, ReadReply, Refused, Revoked, RevokedLogin, RevokedReply,
+    REVOKED_MAX, Read, ReadReply, Refused, Revoked, RevokedLogin, RevokedReply,
 };
 use nats::subjects::Subjects;
 use runtime::meter::{Counter, Histogram, label};
@@ -217,9 +217,16 @@ async fn read(api: Api, question: Read) -> Result<ReadReply, Problem> {
     Ok(ReadReply {})
 }
 
-async fn revoked(api: Api, _: Revoked) -> Result<RevokedReply, Problem> {
-    let logins = api.revoked().all();
-    let logins = logins.into_iter().map(|(login, until)| RevokedLogin { login, until }).collect();
+async fn revoked(api: Api, question: Revoked) -> Result<RevokedReply, Problem> {
+    let mut logins: Vec<RevokedLogin> = api
+        .revoked()
+        .all()
+        .into_iter()
+        .filter(|(login, _)| *login > question.after)
+        .map(|(login, until)| RevokedLogin { login, until })
+        .collect();
+    logins.sort_unstable_by_key(|revoked| revoked.login);
+    logins.truncate(REVOKED_MAX);
     Ok(RevokedReply { logins })
 }
 

@@ -6,9 +6,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{LoginId, Timestamp};
 use nats::bus::Bus;
-use nats::rpc::{Keys, Revoked, RevokedReply};
+use nats::rpc::{Keys, REVOKED_MAX, Revoked, RevokedReply};
 use runtime::Clock;
 use runtime::revoked::RevokedLogins;
 use runtime::tokens::{PublicKeys, TokenError, Verified, Verifier};
@@ -100,9 +100,21 @@ impl Auth {
 
     /// Asks for the revoked logins, and forgets those whose tokens have all expired.
     pub(crate) async fn refresh_revoked(&self) {
-        match self.bus.ask(&Revoked {}).await {
-            Ok(reply) => self.take_revoked(&reply),
-            Err(error) => tracing::debug!(error = %error, "no list of revoked logins: {error}"),
+        let mut after = LoginId::NOWHERE;
+        loop {
+            match self.bus.ask(&Revoked { after }).await {
+                Ok(reply) => {
+                    self.take_revoked(&reply);
+                    match reply.logins.last() {
+                        Some(last) if reply.logins.len() >= REVOKED_MAX => after = last.login,
+                        _ => break,
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(error = %error, "no list of revoked logins: {error}");
+                    break;
+                }
+            }
         }
         self.revoked.forget_expired(self.now());
     }
