@@ -36,6 +36,12 @@ impl Process {
         process
     }
 
+    /// Starts another of the same role beside it.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::start(self.role, "127.0.0.1:0", self.environment.clone())
+    }
+
     /// Starts it again, after [`Self::kill`].
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.role);

@@ -3,6 +3,7 @@
 mod crashes;
 mod decisions;
 mod kinds;
+mod planning;
 mod reading;
 
 use std::time::Duration;
