@@ -120,13 +120,16 @@ pub async fn facts(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<F
         let place = LogPlace::Room(row.room, row.seq);
         of_rooms.insert(place, fact(row, &messages, &members)?);
     }
-    Ok(claimed
+    claimed
         .iter()
         .filter_map(|claimed| match claimed.place {
-            LogPlace::Room(..) => of_rooms.remove(&claimed.place),
-            LogPlace::Org(org, seq) => org_fact(org, seq, claimed.payload.as_ref()),
+            LogPlace::Room(..) => of_rooms.remove(&claimed.place).map(Ok),
+            LogPlace::Org(org, seq) => Some(
+                org_fact(org, seq, claimed.payload.as_ref())
+                    .ok_or_else(|| Error::corrupt("outbox", "payload", seq)),
+            ),
         })
-        .collect())
+        .collect()
 }
 
 /// A row comparison and its order name the one index that serves: see `post_messages::check`.
