@@ -14,6 +14,7 @@ use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
 use domain::Refusal;
+use futures_util::{StreamExt, stream};
 use percent_encoding::percent_decode_str;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::watch;
@@ -179,6 +180,20 @@ impl Bus {
         }
         let request = self.client.request(self.subjects.user(user), Bytes::new());
         matches!(tokio::time::timeout(ONLINE_TIMEOUT, request).await, Ok(Ok(_)))
+    }
+
+    /// Those of some users who are online; `at_once` of them are asked for at a time.
+    pub async fn online_of(
+        &self,
+        users: Vec<domain::UserId>,
+        at_once: usize,
+    ) -> Vec<domain::UserId> {
+        stream::iter(users)
+            .map(async |user| self.is_online(user).await.then_some(user))
+            .buffer_unordered(at_once)
+            .filter_map(std::future::ready)
+            .collect()
+            .await
     }
 
     /// How long NATS takes for a round trip, asked on a subject that this role may publish on;

@@ -90,15 +90,12 @@ impl Publisher {
 
     /// Pushes a frame to all sockets of a user. Best effort.
     pub fn push(&self, user: UserId, frame: &LiveFrame<'_>) {
-        let mut headers = HeaderMap::new();
-        headers.insert(HEADER_KIND, frame.kind());
-        self.send(self.bus.subjects().user(user), headers, text(frame));
+        self.send(self.bus.subjects().user(user), kind_header(frame), text(frame));
     }
 
     /// Sends a frame without `seq` to everyone who follows a room. Best effort.
     pub fn live(&self, room: RoomId, author: UserId, frame: &LiveFrame<'_>) {
-        let mut headers = HeaderMap::new();
-        headers.insert(HEADER_KIND, frame.kind());
+        let mut headers = kind_header(frame);
         headers.insert(HEADER_USER, author.to_string());
         self.send(self.bus.subjects().room_live(room), headers, text(frame));
     }
@@ -120,6 +117,17 @@ impl Publisher {
             Counter::EventsDropped.add(1);
         }
     }
+}
+
+/// Pushes a frame to all sockets of a user, from a role that has no [`Publisher`]. Best effort.
+pub async fn push(bus: &Bus, user: UserId, frame: &LiveFrame<'_>) {
+    bus.tell(bus.subjects().user(user), kind_header(frame), text(frame).into()).await;
+}
+
+fn kind_header(frame: &LiveFrame<'_>) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(HEADER_KIND, frame.kind());
+    headers
 }
 
 /// What an edge must know of an event, so that it need not parse the frame.

@@ -67,7 +67,24 @@ impl NotificationType {
         self != Self::OrgInvite
     }
 
-    fn passes(self, setting: EmailNotifications) -> bool {
+    /// Reads the word of the contract.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Mention, Self::Dm, Self::OrgInvite, Self::RoomInvite, Self::RoleChange]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+    }
+
+    /// Whether a room's setting keeps it from a member.
+    pub fn is_muted_by(self, notify: Notify) -> bool {
+        match notify {
+            Notify::All => false,
+            Notify::Mentions => self == Self::Dm,
+            Notify::None => matches!(self, Self::Mention | Self::Dm),
+        }
+    }
+
+    /// Whether a person's setting of mails lets it through.
+    pub fn passes(self, setting: EmailNotifications) -> bool {
         match setting {
             EmailNotifications::All => true,
             EmailNotifications::Mentions => self == Self::Mention,
@@ -136,11 +153,7 @@ pub enum Verdict {
 impl Candidate {
     /// Decides.
     pub fn judge(self) -> Verdict {
-        let is_muted = match self.notify {
-            Some(Notify::None) => true,
-            Some(Notify::Mentions) => self.kind == NotificationType::Dm,
-            Some(Notify::All) | None => false,
-        };
+        let is_muted = self.notify.is_some_and(|notify| self.kind.is_muted_by(notify));
         if self.is_deleted {
             Verdict::Suppressed(Suppression::Deleted)
         } else if is_muted {

@@ -94,6 +94,16 @@ pub(crate) async fn with_reactions(
         .collect())
 }
 
+/// Messages by their ids, with their reactions.
+pub(crate) async fn messages(
+    conn: &mut PgConnection,
+    ids: &[i64],
+) -> Result<HashMap<MessageId, Message>> {
+    let rows = select_messages!("where m.id = any($1)", ids).fetch_all(&mut *conn).await?;
+    let messages = with_reactions(conn, rows).await?;
+    Ok(messages.into_iter().map(|message| (message.id, message)).collect())
+}
+
 /// People by their ids.
 pub(crate) async fn people(
     conn: &mut PgConnection,

@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use domain::{EventId, RoomId, UserId, mentions};
-use futures_util::{StreamExt, stream};
 use store::queries::facts::{Fact, Happened};
 use store::queries::outbox::LogPlace;
 use store::queries::room_members::members_of;
@@ -42,7 +41,7 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
         }
         let people = match online.get(&room) {
             Some(people) => people.clone(),
-            None => online_of(relay, members(relay, room).await?).await,
+            None => relay.bus.online_of(members(relay, room).await?, ASKED_AT_ONCE).await,
         };
         online.insert(room, people.clone());
         here.insert(EventId::of_room(room, seq), people);
@@ -52,13 +51,4 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
 
 async fn members(relay: &Relay, room: RoomId) -> store::Result<Vec<UserId>> {
     members_of(&mut *relay.store.read().await?, room).await
-}
-
-async fn online_of(relay: &Relay, people: Vec<UserId>) -> Vec<UserId> {
-    stream::iter(people)
-        .map(async |user| relay.bus.is_online(user).await.then_some(user))
-        .buffer_unordered(ASKED_AT_ONCE)
-        .filter_map(std::future::ready)
-        .collect()
-        .await
 }

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::Message;
 use domain::Seq;
 use nats::consume::{Outcome, consume};
-use nats::frames::{LiveFrame, text};
+use nats::frames::LiveFrame;
 use nats::streams::Durable;
-use nats::subjects::{HEADER_KIND, HEADER_SEQ, LogSubject, Subjects};
+use nats::subjects::{HEADER_SEQ, LogSubject, Subjects};
 use nats::work::{WebhookJob, hand_out_webhook_job};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Histogram};
@@ -153,10 +152,7 @@ async fn follow_up(relay: &Relay, effects: Effects) {
     }
     for push in effects.pushes {
         let frame = LiveFrame::Notification { notification: push.notification.into() };
-        let mut headers = HeaderMap::new();
-        headers.insert(HEADER_KIND, frame.kind());
-        let subject = relay.bus.subjects().user(push.user);
-        relay.bus.tell(subject, headers, text(&frame).into()).await;
+        nats::publish::push(&relay.bus, push.user, &frame).await;
     }
 }
 

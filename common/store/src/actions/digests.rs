@@ -8,6 +8,8 @@
 use std::time::Duration;
 
 use domain::mail::{Digest, MailKind, Missed, Secret};
+use domain::notification::{NotificationType, Suppression};
+use domain::room::Notify;
 use domain::user::EmailNotifications;
 use domain::{MailId, MessageId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
@@ -82,28 +84,20 @@ macro_rules! select_rows {
 
 impl Row {
     /// Why this is not mailed, if so.
-    fn suppression(&self, setting: EmailNotifications) -> Option<&'static str> {
-        let is_mention = self.notification_type == "mention";
-        let is_excluded = match setting {
-            EmailNotifications::All => false,
-            EmailNotifications::Mentions => !is_mention,
-            EmailNotifications::None => true,
-        };
-        let is_muted = match self.notify.as_deref() {
-            Some("none") => self.message.is_some(),
-            Some("mentions") => self.message.is_some() && !is_mention,
-            _ => false,
-        };
+    fn suppression(&self, setting: EmailNotifications) -> Option<Suppression> {
+        let kind = NotificationType::parse(&self.notification_type);
+        let notify = self.notify.as_deref().and_then(Notify::parse);
+        let is_muted = kind.zip(notify).is_some_and(|(kind, notify)| kind.is_muted_by(notify));
         // Deleting a message also marks it as read.
         if self.is_deleted == Some(true) || !self.is_member {
             // Who has left a room may not see it any more: for them it is gone.
-            Some("deleted")
+            Some(Suppression::Deleted)
         } else if self.is_read || self.has_read_past {
-            Some("read")
-        } else if is_excluded {
-            Some("preference")
+            Some(Suppression::Read)
+        } else if !kind.is_some_and(|kind| kind.passes(setting)) {
+            Some(Suppression::Preference)
         } else if is_muted {
-            Some("muted")
+            Some(Suppression::Muted)
         } else {
             None
         }
@@ -274,7 +268,7 @@ async fn suppress(
             None => rest.push(row),
             Some(reason) => {
                 settled.push(row.id);
-                reasons.push(reason.to_owned());
+                reasons.push(reason.as_str().to_owned());
             }
         }
     }

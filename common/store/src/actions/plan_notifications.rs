@@ -17,6 +17,7 @@ use domain::{
 };
 use serde_json::{Value, json};
 
+use super::mails::display_name;
 use crate::queries::facts::{Fact, Happened};
 use crate::queries::notifications::excerpt;
 use crate::rows::people;
@@ -66,7 +67,7 @@ pub async fn notify(
     let mut rows = Rows::default();
     for (at, concern) in concerns.iter().enumerate() {
         let Some(reader) = readers.get(&at) else { continue };
-        rows.push(concern, reader, &names, now + mail_delay);
+        rows.push(concern, reader, &names, (now, mail_delay));
     }
     rows.insert(tx, now).await
 }
@@ -77,14 +78,7 @@ async fn concerns_of_messages<'a>(
     facts: &'a [Fact],
     here: &BTreeMap<EventId, Vec<UserId>>,
 ) -> Result<Vec<Concern<'a>>> {
-    let about: Vec<(&Fact, &Message, bool)> = facts
-        .iter()
-        .filter_map(|fact| match &fact.what {
-            Happened::Message(message) => Some((fact, &**message, false)),
-            Happened::Edited(message) if !message.is_deleted => Some((fact, &**message, true)),
-            _ => None,
-        })
-        .collect();
+    let about: Vec<About<'a>> = facts.iter().filter_map(About::of).collect();
     if about.is_empty() {
         return Ok(Vec::new());
     }
@@ -92,10 +86,8 @@ async fn concerns_of_messages<'a>(
     let told = told(tx, &about).await?;
     let everyone = everyone(tx, &about).await?;
     let mut concerns = Vec::new();
-    for (fact, message, is_edit) in about {
+    for About { fact, message, is_edit, is_dm, says_room } in about {
         let mut kinds: BTreeMap<UserId, NotificationType> = BTreeMap::new();
-        let is_dm = fact.room.as_ref().is_some_and(|room| room.is_dm);
-        let says_room = mentions::find(&message.body).room;
         if is_dm && !is_edit {
             let people = everyone.get(&message.room).into_iter().flatten();
             kinds.extend(people.map(|&user| (user, NotificationType::Dm)));
@@ -137,13 +129,37 @@ fn concern_beside_messages(fact: &Fact) -> Option<Concern<'_>> {
     (user != by).then_some(Concern { fact, user, kind })
 }
 
-type About<'a> = (&'a Fact, &'a Message, bool);
+/// A message that may concern people.
+struct About<'a> {
+    fact: &'a Fact,
+    message: &'a Message,
+    is_edit: bool,
+    is_dm: bool,
+    says_room: bool,
+}
+
+impl<'a> About<'a> {
+    fn of(fact: &'a Fact) -> Option<Self> {
+        let (message, is_edit) = match &fact.what {
+            Happened::Message(message) => (message, false),
+            Happened::Edited(message) if !message.is_deleted => (message, true),
+            _ => return None,
+        };
+        Some(Self {
+            fact,
+            message,
+            is_edit,
+            is_dm: fact.room.as_ref().is_some_and(|room| room.is_dm),
+            says_room: mentions::find(&message.body).room,
+        })
+    }
+}
 
 async fn named(
     tx: &mut Tx,
     about: &[About<'_>],
 ) -> Result<HashMap<domain::MessageId, Vec<UserId>>> {
-    let messages: Vec<i64> = about.iter().map(|(_, message, _)| message.id.0).collect();
+    let messages: Vec<i64> = about.iter().map(|about| about.message.id.0).collect();
     let rows = sqlx::query!(
         r#"select message_id as "message: domain::MessageId", user_id as "user: UserId"
            from message_mentions where message_id = any($1)"#,
@@ -161,7 +177,7 @@ async fn named(
 /// For whom something was decided about edited messages before: an edit is news to others alone.
 async fn told(tx: &mut Tx, about: &[About<'_>]) -> Result<HashSet<(domain::MessageId, UserId)>> {
     let edited: Vec<i64> =
-        about.iter().filter(|(.., is_edit)| *is_edit).map(|(_, message, _)| message.id.0).collect();
+        about.iter().filter(|about| about.is_edit).map(|about| about.message.id.0).collect();
     if edited.is_empty() {
         return Ok(HashSet::new());
     }
@@ -179,10 +195,8 @@ async fn told(tx: &mut Tx, about: &[About<'_>]) -> Result<HashSet<(domain::Messa
 async fn everyone(tx: &mut Tx, about: &[About<'_>]) -> Result<HashMap<RoomId, Vec<UserId>>> {
     let rooms: HashSet<RoomId> = about
         .iter()
-        .filter(|(fact, message, _)| {
-            fact.room.as_ref().is_some_and(|room| room.is_dm) || mentions::find(&message.body).room
-        })
-        .map(|(_, message, _)| message.room)
+        .filter(|about| about.is_dm || about.says_room)
+        .map(|about| about.message.room)
         .collect();
     if rooms.is_empty() {
         return Ok(HashMap::new());
@@ -334,8 +348,7 @@ impl Names {
 
     fn person(&self, user: UserId) -> String {
         let Some(person) = self.people.get(&user) else { return "Someone".to_owned() };
-        let name = format!("{} {}", person.first_name, person.last_name);
-        if name.trim().is_empty() { person.email.clone() } else { name.trim().to_owned() }
+        display_name(&person.first_name, &person.last_name, &person.email)
     }
 
     fn org(&self, org: OrgId) -> &str {
@@ -356,8 +369,17 @@ struct Rows {
     messages: Vec<Option<i64>>,
     seqs: Vec<Option<i64>>,
     email_due: Vec<Option<Timestamp>>,
-    pushes: Vec<Push>,
+    made: Vec<Made>,
     decided: Decided,
+}
+
+/// A notification before it has an id.
+struct Made {
+    user: UserId,
+    title: String,
+    message: String,
+    kind: NotificationType,
+    data: Pointer,
 }
 
 /// The columns of decisions.
@@ -386,7 +408,7 @@ impl Rows {
         concern: &Concern<'_>,
         reader: &Reader,
         names: &Names,
-        email_due_at: Timestamp,
+        (now, mail_delay): (Timestamp, Duration),
     ) {
         let candidate = Candidate {
             kind: concern.kind,
@@ -416,25 +438,23 @@ impl Rows {
         self.rooms.push(data.room.map(|room| room.0));
         self.messages.push(data.message.map(|message| message.0));
         self.seqs.push(concern.message().map(|message| message.seq.0));
-        self.email_due.push((verdict == Verdict::AppAndPerhapsMail).then_some(email_due_at));
+        let is_mailed = verdict == Verdict::AppAndPerhapsMail;
+        self.email_due.push(is_mailed.then_some(now + mail_delay));
         let shown = concern.message().map(|message| excerpt(&message.body));
-        self.pushes.push(Push {
+        self.made.push(Made {
             user: concern.user,
-            notification: Notification {
-                id: NotificationId::NOWHERE,
-                title,
-                message: shown.or(text).unwrap_or_default(),
-                kind: concern.kind.as_str().to_owned(),
-                is_read: false,
-                created_at: email_due_at,
-                read_at: None,
-                data,
-            },
+            title,
+            message: shown.or(text).unwrap_or_default(),
+            kind: concern.kind,
+            data,
         });
     }
 
-    async fn insert(mut self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Push>> {
+    async fn insert(self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Push>> {
         self.decided.insert(tx, now).await?;
+        if self.users.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows = sqlx::query!(
             r#"insert into notifications (user_id, event_id, notification_type, title, message,
                    data, room_id, message_id, seq, email_due_at, created_at)
@@ -462,13 +482,31 @@ impl Rows {
         .await?;
         let ids: HashMap<(UserId, String), NotificationId> =
             rows.into_iter().map(|row| ((row.user, row.event_id), row.id)).collect();
-        for (push, event) in self.pushes.iter_mut().zip(&self.events) {
-            push.notification.created_at = now;
-            if let Some(&id) = ids.get(&(push.user, event.clone())) {
-                push.notification.id = id;
-            }
+        let made = self.made.into_iter().zip(self.events);
+        Ok(made
+            .filter_map(|(made, event)| {
+                let id = *ids.get(&(made.user, event))?;
+                Some(made.into_push(id, now))
+            })
+            .collect())
+    }
+}
+
+impl Made {
+    fn into_push(self, id: NotificationId, now: Timestamp) -> Push {
+        Push {
+            user: self.user,
+            notification: Notification {
+                id,
+                title: self.title,
+                message: self.message,
+                kind: self.kind.as_str().to_owned(),
+                is_read: false,
+                created_at: now,
+                read_at: None,
+                data: self.data,
+            },
         }
-        Ok(self.pushes)
     }
 }
 

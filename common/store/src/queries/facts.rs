@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 
 use crate::actions::outbox::Claimed;
 use crate::queries::outbox::LogPlace;
-use crate::rows::{people, select_messages, with_reactions};
+use crate::rows::{messages, people};
 use crate::{Error, Result};
 
 /// An event whose effects are to be planned.
@@ -106,12 +106,7 @@ struct Row {
 pub async fn facts(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<Fact>> {
     let rows = rows(&mut *conn, claimed).await?;
     let ids: Vec<i64> = rows.iter().filter_map(|row| row.message).map(|id| id.0).collect();
-    let messages = select_messages!("where m.id = any($1)", &ids).fetch_all(&mut *conn).await?;
-    let messages: HashMap<MessageId, Message> = with_reactions(&mut *conn, messages)
-        .await?
-        .into_iter()
-        .map(|message| (message.id, message))
-        .collect();
+    let messages = messages(&mut *conn, &ids).await?;
     let members: Vec<UserId> =
         rows.iter().filter(|row| row.kind.starts_with("member.")).map(|row| row.user).collect();
     let members = people(conn, &members).await?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::log::change_from_json;
-use crate::rows::{people, select_messages, with_reactions};
+use crate::rows::{messages, people};
 use crate::{Error, Result, Store};
 
 /// A stretch of a room's log.
@@ -22,15 +22,13 @@ pub struct LogPage {
     pub events: Vec<LogEvent>,
 }
 
-/// A row of the log.
-pub(super) struct Place {
-    pub(super) room: RoomId,
-    pub(super) seq: Seq,
-    pub(super) kind: String,
-    pub(super) message: Option<MessageId>,
-    pub(super) user: UserId,
-    pub(super) data: Option<Value>,
-    pub(super) at: Timestamp,
+struct Place {
+    seq: Seq,
+    kind: String,
+    message: Option<MessageId>,
+    user: UserId,
+    data: Option<Value>,
+    at: Timestamp,
 }
 
 /// At most `limit` events after `after`, oldest first, all in one snapshot; `None` when the room
@@ -54,7 +52,7 @@ pub async fn room_log(
     .await?;
     let Some(ends) = ends else { return Ok(None) };
     let places = places(&mut tx, room, after, limit).await?;
-    let events = complete(&mut tx, places).await?;
+    let events = complete(&mut tx, room, places).await?;
     tx.commit().await?;
     Ok(Some(LogPage { first_seq: ends.first_seq, last_seq: ends.last_seq, events }))
 }
@@ -67,7 +65,7 @@ async fn places(
 ) -> Result<Vec<Place>> {
     Ok(sqlx::query_as!(
         Place,
-        r#"select $1::bigint as "room!: RoomId", seq as "seq!: Seq", kind as "kind!", message as "message: MessageId",
+        r#"select seq as "seq!: Seq", kind as "kind!", message as "message: MessageId",
                   user_id as "user!: UserId", data, created_at as "at!: Timestamp"
            from (
                (select seq, 'message' as kind, id as message, sender_id as user_id,
@@ -85,15 +83,13 @@ async fn places(
     .await?)
 }
 
-/// Makes events of rows, in their order.
-pub(super) async fn complete(conn: &mut PgConnection, places: Vec<Place>) -> Result<Vec<LogEvent>> {
+async fn complete(
+    conn: &mut PgConnection,
+    room: RoomId,
+    places: Vec<Place>,
+) -> Result<Vec<LogEvent>> {
     let ids: Vec<i64> = places.iter().filter_map(|place| place.message).map(|id| id.0).collect();
-    let rows = select_messages!("where m.id = any($1)", &ids).fetch_all(&mut *conn).await?;
-    let messages: HashMap<MessageId, Message> = with_reactions(&mut *conn, rows)
-        .await?
-        .into_iter()
-        .map(|message| (message.id, message))
-        .collect();
+    let messages = messages(&mut *conn, &ids).await?;
     let members: Vec<UserId> = places
         .iter()
         .filter(|place| place.kind.starts_with("member."))
@@ -104,7 +100,7 @@ pub(super) async fn complete(conn: &mut PgConnection, places: Vec<Place>) -> Res
         .into_iter()
         .map(|place| {
             let what = what(&place, &messages, &members)?;
-            Ok(LogEvent { room: place.room, seq: place.seq, at: place.at, user: place.user, what })
+            Ok(LogEvent { room, seq: place.seq, at: place.at, user: place.user, what })
         })
         .collect()
 }

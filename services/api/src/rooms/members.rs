@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::room::RoomMember;
 use domain::{MessageId, RoomId, RoomMemberId, Timestamp, UserId};
-use futures_util::{StreamExt, stream};
 use nats::frames::LiveFrame;
 use serde::Serialize;
 use store::actions::change_room as action;
@@ -105,12 +104,7 @@ pub(crate) async fn list_room_members(
 /// Who of a page has a socket somewhere.
 async fn online(api: &Api, members: &[RoomMember]) -> HashSet<UserId> {
     let users: Vec<UserId> = members.iter().map(|member| member.person.id).collect();
-    stream::iter(users)
-        .map(async |user| api.bus().is_online(user).await.then_some(user))
-        .buffer_unordered(ASKED_AT_ONCE)
-        .filter_map(std::future::ready)
-        .collect()
-        .await
+    api.bus().online_of(users, ASKED_AT_ONCE).await.into_iter().collect()
 }
 
 /// Takes someone out of a room; who may change it may do so.
