@@ -10,7 +10,7 @@ use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
 
-const ROLES: [&str; 6] = ["api", "edge", "relay", "webhooks", "notifier", "migrate"];
+const ROLES: [&str; 7] = ["api", "edge", "relay", "webhooks", "notifier", "janitor", "migrate"];
 
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
@@ -136,12 +136,13 @@ fn every_command_is_one_that_the_binary_knows() {
 
 #[test]
 fn every_role_has_the_settings_that_it_needs_and_no_other() {
-    let needs: [(&str, &[&str]); 6] = [
+    let needs: [(&str, &[&str]); 7] = [
         ("api", &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"]),
         ("edge", &["NATS_URL"]),
         ("relay", &["DATABASE_URL", "NATS_URL"]),
         ("webhooks", &["DATABASE_URL", "NATS_URL"]),
         ("notifier", &["DATABASE_URL", "NATS_URL"]),
+        ("janitor", &["DATABASE_URL"]),
         ("migrate", &["DATABASE_URL", "NATS_URL"]),
     ];
     for (role, names) in needs {
@@ -154,6 +155,11 @@ fn every_role_has_the_settings_that_it_needs_and_no_other() {
         settings.require(role, names).unwrap();
     }
     assert!(!settings_of("edge").contains_key("CHATBOARD_DATABASE_URL"));
+    assert!(!settings_of("janitor").contains_key("CHATBOARD_NATS_URL"));
+    let days = settings_of("janitor")["CHATBOARD_RETENTION_DAYS"].clone();
+    for role in ["api", "relay", "webhooks", "notifier"] {
+        assert_eq!(settings_of(role)["CHATBOARD_RETENTION_DAYS"], days, "{role}");
+    }
 }
 
 #[test]
@@ -187,7 +193,7 @@ fn every_port_is_one_that_a_role_listens_on() {
 fn every_role_has_a_user_of_its_own_at_nats() {
     let server = file("nats/server.conf");
     let compose = compose();
-    for role in ROLES {
+    for role in ROLES.into_iter().filter(|&role| role != "janitor") {
         let url = &settings_of(role)["CHATBOARD_NATS_URL"];
         let user = format!("nats://{role}:secret@nats:");
         assert!(url.starts_with(&user), "{role} signs in as another: {url}");

@@ -12,6 +12,7 @@ mod dev;
 mod edge;
 mod errors;
 mod hostile;
+mod janitor;
 mod journeys;
 mod mail;
 mod notifications;

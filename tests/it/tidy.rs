@@ -108,9 +108,9 @@ fn a_room_is_called_a_room() {
 fn an_edge_knows_nothing_of_the_record() {
     let manifest = read(&root().join("services/edge/Cargo.toml"));
     assert!(!manifest.contains("store") && !manifest.contains("sqlx"), "{manifest}");
-    for service in ["api", "edge", "relay", "webhooks", "notifier"] {
+    for service in ["api", "edge", "relay", "webhooks", "notifier", "janitor"] {
         let manifest = read(&root().join(format!("services/{service}/Cargo.toml")));
-        for other in ["api", "edge", "relay", "webhooks", "notifier"] {
+        for other in ["api", "edge", "relay", "webhooks", "notifier", "janitor"] {
             let dependency = format!("\n{other}.workspace");
             assert!(!manifest.contains(&dependency), "{service} depends on {other}");
         }

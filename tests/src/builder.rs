@@ -27,6 +27,10 @@ const WEBHOOK_CONNECTIONS: u32 = 4;
 
 /// Connections of a notifier's pool.
 const NOTIFIER_CONNECTIONS: u32 = 3;
+/// Connections of a janitor's pool.
+const JANITOR_CONNECTIONS: u32 = 2;
+/// How often a janitor looks whether there is something to do.
+const JANITOR_SCAN: Duration = Duration::from_millis(100);
 /// How often a notifier looks at its schedule, and the pause before it tries again.
 const MAIL_SCAN: Duration = Duration::from_millis(100);
 
@@ -50,6 +54,8 @@ pub struct Builder {
     webhooks: Option<webhooks::Config>,
     mail_delay: Option<Duration>,
     notifiers: usize,
+    janitors: usize,
+    retention_days: u32,
 }
 
 impl Default for Builder {
@@ -65,6 +71,8 @@ impl Default for Builder {
             webhooks: None,
             mail_delay: None,
             notifiers: 1,
+            janitors: 0,
+            retention_days: 90,
         }
     }
 }
@@ -151,6 +159,18 @@ impl Builder {
         Self { notifiers, ..self }
     }
 
+    /// So many janitors remove what is past its time; none unless said otherwise.
+    #[must_use]
+    pub fn janitors(self, janitors: usize) -> Self {
+        Self { janitors, ..self }
+    }
+
+    /// Messages expire after so many days; 90 unless said otherwise.
+    #[must_use]
+    pub fn retention_days(self, retention_days: u32) -> Self {
+        Self { retention_days, ..self }
+    }
+
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
@@ -205,23 +225,35 @@ impl Builder {
             edges.push(format!("ws://{}", address.0));
         }
         if self.has_relay {
-            let store = Store::connect(&ground.database_url, RELAY_CONNECTIONS).await.unwrap();
+            let store = self.store(ground, RELAY_CONNECTIONS).await;
             let bus = bus(ground, "relay").await;
             let mail_delay = self.mail_delay.unwrap_or(relay::Config::default().mail_delay);
             let config = relay::Config { mail_delay, ..relay::Config::default() };
             relay::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
         }
         if let Some(config) = self.webhooks.clone() {
-            let store = Store::connect(&ground.database_url, WEBHOOK_CONNECTIONS).await.unwrap();
+            let store = self.store(ground, WEBHOOK_CONNECTIONS).await;
             let bus = bus(ground, "webhooks").await;
             webhooks::start(config, store, bus, ground.clock.clone(), &ground.life).await.unwrap();
         }
         if let (Some(mailbox), Some(delay)) = (&ground.mailbox, self.mail_delay) {
             for _ in 0..self.notifiers {
-                notify(ground, &public_url, mailbox, delay).await;
+                let store = self.store(ground, NOTIFIER_CONNECTIONS).await;
+                notify(ground, store, (&public_url, mailbox), delay).await;
             }
         }
+        for _ in 0..self.janitors {
+            let store = self.store(ground, JANITOR_CONNECTIONS).await;
+            let config = janitor::Config { scan_every: JANITOR_SCAN, ..janitor::Config::default() };
+            let parts = janitor::Parts { store, clock: ground.clock.clone() };
+            janitor::start(config, parts, &ground.life).await.expect("the janitor starts");
+        }
         (Host::Here, public_url, edges)
+    }
+
+    async fn store(&self, ground: &Ground, connections: u32) -> Store {
+        let store = Store::connect_keeping(&ground.database_url, connections, self.retention_days);
+        store.await.expect("the address is good")
     }
 
     async fn api(&self, ground: &Ground, public_url: &str) -> api::Api {
@@ -237,7 +269,7 @@ impl Builder {
             config.sign_ins_per_minute = 0;
         }
         let parts = api::Parts {
-            store: Store::connect(&ground.database_url, API_CONNECTIONS).await.unwrap(),
+            store: self.store(ground, API_CONNECTIONS).await,
             bus: bus(ground, "api").await,
             keys: SigningKeys::parse(&ground.pem).unwrap(),
             clock: ground.clock.clone(),
@@ -276,6 +308,7 @@ impl Builder {
             ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
             ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
+            ("CHATBOARD_RETENTION_DAYS", self.retention_days.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
             ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
             ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
@@ -312,6 +345,9 @@ impl Builder {
         if mail.is_some() {
             processes.push(start("notifier", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
         }
+        for _ in 0..self.janitors {
+            processes.push(start("janitor", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+        }
         for process in &processes {
             process.ready(&http).await;
         }
@@ -320,7 +356,12 @@ impl Builder {
     }
 }
 
-async fn notify(ground: &Ground, public_url: &str, mailbox: &Mailbox, mail_delay: Duration) {
+async fn notify(
+    ground: &Ground,
+    store: Store,
+    (public_url, mailbox): (&str, &Mailbox),
+    mail_delay: Duration,
+) {
     let config = notifier::Config {
         public_url: public_url.to_owned(),
         smtp_url: Some(mailbox.smtp_url()),
@@ -329,7 +370,6 @@ async fn notify(ground: &Ground, public_url: &str, mailbox: &Mailbox, mail_delay
         retry_after: MAIL_SCAN,
         ..notifier::Config::default()
     };
-    let store = Store::connect(&ground.database_url, NOTIFIER_CONNECTIONS).await.unwrap();
     let bus = bus(ground, "notifier").await;
     let started = notifier::start(config, store, bus, ground.clock.clone(), &ground.life);
     started.await.expect("the notifier starts");

@@ -61,6 +61,8 @@ meters! { Counter, describe_counter,
     SlowReaders = "chatboard_slow_readers_total", "Sockets closed with 4008";
     ConnectionsRefused = "chatboard_connections_refused_total", "Connections turned away because too many were open";
     MailAttempts = "chatboard_mail_attempts_total", "Attempts to mail something, by kind and outcome";
+    JanitorRemoved = "chatboard_janitor_removed_total", "Rows and objects removed because their time was over, by kind";
+    JanitorFailures = "chatboard_janitor_failures_total", "Rounds of the janitor that failed and are repeated";
     NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
 }
 
@@ -82,6 +84,8 @@ meters! { Gauge, describe_gauge,
     MailsWaiting = "chatboard_mails_waiting", "Mails that are due or put off (at most 10,000 counted)";
     MailOldest = "chatboard_mail_oldest_seconds", "How long the oldest thing has waited to be mailed";
     MailConfigured = "chatboard_mail_configured", "1 where a mail server is set, 0 where mails wait for that";
+    JanitorRound = "chatboard_janitor_round_at_seconds", "When the janitor last finished a round, by work, in seconds since 1970";
+    JanitorBacklog = "chatboard_janitor_backlog_rows", "Stretches of logs and deleted rooms, organizations and webhooks that still have to be removed (at most 10,000 counted)";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
@@ -101,7 +105,8 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 7] = [
+const LABELLED: [Counter; 8] = [
+    Counter::JanitorRemoved,
     Counter::HttpRequests,
     Counter::RateLimited,
     Counter::RpcAnswered,

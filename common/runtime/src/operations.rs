@@ -53,6 +53,12 @@ impl Readiness {
         Self { status, checks }
     }
 
+    /// A role that needs Postgres alone.
+    pub fn with_record_alone(postgres: Option<Duration>) -> Self {
+        let status = if postgres.is_some() { "ok" } else { "unavailable" };
+        Self { status, checks: BTreeMap::from([("postgres", Check::of(postgres))]) }
+    }
+
     /// A role that needs NATS alone.
     pub fn with_nats(nats: Option<Duration>) -> Self {
         let status = if nats.is_some() { "ok" } else { "unavailable" };

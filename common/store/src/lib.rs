@@ -42,12 +42,27 @@ pub struct Store {
 
 impl Store {
     /// Makes a pool of at most `connections_max` connections. Postgres may be away, now and
-    /// later: then what is asked of the store is refused as unavailable.
+    /// later: then what is asked of the store is refused as unavailable. No message expires but
+    /// by its organization's own rule.
+    ///
+    /// # Errors
+    /// When the URL is malformed.
+    pub async fn connect(url: &str, connections_max: u32) -> anyhow::Result<Self> {
+        Self::connect_keeping(url, connections_max, 0).await
+    }
+
+    /// Makes a pool as [`Self::connect`] does, where messages expire after `days`; 0 keeps all.
+    /// Every role of a deployment must be told the same.
     ///
     /// # Errors
     /// When the URL is malformed.
     #[expect(clippy::unused_async, reason = "a pool must be made inside the runtime")]
-    pub async fn connect(url: &str, connections_max: u32) -> anyhow::Result<Self> {
+    pub async fn connect_keeping(
+        url: &str,
+        connections_max: u32,
+        days: u32,
+    ) -> anyhow::Result<Self> {
+        let days = days.to_string();
         let options: PgConnectOptions = url.parse()?;
         // A statement that runs away is ended by the server, and a transaction whose client has
         // stalled lets go of its locks.
@@ -61,6 +76,8 @@ impl Store {
             // made while a table was small, or believed empty, would read all of it for ever.
             ("enable_seqscan", "off"),
             ("jit", "off"),
+            // What `kept_since` asks, in the record itself.
+            ("chatboard.retention_days", &days),
         ]);
         let pool = PgPoolOptions::new()
             .max_connections(connections_max)

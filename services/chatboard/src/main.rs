@@ -46,6 +46,8 @@ enum Command {
     Webhooks,
     /// The notifier: it mails what people asked for or missed.
     Notifier,
+    /// The janitor: it removes what is past its time.
+    Janitor,
     /// Every role in one process.
     All,
     /// Every role, with private servers where none are configured, and demo data.
@@ -120,6 +122,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Relay => block_on(roles::run(settings, &[roles::Role::Relay])),
         Command::Webhooks => block_on(roles::run(settings, &[roles::Role::Webhooks])),
         Command::Notifier => block_on(roles::run(settings, &[roles::Role::Notifier])),
+        Command::Janitor => block_on(roles::run(settings, &[roles::Role::Janitor])),
         Command::All => block_on(roles::run(settings, &roles::Role::ALL)),
         #[cfg(feature = "dev")]
         Command::Dev(flags) => block_on(dev::run(settings, flags)),

@@ -41,12 +41,14 @@ pub(crate) enum Role {
     Webhooks,
     /// Mail.
     Notifier,
+    /// What is forgotten in time.
+    Janitor,
 }
 
 impl Role {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Api, Self::Edge, Self::Relay, Self::Webhooks, Self::Notifier];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Api, Self::Edge, Self::Relay, Self::Webhooks, Self::Notifier, Self::Janitor];
 
     fn name(self) -> &'static str {
         match self {
@@ -55,6 +57,7 @@ impl Role {
             Self::Relay => "relay",
             Self::Webhooks => "webhooks",
             Self::Notifier => "notifier",
+            Self::Janitor => "janitor",
         }
     }
 
@@ -62,6 +65,7 @@ impl Role {
         match self {
             Self::Api => &["DATABASE_URL", "NATS_URL", "SIGNING_KEY_FILE"],
             Self::Edge => &["NATS_URL"],
+            Self::Janitor => &["DATABASE_URL"],
             Self::Relay | Self::Webhooks | Self::Notifier => &["DATABASE_URL", "NATS_URL"],
         }
     }
@@ -111,30 +115,41 @@ pub(crate) async fn start(
     if roles.contains(&Role::Notifier) {
         worker = Some(starter.notifier().await?);
     }
+    let janitor =
+        if roles.contains(&Role::Janitor) { Some(starter.janitor().await?) } else { None };
     starter.listen(api.as_ref(), edge.as_ref()).await?;
     for (number, &address) in more_edges.iter().enumerate() {
         let more = starter.edge(&format!("edge {}", number + 2)).await?;
         serve(address, edge_router(&more), "an edge", life).await?;
     }
-    let probe = probe(api, edge, worker);
+    let probe = probe(api, edge, worker, janitor);
     let operations = operations::router(probe, move || metrics.render());
     serve(settings.ops_addr, operations, "operations", life).await
 }
 
 /// Whether the process can do its work: that of the role that needs the most. `worker` is what a
 /// role that answers nobody works with.
-fn probe(api: Option<api::Api>, edge: Option<edge::Edge>, worker: Option<(Store, Bus)>) -> Probe {
+fn probe(
+    api: Option<api::Api>,
+    edge: Option<edge::Edge>,
+    worker: Option<(Store, Bus)>,
+    janitor: Option<Store>,
+) -> Probe {
     Arc::new(move || {
         let (api, edge, worker) = (api.clone(), edge.clone(), worker.clone());
+        let janitor = janitor.clone();
         Box::pin(async move {
-            match (api, edge, worker) {
+            match (api, edge, worker, janitor) {
                 (Some(api), ..) => api.readiness().await,
-                (None, _, Some((store, bus))) => {
+                (None, _, Some((store, bus)), _) => {
                     let nobody = bus.subjects().user(UserId::NOWHERE);
                     Readiness::with_record(store.round_trip().await, bus.round_trip(nobody).await)
                 }
-                (None, Some(edge), None) => edge.readiness().await,
-                (None, None, None) => Readiness::with_nats(None),
+                (None, Some(edge), None, _) => edge.readiness().await,
+                (None, None, None, Some(store)) => {
+                    Readiness::with_record_alone(store.round_trip().await)
+                }
+                (None, None, None, None) => Readiness::with_nats(None),
             }
         })
     })
@@ -180,7 +195,9 @@ impl Starter<'_> {
     async fn store(&self, role: &'static str) -> anyhow::Result<Store> {
         let url =
             self.settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
-        let store = Store::connect(url.expose(), self.settings.database_connections).await?;
+        let (connections, days) =
+            (self.settings.database_connections, self.settings.retention_days);
+        let store = Store::connect_keeping(url.expose(), connections, days).await?;
         self.life.spawn(watch_pool(store.clone(), role, self.life.clone()));
         Ok(store)
     }
@@ -270,6 +287,13 @@ impl Starter<'_> {
         let (store, bus) = (self.store("notifier").await?, self.bus("notifier").await?);
         notifier::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))
+    }
+
+    async fn janitor(&self) -> anyhow::Result<Store> {
+        let store = self.store("janitor").await?;
+        let parts = janitor::Parts { store: store.clone(), clock: self.clock.clone() };
+        janitor::start(janitor::Config::default(), parts, self.life).await?;
+        Ok(store)
     }
 
     /// Opens the public listeners: one for both where they share an address.

@@ -1,1 +1,60 @@
 //! What is forgotten in time.
+//!
+//! Each kind of work is a loop that takes bounded batches, one transaction each, until nothing is
+//! left, and looks again after a while. **Invariants:** a batch is claimed with `skip locked`, so
+//! any number of janitors share the work and none waits for another; what a batch removes and the
+//! record of it commit together, so that a janitor may die at any line; after a full batch it
+//! rests for as long as that took, so that the record is never its alone.
+
+mod expiries;
+mod rounds;
+
+use std::time::Duration;
+
+use runtime::{Clock, Lifecycle};
+use store::Store;
+
+/// How the janitor is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How often it looks whether there is something to do.
+    pub scan_every: Duration,
+    /// Rows that one transaction removes at most, of what it counts by.
+    pub batch: i64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { scan_every: Duration::from_secs(60), batch: 500 }
+    }
+}
+
+/// What the janitor works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The record.
+    pub store: Store,
+    /// The time by which things expire.
+    pub clock: Clock,
+}
+
+/// What every loop shares.
+#[derive(Clone, Debug)]
+struct Janitor {
+    config: Config,
+    store: Store,
+    clock: Clock,
+    life: Lifecycle,
+}
+
+/// Starts a janitor. Any number of them share the work.
+///
+/// # Errors
+/// None now; start-up that can fail will say so here.
+#[expect(clippy::unused_async, reason = "every role starts the same way")]
+pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<()> {
+    let Parts { store, clock } = parts;
+    let janitor = Janitor { config, store, clock, life: life.clone() };
+    life.spawn_essential("janitor expiries", expiries::run(janitor));
+    Ok(())
+}

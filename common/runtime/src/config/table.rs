@@ -116,6 +116,10 @@ settings! {
         mail_delay: Duration = "1m" in Duration::ZERO..=Duration::from_secs(86_400), "MAIL_DELAY",
             "How long a notification may stay unread before it is mailed to who is not online.";
     }
+    "Retention" {
+        retention_days: u32 = "90" in 0..=36_500, "RETENTION_DAYS",
+            "Days after which messages are served no more and then removed; 0 keeps all. An organization's ADMIN can set fewer. The same for every role.";
+    }
     "Logs" {
         log: LogFilter = "info,async_nats=warn,sqlx=warn", "LOG",
             "What is logged: `info`, or by module as in `info,edge=debug`.";
@@ -134,6 +138,5 @@ settings! {
         s3_region: String = "", "S3_REGION", "Reserved: not used by this version. The bucket's region.";
         s3_access_key: String = "", "S3_ACCESS_KEY", "Reserved: not used by this version. The id of the key to the object store.";
         s3_secret_key: Option<Secret> = "", "S3_SECRET_KEY", "Reserved: not used by this version. The key to the object store.";
-        retention_days: u32 = "90", "RETENTION_DAYS", "Reserved: not used by this version. Days after which messages are removed. 0 keeps all.";
     }
 }

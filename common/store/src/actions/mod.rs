@@ -8,6 +8,7 @@ pub mod create_room;
 pub mod deliveries;
 pub mod digests;
 pub mod enter_room;
+pub mod expire;
 pub mod invites;
 pub mod logins;
 pub mod mails;

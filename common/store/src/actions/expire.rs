@@ -1,0 +1,225 @@
+//! What nobody needs any more and nothing else removes: spent secrets, old mails, old records.
+//!
+//! Each kind has its window, and an index that finds what is past it. A batch is claimed with
+//! `skip locked`: janitors beside each other take different rows, and nobody waits for them.
+
+use std::time::Duration;
+
+use domain::{LoginId, Timestamp};
+
+use crate::{Result, Tx};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A kind of rows that expire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiring {
+    /// Refresh tokens, and logins that have none left.
+    RefreshTokens,
+    /// Invites, accepted or not.
+    Invites,
+    /// Tokens that reset passwords.
+    PasswordResets,
+    /// Mails that were sent, or never will be.
+    Mails,
+    /// Webhook deliveries that are settled, with what they delivered.
+    Deliveries,
+    /// Notifications that are about no message; others go with theirs.
+    Notifications,
+    /// Decisions about them.
+    Decisions,
+    /// Events that could not be planned.
+    DeadEvents,
+    /// Records of what was removed.
+    PurgeRecords,
+}
+
+impl Expiring {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::RefreshTokens,
+        Self::Invites,
+        Self::PasswordResets,
+        Self::Mails,
+        Self::Deliveries,
+        Self::Notifications,
+        Self::Decisions,
+        Self::DeadEvents,
+        Self::PurgeRecords,
+    ];
+
+    /// Its name in figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::RefreshTokens => "refresh_tokens",
+            Self::Invites => "invites",
+            Self::PasswordResets => "password_resets",
+            Self::Mails => "mails",
+            Self::Deliveries => "deliveries",
+            Self::Notifications => "notifications",
+            Self::Decisions => "decisions",
+            Self::DeadEvents => "dead_events",
+            Self::PurgeRecords => "purge_records",
+        }
+    }
+
+    /// How long it is kept after its end.
+    fn window(self) -> Duration {
+        match self {
+            // Longer than any access token lives: nodes look for revoked logins until then.
+            Self::RefreshTokens => 2 * DAY,
+            Self::PasswordResets => DAY,
+            Self::Invites | Self::Mails | Self::Deliveries => 30 * DAY,
+            Self::Notifications | Self::Decisions | Self::DeadEvents => 90 * DAY,
+            Self::PurgeRecords => 400 * DAY,
+        }
+    }
+}
+
+/// Removes at most `limit` rows of a kind. Returns how many it found.
+pub async fn expire(tx: &mut Tx, kind: Expiring, limit: i64, now: Timestamp) -> Result<u64> {
+    let until = now - kind.window();
+    match kind {
+        Expiring::RefreshTokens => refresh_tokens(tx, limit, until).await,
+        Expiring::Invites => invites(tx, limit, until).await,
+        Expiring::PasswordResets => password_resets(tx, limit, until).await,
+        Expiring::Mails => mails(tx, limit, until).await,
+        Expiring::Deliveries => deliveries(tx, limit, until).await,
+        Expiring::Notifications => notifications(tx, limit, until).await,
+        Expiring::Decisions => decisions(tx, limit, until).await,
+        Expiring::DeadEvents => dead_events(tx, limit, until).await,
+        Expiring::PurgeRecords => purge_records(tx, limit, until).await,
+    }
+}
+
+async fn refresh_tokens(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let logins = sqlx::query_scalar!(
+        r#"delete from refresh_tokens where hash = any(array(
+               select hash from refresh_tokens where expires_at <= $1
+               order by expires_at limit $2 for update skip locked))
+           returning login_id as "login: LoginId""#,
+        until as Timestamp,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    // Who renews a login presents a token that is still there.
+    sqlx::query!(
+        "delete from logins l where id = any($1)
+             and not exists (select from refresh_tokens t where t.login_id = l.id)",
+        &logins as &[LoginId],
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(logins.len() as u64)
+}
+
+async fn invites(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from organization_invites where id = any(array(
+             select id from organization_invites where expires_at <= $1
+             order by expires_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn password_resets(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from password_resets where id = any(array(
+             select id from password_resets where expires_at <= $1
+             order by expires_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn mails(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from mails where id = any(array(
+             select id from mails
+             where status in ('sent', 'failed', 'dropped') and created_at <= $1
+             order by created_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+/// What is still to be delivered keeps its payload.
+async fn deliveries(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from webhook_payloads where event_id = any(array(
+             select p.event_id from webhook_payloads p
+             where p.created_at <= $1 and not exists (
+                 select from webhook_outbox d
+                 where d.event_id = p.event_id and d.next_attempt_at is not null)
+             order by p.created_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn notifications(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from notifications where id = any(array(
+             select id from notifications where message_id is null and created_at <= $1
+             order by created_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn decisions(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from notification_decisions where ctid = any(array(
+             select ctid from notification_decisions
+             where message_id is null and decided_at <= $1
+             order by decided_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn dead_events(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from outbox_dead where id = any(array(
+             select id from outbox_dead where died_at <= $1
+             order by died_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn purge_records(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from purges where id = any(array(
+             select id from purges where started_at <= $1
+             order by started_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}

@@ -1,0 +1,55 @@
+//! Rounds of work: batches until nothing is left, then a pause.
+
+use std::time::{Duration, Instant};
+
+use runtime::meter::{Counter, Gauge, label};
+
+use crate::Janitor;
+
+/// How long one batch may take: a Postgres whose machine is gone says nothing.
+const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest rest after a batch.
+const REST_MAX: Duration = Duration::from_secs(1);
+
+/// Ends a round: says how it went, and waits until the next is due. One that failed is repeated.
+pub(crate) async fn finish(janitor: &Janitor, work: &'static str, round: store::Result<()>) {
+    match round {
+        Ok(()) => {
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
+            let now = janitor.clock.now().unix_seconds() as f64;
+            Gauge::JanitorRound.set_with(now, vec![label("work", work)]);
+        }
+        Err(error) => {
+            Counter::JanitorFailures.add(1);
+            tracing::warn!(error = %error, work, "the janitor's {work} failed and go on: {error}");
+        }
+    }
+    pause(janitor, janitor.config.scan_every).await;
+}
+
+/// Does one batch, and rests for as long as it took: whoever else uses the record has at least
+/// half of it.
+pub(crate) async fn batch<T>(
+    janitor: &Janitor,
+    work: impl Future<Output = store::Result<T>> + Send,
+) -> store::Result<T> {
+    let started = Instant::now();
+    let done = tokio::time::timeout(BATCH_TIMEOUT, work).await;
+    let done = done.unwrap_or(Err(store::Error::TimedOut))?;
+    pause(janitor, started.elapsed().min(REST_MAX)).await;
+    Ok(done)
+}
+
+async fn pause(janitor: &Janitor, pause: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = janitor.life.draining() => {}
+    }
+}
+
+/// Counts what was removed.
+pub(crate) fn count(kind: &'static str, removed: u64) {
+    if removed > 0 {
+        Counter::JanitorRemoved.add_with(removed, vec![label("kind", kind)]);
+    }
+}

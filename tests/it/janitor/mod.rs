@@ -1,0 +1,3 @@
+//! What is forgotten in time.
+
+mod expiries;
