@@ -9,6 +9,7 @@ use runtime::tokens::SigningKeys;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
 
 use crate::http::Rest;
 use crate::options::Options;
@@ -42,6 +43,7 @@ pub(crate) struct Deployment {
     /// Whose CPU and memory can be read.
     pub(crate) processes: Vec<Process>,
     // Ended in this order: what uses Postgres and NATS goes first.
+    ungrouped: Mutex<Option<Child>>,
     _roles: Vec<Child>,
     _servers: Option<Servers>,
     /// On the disk that is measured.
@@ -84,6 +86,7 @@ impl Deployment {
         Ok(Self {
             api,
             api_ungrouped: None,
+            ungrouped: Mutex::new(None),
             edges,
             db: pool(database).await?,
             keys: SigningKeys::parse(&std::fs::read_to_string(key_file)?)?,
@@ -114,6 +117,7 @@ impl Deployment {
         };
         let api = roles.start("api", &[]).await?;
         let api_ungrouped = roles.start("api", &[("CHATBOARD_POST_BATCH_MAX", "1")]).await?;
+        let ungrouped = roles.children.pop();
         let mut edges = Vec::new();
         for _ in 0..options.edges {
             edges.push(roles.start("edge", &[]).await?);
@@ -123,6 +127,7 @@ impl Deployment {
         Ok(Self {
             api,
             api_ungrouped: Some(api_ungrouped),
+            ungrouped: Mutex::new(ungrouped),
             edges,
             db: pool(&database).await?,
             keys: SigningKeys::parse(&key)?,
@@ -151,6 +156,18 @@ impl Deployment {
             ensure!(begun.elapsed() < SETTLE_TIMEOUT, "{left} rows are still in the outbox");
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Ends the api that commits each send by itself: it takes its share of what edges ask, too,
+    /// so figures of sends by socket would be half its own.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub(crate) async fn end_ungrouped(&self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.ungrouped.lock().await.take() {
+            child.kill().await.context("ending the api without group commit")?;
+        }
+        Ok(())
     }
 
     /// The last `seq` of each room.

@@ -43,6 +43,7 @@ pub(crate) async fn run(stage: &mut Stage<'_>) -> anyhow::Result<()> {
             part(stage, (&scene, &acks), Part { name, rooms, in_flight }).await?;
         }
     }
+    stage.deployment.end_ungrouped().await?;
     by_socket(stage, (&scene, &acks)).await?;
     check(stage, &scene, (&audience, &acks)).await
 }
