@@ -301,10 +301,14 @@ impl Board {
     /// The process of the first edge.
     pub const EDGE: usize = 2;
 
-    /// The process that delivers webhooks: the last, where [`crate::Builder::webhooks`] was asked
-    /// for.
+    /// The process that delivers webhooks, where [`crate::Builder::webhooks`] was asked for.
     pub fn webhooks_process(&self) -> usize {
         Self::EDGE + self.reach.edges.len()
+    }
+
+    /// The process that mails: after that of webhooks, where both were asked for.
+    pub fn notifier_process(&self) -> usize {
+        self.webhooks_process() + 1
     }
 
     /// Kills a process and starts it again; returns once it is ready.

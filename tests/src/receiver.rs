@@ -89,6 +89,8 @@ struct Inner {
     received: parking_lot::Mutex<Vec<Received>>,
     next: parking_lot::Mutex<VecDeque<Reaction>>,
     otherwise: parking_lot::Mutex<Reaction>,
+    /// Every so many requests fail.
+    fails_every: AtomicUsize,
     connections: AtomicUsize,
 }
 
@@ -101,6 +103,7 @@ impl Receiver {
             received: parking_lot::Mutex::default(),
             next: parking_lot::Mutex::default(),
             otherwise: parking_lot::Mutex::new(Reaction::Status(200)),
+            fails_every: AtomicUsize::new(usize::MAX),
             connections: AtomicUsize::new(0),
         });
         let counted = Arc::clone(&inner);
@@ -134,6 +137,11 @@ impl Receiver {
         *self.inner.otherwise.lock() = reaction;
     }
 
+    /// Answers 500 to every so-manieth request, whatever was told otherwise.
+    pub fn fails_every(&self, requests: usize) {
+        self.inner.fails_every.store(requests, Ordering::SeqCst);
+    }
+
     /// What came so far.
     pub fn received(&self) -> Vec<Received> {
         self.inner.received.lock().clone()
@@ -156,7 +164,14 @@ impl Receiver {
 
 async fn receive(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes) -> Response {
     let body = String::from_utf8_lossy(&body).into_owned();
-    inner.received.lock().push(Received { headers, body });
+    let count = {
+        let mut received = inner.received.lock();
+        received.push(Received { headers, body });
+        received.len()
+    };
+    if count % inner.fails_every.load(Ordering::SeqCst) == 0 {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
     let next = inner.next.lock().pop_front();
     match next.unwrap_or_else(|| inner.otherwise.lock().clone()) {
         Reaction::Status(status) => StatusCode::from_u16(status).expect("a status").into_response(),

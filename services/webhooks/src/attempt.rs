@@ -7,9 +7,7 @@ use async_nats::jetstream::Message;
 use bytes::Bytes;
 use outbound::{Answer, Failure, Request, Target};
 use runtime::meter::{Counter, Gauge, Histogram, label};
-use store::actions::deliveries::{
-    Claimed, Due, FAILURES_TO_BREAK, Standing, claim, failed, resume, succeeded,
-};
+use store::actions::deliveries::{Claimed, Due, Standing, claim, failed, resume, succeeded};
 use tokio::sync::SemaphorePermit;
 
 use crate::Worker;
@@ -25,6 +23,15 @@ const RECORD_TRIES: u32 = 5;
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 /// Parked deliveries put back on the schedule in one transaction.
 const RESUME_MAX: i64 = 2_000;
+
+/// What recording an attempt showed.
+enum Recorded {
+    Sent {
+        /// Whether deliveries were parked because the endpoint was broken.
+        was_broken: bool,
+    },
+    Failed(Standing),
+}
 
 /// Starts what may start, until the process drains; what was started is finished.
 pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
@@ -98,19 +105,22 @@ async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Op
     Counter::WebhookAttempts.add_with(1, vec![label("outcome", name)]);
     Histogram::WebhookSeconds.record_with(seconds, vec![label("outcome", name)]);
     let turn = self::turn(worker, *lane).await;
-    let standing = record_patiently(worker, &claimed, &outcome).await?;
+    let recorded = record_patiently(worker, &claimed, &outcome).await?;
     drop(turn);
-    if standing == Some(Standing::Disabled) {
-        Counter::WebhooksDisabled.add(1);
-        tracing::info!(webhook.id = %due.webhook, "webhook {} is disabled", due.webhook);
-    }
-    if standing.is_some() {
-        return Ok(Some(Fare::Failing));
-    }
+    let was_broken = match recorded {
+        Recorded::Sent { was_broken } => was_broken,
+        Recorded::Failed(standing) => {
+            if standing == Standing::Disabled {
+                Counter::WebhooksDisabled.add(1);
+                tracing::info!(webhook.id = %due.webhook, "webhook {} is disabled", due.webhook);
+            }
+            return Ok(Some(Fare::Failing));
+        }
+    };
     if claimed.retries == 0 {
         Histogram::WebhookLatencySeconds.record(now.since(claimed.created_at).as_secs_f64());
     }
-    if claimed.failures_in_row >= FAILURES_TO_BREAK {
+    if was_broken {
         resume_all(worker, &claimed).await?;
     }
     Ok(Some(Fare::Proven))
@@ -159,11 +169,11 @@ async fn record_patiently(
     worker: &Worker,
     claimed: &Claimed,
     outcome: &Outcome,
-) -> store::Result<Option<Standing>> {
+) -> store::Result<Recorded> {
     let mut tries = 1;
     loop {
         match record(worker, claimed, outcome).await {
-            Ok(standing) => return Ok(standing),
+            Ok(recorded) => return Ok(recorded),
             Err(error) if tries >= RECORD_TRIES => return Err(error),
             Err(_) => tokio::time::sleep(RECORD_PAUSE).await,
         }
@@ -171,26 +181,21 @@ async fn record_patiently(
     }
 }
 
-/// Records an attempt. What a failure led to.
-async fn record(
-    worker: &Worker,
-    claimed: &Claimed,
-    outcome: &Outcome,
-) -> store::Result<Option<Standing>> {
+/// Records an attempt.
+async fn record(worker: &Worker, claimed: &Claimed, outcome: &Outcome) -> store::Result<Recorded> {
     let now = worker.clock.now();
     let mut tx = worker.store.begin().await?;
-    let standing = match outcome {
+    let recorded = match outcome {
         Outcome::Sent { status } => {
-            succeeded(&mut tx, claimed, *status, now).await?;
-            None
+            Recorded::Sent { was_broken: succeeded(&mut tx, claimed, *status, now).await? }
         }
-        Outcome::Failed(failure) => Some(failed(&mut tx, claimed, failure, now).await?),
+        Outcome::Failed(failure) => Recorded::Failed(failed(&mut tx, claimed, failure, now).await?),
     };
     let _nothing_to_publish = tx.commit().await?;
-    Ok(standing)
+    Ok(recorded)
 }
 
-/// The endpoint is back: what was parked goes on.
+/// The endpoint is back: what was parked goes on. Should this be cut off, the schedule finds it.
 async fn resume_all(worker: &Worker, claimed: &Claimed) -> store::Result<()> {
     loop {
         let mut tx = worker.store.begin().await?;

@@ -1,10 +1,10 @@
 //! From the schedule onto the queue.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nats::work::{WebhookJob, hand_out_webhook_job};
 use runtime::meter::{Counter, Gauge};
-use store::actions::deliveries::{Due, hand_out, hand_out_probes};
+use store::actions::deliveries::{Due, hand_out, hand_out_probes, unpark};
 use store::queries::deliveries::waiting;
 
 use crate::Worker;
@@ -13,11 +13,20 @@ use crate::Worker;
 const HAND_OUT_MAX: usize = 1_000;
 /// Broken endpoints tried at once.
 const PROBES_MAX: i64 = 500;
+/// How often it is looked for deliveries that are parked for no reason any more.
+const UNPARK_EVERY: Duration = Duration::from_secs(5);
 /// The pause when there is nothing more to do.
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
+    let mut unparked_at = Instant::now();
     while !worker.life.is_draining() {
+        if unparked_at.elapsed() >= UNPARK_EVERY {
+            unparked_at = Instant::now();
+            if let Err(error) = unpark_lost(&worker).await {
+                tracing::warn!(error = %error, "parked deliveries wait: {error}");
+            }
+        }
         let is_full = match sweep(&worker).await {
             Ok(seen) => seen >= HAND_OUT_MAX,
             Err(error) => {
@@ -31,6 +40,18 @@ pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
                 () = worker.life.draining() => {}
             }
         }
+    }
+    Ok(())
+}
+
+/// Puts back what is parked for no reason any more.
+async fn unpark_lost(worker: &Worker) -> store::Result<()> {
+    let limit = i64::try_from(HAND_OUT_MAX).unwrap_or(i64::MAX);
+    let mut tx = worker.store.begin().await?;
+    let unparked = unpark(&mut tx, limit, worker.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    if unparked > 0 {
+        tracing::info!(unparked, "{unparked} deliveries were parked for no reason, and go on");
     }
     Ok(())
 }

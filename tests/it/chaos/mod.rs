@@ -3,6 +3,7 @@
 //!
 //! Each test takes seconds; `CHATBOARD_TEST_CHAOS_SECONDS` makes every storm that long.
 
+mod effects;
 mod nonces;
 mod outages;
 mod storms;

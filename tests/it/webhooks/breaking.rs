@@ -58,6 +58,24 @@ async fn admins_are_told_after_the_fourth_failure_in_a_row_and_after_five_days()
 }
 
 #[tokio::test]
+async fn what_was_parked_when_its_worker_died_goes_on_without_it() {
+    let board = Board::builder().webhooks().start().await;
+    let (alice, org) = admin(&board).await;
+    let receiver = Receiver::start().await;
+    receiver.next(Reaction::Status(500));
+    let made = hook(&alice, org, &receiver).await;
+    test(&alice, &made).await;
+    receiver.gets(1).await;
+    newest_is(&alice, &made, "sent").await;
+    // As it is left by a worker that dies, or is a moment late, when a broken endpoint is back.
+    let parked = "update webhook_outbox set status = 'retrying', next_attempt_at = now(), \
+                  hand_out_at = now() + interval '1 hour'";
+    board.sql(parked).await;
+    newest_is(&alice, &made, "sent").await;
+    assert_eq!(receiver.received().len(), 3);
+}
+
+#[tokio::test]
 async fn a_broken_endpoint_gets_one_probe_at_a_time_and_then_everything() {
     let board = Board::builder().webhooks().start().await;
     let (alice, org) = admin(&board).await;

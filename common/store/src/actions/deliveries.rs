@@ -17,6 +17,8 @@ use crate::{Result, Tx};
 const HAND_OUT_AGAIN: Duration = Duration::from_secs(30);
 /// When a parked delivery is looked at again, should nobody resume it.
 const PARKED: Duration = Duration::from_secs(3600);
+/// What is put off further than this is parked: longer than any attempt and any pause on the queue.
+const PARKED_BEYOND: Duration = Duration::from_secs(300);
 /// Failures in a row that break an endpoint.
 pub const FAILURES_TO_BREAK: i32 = 5;
 
@@ -228,18 +230,52 @@ pub async fn resume(tx: &mut Tx, webhook: WebhookId, limit: i64, now: Timestamp)
     Ok(resumed.rows_affected())
 }
 
-/// Records an attempt that succeeded, whoever's the claim is by now.
-pub async fn succeeded(tx: &mut Tx, claimed: &Claimed, status: u16, now: Timestamp) -> Result<()> {
+/// Puts at most `limit` deliveries back on the schedule that are parked though their endpoint is
+/// not broken: who parked them did not know yet, or who should have resumed them has died.
+pub async fn unpark(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+    let unparked = sqlx::query!(
+        "update webhook_outbox set hand_out_at = null
+         where id = any(array(
+             select d.id from webhooks w join webhook_outbox d on d.webhook_id = w.id
+             where w.probe_at is null and w.is_active
+                 and d.next_attempt_at <= $2 and d.hand_out_at > $3
+                 and (d.claimed_until is null or d.claimed_until <= $2)
+             limit $1 for no key update of d skip locked))",
+        limit,
+        now as Timestamp,
+        (now + PARKED_BEYOND) as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(unparked.rows_affected())
+}
+
+/// Records an attempt that succeeded, whoever's the claim is by now. Returns whether the endpoint
+/// was broken until now: what was parked can be resumed.
+pub async fn succeeded(
+    tx: &mut Tx,
+    claimed: &Claimed,
+    status: u16,
+    now: Timestamp,
+) -> Result<bool> {
     // The endpoint's row is contended by planning: it is touched when there is something to say.
-    sqlx::query!(
-        "update webhooks
-         set failures_in_row = 0, failing_since = null, probe_at = null, last_triggered = $2
-         where id = $1 and (failures_in_row <> 0 or probe_at is not null or last_triggered is null
-                            or last_triggered < $2::timestamptz - interval '1 second')",
+    // It may have broken after the claim.
+    let was_broken = sqlx::query_scalar!(
+        r#"with before as (
+               select id, probe_at from webhooks
+               where id = $1 and (failures_in_row <> 0 or probe_at is not null
+                                  or last_triggered is null
+                                  or last_triggered < $2::timestamptz - interval '1 second')
+               for no key update
+           )
+           update webhooks w
+           set failures_in_row = 0, failing_since = null, probe_at = null, last_triggered = $2
+           from before where w.id = before.id
+           returning before.probe_at is not null as "was_broken!""#,
         claimed.webhook.0,
         now as Timestamp,
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
     sqlx::query!(
         "update webhook_outbox
@@ -252,7 +288,7 @@ pub async fn succeeded(tx: &mut Tx, claimed: &Claimed, status: u16, now: Timesta
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    Ok(was_broken.unwrap_or(false))
 }
 
 /// What is to be recorded of an attempt that failed.

@@ -21,6 +21,8 @@ use crate::{Error, Result, Tx};
 pub const DIGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// How long someone who is online is looked at again: later they have seen it in the app.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(24 * 3600);
+/// When someone is looked at again whose mail is just being handed over.
+const BUSY: Duration = Duration::from_secs(2);
 /// Notifications in one digest; more come with the next.
 const DIGEST_MAX: i64 = 200;
 
@@ -157,6 +159,7 @@ pub async fn settle_person(
     now: Timestamp,
 ) -> Result<Option<MailId>> {
     if !lock_user(tx, user).await? {
+        give_back(tx, user, now).await?;
         return Ok(None);
     }
     let Some(reader) = find_reader(tx, user).await? else { return Ok(None) };
@@ -204,6 +207,19 @@ pub async fn settle_person(
     .execute(tx.conn())
     .await?;
     Ok(Some(mail))
+}
+
+/// Looks at someone's notifications again in a moment: another works on them just now, and would
+/// be done long before the claim runs out.
+async fn give_back(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "update notifications set email_due_at = $2 where user_id = $1 and email_due_at > $2",
+        user.0,
+        (now + BUSY) as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Someone's digest that has not been handed over yet.
