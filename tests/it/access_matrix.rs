@@ -61,6 +61,9 @@ const ROWS: &[Row] = &[
     ("GET /api/v1/orgs/{id}/", "/orgs/ORG/", ""),
     ("PATCH /api/v1/orgs/{id}/", "/orgs/ORG/", r#"{"name":"Renamed"}"#),
     ("DELETE /api/v1/orgs/{id}/", "/orgs/ORG/", ""),
+    ("GET /api/v1/orgs/{id}/retention/", "/orgs/ORG/retention/", ""),
+    ("PATCH /api/v1/orgs/{id}/retention/", "/orgs/ORG/retention/", r#"{"retention_days":30}"#),
+    ("GET /api/v1/orgs/{id}/purges/", "/orgs/ORG/purges/", ""),
     ("GET /api/v1/orgs/{id}/members/", "/orgs/ORG/members/", ""),
     (
         "POST /api/v1/orgs/{id}/members/{user_id}/role/",

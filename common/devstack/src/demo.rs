@@ -222,7 +222,7 @@ async fn cheer(
     at: Timestamp,
 ) -> anyhow::Result<()> {
     let emoji = domain::emoji::Emoji::parse("👍").map_err(|fault| anyhow::anyhow!(fault))?;
-    let target = change_message::message_for_changing(tx, caller, message).await?;
+    let target = change_message::message_for_changing(tx, caller, message, at).await?;
     change_message::react(tx, target, (emoji, true), at).await?;
     Ok(())
 }

@@ -80,6 +80,8 @@ ids! {
     NotificationId;
     /// A mail.
     MailId;
+    /// A record of what was removed.
+    PurgeId;
     /// A room, direct messages included.
     RoomId;
     /// A user's membership of a room.

@@ -21,6 +21,7 @@ pub mod message;
 pub mod notification;
 pub mod org;
 pub mod refusal;
+pub mod retention;
 pub mod room;
 pub mod text;
 pub mod timestamp;

@@ -40,6 +40,16 @@ pub struct Message {
     pub nonce: Option<String>,
 }
 
+impl Message {
+    /// Leaves of it what a deleted message shows.
+    pub fn wipe(&mut self) {
+        self.is_deleted = true;
+        self.body.clear();
+        self.file_url = None;
+        self.reactions.clear();
+    }
+}
+
 /// One emoji and those who reacted with it, earliest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reaction {

@@ -89,7 +89,6 @@ pub(crate) fn parse_role(role: &str) -> Result<Role> {
 pub struct RoomAccess {
     room: RoomId,
     org: OrgId,
-    first_seq: Seq,
     last_seq: Seq,
     standing: Standing,
 }
@@ -103,11 +102,6 @@ impl RoomAccess {
     /// The room's organization.
     pub fn org(&self) -> OrgId {
         self.org
-    }
-
-    /// The first event that is kept.
-    pub fn first_seq(&self) -> Seq {
-        self.first_seq
     }
 
     /// The last event.
@@ -153,7 +147,7 @@ pub async fn room(conn: &mut PgConnection, user: UserId, room: RoomId) -> Result
     let row = sqlx::query!(
         r#"select r.org_id as "org: OrgId", r.dm_key, r.access_level,
                   r.created_by as "created_by: UserId",
-                  r.first_seq as "first_seq: Seq", r.last_seq as "last_seq: Seq",
+                  r.last_seq as "last_seq: Seq",
                   o.role as "role?", m.id is not null as "is_member!"
            from rooms r
            left join organization_members o on o.org_id = r.org_id and o.user_id = $2
@@ -176,13 +170,7 @@ pub async fn room(conn: &mut PgConnection, user: UserId, room: RoomId) -> Result
     if !standing.sees() {
         return Err(Refusal::NotFound.into());
     }
-    Ok(RoomAccess {
-        room,
-        org: row.org,
-        first_seq: row.first_seq,
-        last_seq: row.last_seq,
-        standing,
-    })
+    Ok(RoomAccess { room, org: row.org, last_seq: row.last_seq, standing })
 }
 
 /// The room, if the caller is a member.

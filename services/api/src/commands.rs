@@ -21,6 +21,7 @@ use nats::subjects::Subjects;
 use runtime::meter::{Counter, Histogram, label};
 use serde::Serialize;
 use store::access;
+use store::queries::retention::log_floor;
 use store::queries::{heads, room_log::room_log};
 use tokio::sync::Semaphore;
 
@@ -166,7 +167,9 @@ async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
 async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
     let mut conn = api.store().read().await?;
     let room = access::room_as_member(&mut conn, question.user, question.room).await?;
-    Ok(OpenReply { first_seq: room.first_seq(), last_seq: room.last_seq() })
+    // The head is that of the moment in which membership was checked.
+    let first_seq = log_floor(&mut conn, &room, api.clock().now()).await?;
+    Ok(OpenReply { first_seq, last_seq: room.last_seq() })
 }
 
 async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
@@ -175,7 +178,7 @@ async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
         access::room_as_member(&mut conn, user, question.room).await?;
     }
     let limit = i64::try_from(REPLAY_EVENTS_MAX).unwrap_or(i64::MAX);
-    let page = room_log(api.store(), question.room, question.after, limit)
+    let page = room_log(api.store(), question.room, question.after, limit, api.clock().now())
         .await?
         .ok_or(Refusal::NotFound)?;
     let mut events = Vec::with_capacity(page.events.len());
@@ -199,7 +202,7 @@ async fn heads_of(api: Api, question: Heads) -> Result<HeadsReply, Problem> {
         .flat_map(|room| room.users.iter().map(|&user| (room.room, user)))
         .collect();
     let mut conn = api.store().read().await?;
-    let heads = heads::heads(&mut conn, &rooms, &users).await?;
+    let heads = heads::heads(&mut conn, &rooms, &users, api.clock().now()).await?;
     let rooms = heads
         .into_iter()
         .map(|head| Head {

@@ -70,6 +70,7 @@ pub(crate) fn begin(
 ) {
     let start = Start::of(after, log);
     subscription.set_position(start.position);
+    subscription.set_kept_from(log.first_seq);
     subscription.set_opened(log.last_seq);
     subscription.say_subscribed(log.last_seq, is_asked_for);
     if start.is_resync {
@@ -127,6 +128,7 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
         let question = Events { room: subscription.room, user: None, after: position };
         edge.bus().ask(&question).await?
     };
+    subscription.set_kept_from(page.first_seq);
     if page.first_seq > position.next() && page.last_seq > position {
         // The janitor was here meanwhile.
         subscription.resync(page.first_seq, page.last_seq);

@@ -61,10 +61,19 @@ impl Ring {
         *self = Self::new(last);
     }
 
-    /// The frames after `position`, or `None` when not all of them are held.
-    pub(crate) fn after(&self, position: Seq) -> Option<impl Iterator<Item = (Seq, &Text)>> {
+    /// The frames after `position`, or `None` when not all of them are held, or one tells of a
+    /// message before `first`, which is no longer kept.
+    pub(crate) fn after(
+        &self,
+        position: Seq,
+        first: Seq,
+    ) -> Option<impl Iterator<Item = (Seq, &Text)>> {
         let missing = usize::try_from(self.last.0.checked_sub(position.0)?).ok()?;
         let skipped = self.frames.len().checked_sub(missing)?;
+        let is_past = |frame: &RingFrame| frame.message_seq.is_some_and(|seq| seq < first);
+        if self.frames.range(skipped..).any(is_past) {
+            return None;
+        }
         Some(
             self.frames
                 .range(skipped..)
@@ -99,7 +108,7 @@ mod tests {
     }
 
     fn held(ring: &Ring, position: i64) -> Option<Vec<(i64, String)>> {
-        let frames = ring.after(Seq(position))?;
+        let frames = ring.after(Seq(position), Seq(1))?;
         Some(frames.map(|(seq, text)| (seq.0, text.to_string())).collect())
     }
 
@@ -126,6 +135,16 @@ mod tests {
         assert_eq!(held(&ring, 0), None);
         assert_eq!(held(&ring, 2), None);
         assert_eq!(held(&ring, 3), Some(vec![(4, "four".into()), (5, "one is deleted".into())]));
+    }
+
+    #[test]
+    fn a_change_to_what_is_no_longer_kept_is_not_served() {
+        let mut ring = Ring::new(Seq(4));
+        ring.push(Seq(5), frame("two, edited", 2, false));
+        ring.push(Seq(6), frame("six", 6, false));
+        assert!(ring.after(Seq(4), Seq(2)).is_some());
+        assert!(ring.after(Seq(4), Seq(3)).is_none());
+        assert!(ring.after(Seq(5), Seq(3)).is_some());
     }
 
     #[test]

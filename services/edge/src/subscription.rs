@@ -27,6 +27,7 @@ pub(crate) struct Subscription {
     pub socket: Arc<Socket>,
     position: AtomicI64,
     opened_at: AtomicI64,
+    kept_from: AtomicI64,
     has_ended: AtomicBool,
     repeats: AtomicU32,
 }
@@ -43,6 +44,7 @@ impl Subscription {
             socket,
             position: AtomicI64::new(0),
             opened_at: AtomicI64::new(PENDING),
+            kept_from: AtomicI64::new(0),
             has_ended: AtomicBool::new(false),
             repeats: AtomicU32::new(0),
         })
@@ -72,6 +74,16 @@ impl Subscription {
     /// Membership was checked when the room's head was `head`.
     pub(crate) fn set_opened(&self, head: Seq) {
         self.opened_at.store(head.0, Ordering::Release);
+    }
+
+    /// Where the room's log began when that was last asked.
+    pub(crate) fn kept_from(&self) -> Seq {
+        Seq(self.kept_from.load(Ordering::Acquire))
+    }
+
+    /// The room's log begins at `first`.
+    pub(crate) fn set_kept_from(&self, first: Seq) {
+        self.kept_from.store(first.0, Ordering::Release);
     }
 
     /// Whether membership was checked and, as far as is known, still holds.

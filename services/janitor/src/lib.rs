@@ -7,6 +7,7 @@
 //! rests for as long as that took, so that the record is never its alone.
 
 mod expiries;
+mod retention;
 mod rounds;
 
 use std::time::Duration;
@@ -55,6 +56,7 @@ struct Janitor {
 pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<()> {
     let Parts { store, clock } = parts;
     let janitor = Janitor { config, store, clock, life: life.clone() };
-    life.spawn_essential("janitor expiries", expiries::run(janitor));
+    life.spawn_essential("janitor expiries", expiries::run(janitor.clone()));
+    life.spawn_essential("janitor retention", retention::run(janitor));
     Ok(())
 }

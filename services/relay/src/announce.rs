@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::webhook::WebhookEvent;
-use domain::{Message, OrgId, Person, Timestamp};
+use domain::{Message, MessageId, OrgId, Person, Timestamp};
 use nats::frames::{MessageView, RoomView};
 use serde_json::{Value, json};
 use store::Tx;
@@ -28,13 +28,14 @@ pub(crate) async fn announce(
         if !is_heard(&listeners, fact, kind) {
             continue;
         }
-        let Some(data) = data(tx, fact).await? else { continue };
+        let Some(data) = data(tx, fact, now).await? else { continue };
         let body = json!({"type": kind.as_str(), "timestamp": fact.at, "data": data});
         announcements.push(Announcement {
             event: fact.event.clone(),
             org: fact.org,
             kind,
             is_private: is_private(fact),
+            message: message(fact),
             body: body.to_string(),
         });
     }
@@ -80,8 +81,18 @@ fn is_private(fact: &Fact) -> bool {
     }
 }
 
+/// The message that it is about.
+fn message(fact: &Fact) -> Option<MessageId> {
+    match &fact.what {
+        Happened::Message(message) | Happened::Edited(message) | Happened::Deleted(message) => {
+            Some(message.id)
+        }
+        _ => None,
+    }
+}
+
 /// The `data` of a delivery; `None` when what it is about is gone.
-async fn data(tx: &mut Tx, fact: &Fact) -> store::Result<Option<Value>> {
+async fn data(tx: &mut Tx, fact: &Fact, now: Timestamp) -> store::Result<Option<Value>> {
     Ok(match &fact.what {
         Happened::Message(message) | Happened::Edited(message) | Happened::Deleted(message) => {
             Some(of_message(fact, message))
@@ -91,7 +102,7 @@ async fn data(tx: &mut Tx, fact: &Fact) -> store::Result<Option<Value>> {
         }
         Happened::Org { kind, data } if kind == WebhookEvent::RoomCreated.as_str() => {
             let Some(id) = data.get("room").and_then(Value::as_i64) else { return Ok(None) };
-            let room = find_room(tx.conn(), id.into()).await?;
+            let room = find_room(tx.conn(), id.into(), now).await?;
             room.map(|room| json!({"room": RoomView::from(&room)}))
         }
         Happened::Org { data, .. } => Some(of_org(fact, data)),

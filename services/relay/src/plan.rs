@@ -120,7 +120,7 @@ async fn record(relay: &Relay, events: &[Planned]) -> store::Result<Part> {
     let order: HashMap<LogPlace, usize> =
         places.iter().enumerate().map(|(at, &place)| (place, at)).collect();
     claimed.sort_by_key(|claimed| order.get(&claimed.place).copied());
-    let facts = facts(tx.conn(), &claimed).await?;
+    let facts = facts(tx.conn(), &claimed, now).await?;
     if facts.len() > 1 && people(&facts) > PEOPLE_MAX {
         return Ok(Part::TooMuch);
     }

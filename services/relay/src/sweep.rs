@@ -107,7 +107,7 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
 }
 
 async fn find_event(relay: &Relay, room: RoomId, seq: Seq) -> store::Result<Option<LogEvent>> {
-    let page = room_log(&relay.store, room, Seq(seq.0 - 1), 1).await?;
+    let page = room_log(&relay.store, room, Seq(seq.0 - 1), 1, relay.clock.now()).await?;
     Ok(page.and_then(|page| page.events.into_iter().next()).filter(|event| event.seq == seq))
 }
 

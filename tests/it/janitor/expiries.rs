@@ -1,18 +1,11 @@
 //! Spent secrets, old mails, old records.
 
-use std::time::Duration;
+use testkit::{Board, json};
 
-use testkit::{Board, DEADLINE, eventually, json};
-
-const DAY: Duration = Duration::from_secs(86_400);
+use super::{DAY, none_left};
 
 const TOKENS: &str = "select count(*) from refresh_tokens t join logins l on l.id = t.login_id
                       join users u on u.id = l.user_id where u.email = 'dora@chat.test'";
-
-/// Waits until a count of rows is 0.
-async fn none_left(board: &Board, sql: &'static str) {
-    eventually(sql, DEADLINE, async || (board.count(sql).await == 0).then_some(())).await;
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_spent_is_removed_and_what_is_not_is_kept() {

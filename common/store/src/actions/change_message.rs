@@ -55,6 +55,7 @@ pub async fn message_for_changing(
     tx: &mut Tx,
     caller: Caller,
     id: MessageId,
+    now: Timestamp,
 ) -> Result<MessageForChanging> {
     let room = sqlx::query_scalar!(
         r#"select room_id as "room: RoomId" from messages where id = $1"#,
@@ -65,7 +66,7 @@ pub async fn message_for_changing(
     .ok_or(Refusal::NotFound)?;
     let (room, access) = access::lock_room(tx, caller.user, room).await?;
     let access = access.as_member()?;
-    let message = find_message(tx.conn(), id).await?.ok_or(Refusal::NotFound)?;
+    let message = find_message(tx.conn(), id, now).await?.ok_or(Refusal::NotFound)?;
     Ok(MessageForChanging { caller, room, access, message })
 }
 
@@ -129,10 +130,7 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
     )
     .execute(tx.conn())
     .await?;
-    message.is_deleted = true;
-    message.body.clear();
-    message.file_url = None;
-    message.reactions.clear();
+    message.wipe();
     let what = What::MessageDeleted(Box::new(message));
     append(tx, &mut room, vec![(caller.user, what)], now).await
 }
@@ -177,7 +175,7 @@ pub async fn react(
     if changed.rows_affected() == 0 {
         return Ok(message);
     }
-    let message = find_message(tx.conn(), message.id).await?.ok_or(Refusal::NotFound)?;
+    let message = find_message(tx.conn(), message.id, now).await?.ok_or(Refusal::NotFound)?;
     let what = What::MessageUpdated(Box::new(message.clone()));
     let events = vec![(caller.user, what)];
     append_noted(tx, &mut room, (events, Note::IsReaction), now).await?;

@@ -141,8 +141,12 @@ pub async fn claim(
     let row = sqlx::query!(
         r#"with claimed as (
                update webhook_outbox d set claimed_until = $3, hand_out_at = $3
-               from webhooks w
-               where d.id = $1 and w.id = d.webhook_id and d.next_attempt_at <= $2
+               from webhooks w, webhook_payloads p
+               where d.id = $1 and w.id = d.webhook_id and p.event_id = d.event_id
+                   and (p.message_id is null or exists (
+                       select from messages m
+                       where m.id = p.message_id and m.created_at > kept_since(m.org_id, $2)))
+                   and d.next_attempt_at <= $2
                    and (d.claimed_until is null or d.claimed_until <= $2)
                    and w.is_active and (w.probe_at is null or $4)
                returning d.event_id, d.sequence, d.retries, d.created_at, w.url, w.secret,
@@ -179,17 +183,23 @@ pub async fn claim(
     }))
 }
 
-/// What could not be claimed: parks it if its endpoint is broken, gives it up if that is inactive.
+/// What could not be claimed: parks it if its endpoint is broken, gives it up if that is inactive
+/// or the message that it tells of has expired.
 async fn leave(tx: &mut Tx, due: Due, now: Timestamp) -> Result<()> {
     park(tx, &[due.id], now).await?;
     sqlx::query!(
         "update webhook_outbox d
          set status = 'failed', next_attempt_at = null, hand_out_at = null, claimed_until = null,
-             last_error = 'the webhook is not active'
-         from webhooks w
-         where d.id = $1 and w.id = d.webhook_id and not w.is_active
-             and d.next_attempt_at is not null",
+             last_error = case when w.is_active then 'the message has expired'
+                               else 'the webhook is not active' end
+         from webhooks w, webhook_payloads p
+         where d.id = $1 and w.id = d.webhook_id and p.event_id = d.event_id
+             and d.next_attempt_at is not null
+             and (not w.is_active or (p.message_id is not null and not exists (
+                 select from messages m
+                 where m.id = p.message_id and m.created_at > kept_since(m.org_id, $2))))",
         due.id.0,
+        now as Timestamp,
     )
     .execute(tx.conn())
     .await?;

@@ -58,14 +58,15 @@ struct Reader {
     last_digest_at: Option<Timestamp>,
 }
 
-/// Notifications of someone, as [`Row`]s; the tail begins with `where`.
+/// Notifications of someone, as [`Row`]s at `$1`; the tail begins with `where`.
 macro_rules! select_rows {
-    ($tail:literal, $($arg:expr),*) => {
+    ($tail:literal, $now:expr, $($arg:expr),*) => {
         sqlx::query_as!(
             Row,
             r#"select n.id, n.notification_type, n.title, n.message as text,
                       n.is_read, n.created_at as "created_at: Timestamp", n.room_id as "room: RoomId",
-                      n.message_id as "message: MessageId", m.is_deleted as "is_deleted?",
+                      n.message_id as "message: MessageId", 
+                      m.is_deleted or m.created_at <= kept_since(m.org_id, $1) as "is_deleted?",
                       case when m.body = '' then 'A file.' else m.body end as body,
                       s.first_name as "author_first?", s.last_name as "author_last?",
                       s.email as "author_email?", r.name as "room_name?", o.name as "org_name?",
@@ -79,6 +80,7 @@ macro_rules! select_rows {
                left join organizations o on o.id = r.org_id
                left join room_members rm on rm.room_id = n.room_id and rm.user_id = n.user_id "#
                 + $tail,
+            $now as Timestamp,
             $($arg),*
         )
     };
@@ -165,8 +167,9 @@ pub async fn settle_person(
     let Some(reader) = find_reader(tx, user).await? else { return Ok(None) };
     // What is not due yet goes along.
     let rows = select_rows!(
-        "where n.user_id = $1 and n.email_due_at is not null
-         order by n.id limit $2 for update of n",
+        "where n.user_id = $2 and n.email_due_at is not null
+         order by n.id limit $3 for update of n",
+        now,
         user.0,
         DIGEST_MAX
     )
@@ -378,7 +381,7 @@ pub(super) async fn decide_sent(tx: &mut Tx, mails: &[MailId], now: Timestamp) -
 pub(super) async fn letter(tx: &mut Tx, mail: &MailRow, now: Timestamp) -> Result<Option<Digest>> {
     let Some(user) = mail.user else { return Ok(None) };
     let Some(reader) = find_reader(tx, user).await? else { return Ok(None) };
-    let rows = of_mail(tx, mail.id).await?;
+    let rows = of_mail(tx, mail.id, now).await?;
     let rows = suppress(tx, &reader, rows, now).await?;
     if rows.is_empty() {
         return Ok(None);
@@ -394,9 +397,10 @@ pub(super) async fn letter(tx: &mut Tx, mail: &MailRow, now: Timestamp) -> Resul
     }))
 }
 
-async fn of_mail(tx: &mut Tx, mail: MailId) -> Result<Vec<Row>> {
+async fn of_mail(tx: &mut Tx, mail: MailId, now: Timestamp) -> Result<Vec<Row>> {
     Ok(select_rows!(
-        "where n.mail_id = $1 order by n.id limit $2 for update of n",
+        "where n.mail_id = $2 order by n.id limit $3 for update of n",
+        now,
         mail.0,
         10 * DIGEST_MAX
     )
@@ -420,7 +424,7 @@ pub async fn take_back(
     if is_due.is_none() {
         return Ok(());
     }
-    let rows = of_mail(tx, mail).await?;
+    let rows = of_mail(tx, mail, now).await?;
     put_off(tx, user, &rows, ("online", now + delay), now).await?;
     drop_mail(tx, mail, "its reader is online").await
 }

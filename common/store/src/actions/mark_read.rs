@@ -24,7 +24,7 @@ pub struct Marked {
 /// Joining had moved the marker to the head without naming a message: so the last read message
 /// and the marker each move forward by themselves, and the first reading always names one.
 ///
-/// Refuses with `NotFound` a message that is not of this room; with `NotAMember` who has left
+/// Refuses with `NotFound` a message that is not of this room, or has expired; with `NotAMember` who has left
 /// meanwhile.
 pub async fn mark_read(
     tx: &mut Tx,
@@ -34,9 +34,11 @@ pub async fn mark_read(
     now: Timestamp,
 ) -> Result<Marked> {
     let seq = sqlx::query_scalar!(
-        r#"select seq as "seq: Seq" from messages where id = $1 and room_id = $2"#,
+        r#"select seq as "seq: Seq" from messages
+           where id = $1 and room_id = $2 and seq >= log_floor($2, $3)"#,
         message.0,
         room.room().0,
+        now as Timestamp,
     )
     .fetch_optional(tx.conn())
     .await?
@@ -63,6 +65,7 @@ pub async fn mark_read(
     )
     .execute(tx.conn())
     .await?;
-    let unread = find_unread(tx.conn(), user, room.room()).await?.ok_or(Refusal::NotAMember)?;
+    let unread =
+        find_unread(tx.conn(), user, room.room(), now).await?.ok_or(Refusal::NotAMember)?;
     Ok(Marked { unread, has_moved: moved.rows_affected() > 0 })
 }

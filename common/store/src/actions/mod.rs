@@ -23,5 +23,6 @@ pub mod password_resets;
 pub mod plan_notifications;
 pub mod plan_webhooks;
 pub mod post_messages;
+pub mod retention;
 pub mod room_settings;
 pub mod webhooks;

@@ -29,14 +29,18 @@ pub async fn set_read(
         .execute(tx.conn())
         .await?;
     }
-    Ok(find_notification(tx.conn(), user, id).await?.ok_or(Refusal::NotFound)?)
+    Ok(find_notification(tx.conn(), user, id, now).await?.ok_or(Refusal::NotFound)?)
 }
 
 /// Marks all of a user's notifications as read. Returns how many were not.
 pub async fn mark_all_read(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<u64> {
     let updated = sqlx::query!(
         "update notifications set is_read = true, read_at = $2
-         where user_id = $1 and not is_read",
+         where user_id = $1 and not is_read
+             and (message_id is null or exists (
+                 select from messages m
+                 where m.id = message_id and m.created_at > kept_since(m.org_id, $2)))
+             and (room_id is null or exists (select from rooms r where r.id = room_id))",
         user.0,
         now as Timestamp,
     )

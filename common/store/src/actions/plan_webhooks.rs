@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::webhook::WebhookEvent;
-use domain::{DeliveryId, EventId, OrgId, Timestamp, WebhookId};
+use domain::{DeliveryId, EventId, MessageId, OrgId, Timestamp, WebhookId};
 
 use super::deliveries::Due;
 use crate::{Result, Tx};
@@ -42,6 +42,8 @@ pub struct Announcement {
     pub kind: WebhookEvent,
     /// Whether it happened in a PRIVATE room.
     pub is_private: bool,
+    /// The message that it tells of.
+    pub message: Option<MessageId>,
     /// The very bytes that are delivered.
     pub body: String,
 }
@@ -116,15 +118,18 @@ async fn insert_payloads(tx: &mut Tx, heard: &[&Announcement], now: Timestamp) -
     let orgs: Vec<i64> = heard.iter().map(|one| one.org.0).collect();
     let kinds: Vec<String> = heard.iter().map(|one| one.kind.as_str().to_owned()).collect();
     let bodies: Vec<String> = heard.iter().map(|one| one.body.clone()).collect();
+    let messages: Vec<Option<i64>> =
+        heard.iter().map(|one| one.message.map(|message| message.0)).collect();
     sqlx::query!(
-        "insert into webhook_payloads (event_id, org_id, event_type, body, created_at)
-         select event_id, org_id, event_type, body, $5
-         from unnest($1::text[], $2::bigint[], $3::text[], $4::text[])
-             as t (event_id, org_id, event_type, body)",
+        "insert into webhook_payloads (event_id, org_id, event_type, body, message_id, created_at)
+         select event_id, org_id, event_type, body, message_id, $6
+         from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[])
+             as t (event_id, org_id, event_type, body, message_id)",
         &events,
         &orgs,
         &kinds,
         &bodies,
+        &messages as &[Option<i64>],
         now as Timestamp,
     )
     .execute(tx.conn())

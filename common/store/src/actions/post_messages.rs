@@ -48,6 +48,8 @@ struct Check {
 
 struct Earlier {
     id: MessageId,
+    /// Past its retention: its nonce is free again.
+    has_expired: bool,
     content_hash: Vec<u8>,
 }
 
@@ -72,7 +74,8 @@ pub async fn post_messages(
     let ids: Vec<RoomId> = posts.iter().map(|post| post.room).collect();
     let mut rooms: HashMap<RoomId, LockedRoom> =
         lock_rooms(tx, &ids).await?.into_iter().map(|room| (room.id, room)).collect();
-    let checks = check(tx, posts).await?;
+    let mut checks = check(tx, posts, now).await?;
+    free_nonces(tx, &mut checks).await?;
     let verdicts = judge(posts, checks);
     let mentioned = mentioned(tx, posts, &verdicts).await?;
     let inserted = insert(tx, posts, &verdicts, (&mut rooms, &mentioned), now).await?;
@@ -82,7 +85,7 @@ pub async fn post_messages(
         answers.push(match verdict {
             Verdict::Refused(refusal) => Err(refusal),
             Verdict::Replay(id) => {
-                let message = find_message(tx.conn(), id).await?.ok_or(Refusal::NotFound)?;
+                let message = find_message(tx.conn(), id, now).await?.ok_or(Refusal::NotFound)?;
                 Ok(Posted { message, is_replay: true })
             }
             Verdict::Same(first) => {
@@ -103,7 +106,7 @@ pub async fn post_messages(
 /// Row by row, and by the one index that fits, whatever the planner believes: with a plan made
 /// while `messages` was small, a room's whole history would be read for every group from then on.
 /// `room_id + 0` keeps it from the indexes that begin with the room.
-async fn check(tx: &mut Tx, posts: &[Post]) -> Result<Vec<Option<Check>>> {
+async fn check(tx: &mut Tx, posts: &[Post], now: Timestamp) -> Result<Vec<Option<Check>>> {
     let rooms: Vec<i64> = posts.iter().map(|post| post.room.0).collect();
     let senders: Vec<i64> = posts.iter().map(|post| post.caller.user.0).collect();
     let nonces: Vec<Option<String>> =
@@ -115,8 +118,11 @@ async fn check(tx: &mut Tx, posts: &[Post]) -> Result<Vec<Option<Check>>> {
                   r.created_by as "created_by!: UserId", o.role as "role?",
                   rm.id is not null as "is_member!",
                   m.id as "earlier_id?: MessageId", m.content_hash as "earlier_hash?",
+                  coalesce(m.has_expired, false) as "has_expired!",
                   (p.reply_to is null or exists (
-                      select from messages t where t.id = p.reply_to and t.room_id = p.room_id
+                      select from messages t
+                      where t.id = p.reply_to and t.room_id = p.room_id
+                          and t.seq >= log_floor(t.room_id, $5)
                   )) as "is_reply_here!"
            from unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[])
                 with ordinality as p (room_id, sender_id, nonce, reply_to, at)
@@ -133,13 +139,14 @@ async fn check(tx: &mut Tx, posts: &[Post]) -> Result<Vec<Option<Check>>> {
                where room_id = p.room_id and user_id = p.sender_id limit 1
            ) rm on true
            left join lateral (
-               select id, content_hash from messages
+               select id, content_hash, seq < log_floor(room_id, $5) as has_expired from messages
                where sender_id = p.sender_id and nonce = p.nonce and room_id + 0 = p.room_id limit 1
            ) m on true"#,
         &rooms,
         &senders,
         &nonces as &[Option<String>],
         &replies as &[Option<i64>],
+        now as Timestamp,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -147,10 +154,11 @@ async fn check(tx: &mut Tx, posts: &[Post]) -> Result<Vec<Option<Check>>> {
     for row in rows {
         let at = usize::try_from(row.at - 1).unwrap_or(usize::MAX);
         let Some(slot) = checks.get_mut(at) else { continue };
-        let earlier = row
-            .earlier_id
-            .zip(row.earlier_hash)
-            .map(|(id, content_hash)| Earlier { id, content_hash });
+        let earlier = row.earlier_id.zip(row.earlier_hash).map(|(id, content_hash)| Earlier {
+            id,
+            has_expired: row.has_expired,
+            content_hash,
+        });
         *slot = Some(Check {
             standing: Standing {
                 role: row.role.map(|role| parse_role(&role)).transpose()?,
@@ -164,6 +172,23 @@ async fn check(tx: &mut Tx, posts: &[Post]) -> Result<Vec<Option<Check>>> {
         });
     }
     Ok(checks)
+}
+
+/// A nonce is good for as long as its message is kept. One that has expired and is not removed yet
+/// lets go of it.
+async fn free_nonces(tx: &mut Tx, checks: &mut [Option<Check>]) -> Result<()> {
+    let mut expired = Vec::new();
+    for check in checks.iter_mut().flatten() {
+        if let Some(earlier) = check.earlier.take_if(|earlier| earlier.has_expired) {
+            expired.push(earlier.id.0);
+        }
+    }
+    if !expired.is_empty() {
+        sqlx::query!("update messages set nonce = null where id = any($1)", &expired)
+            .execute(tx.conn())
+            .await?;
+    }
+    Ok(())
 }
 
 fn judge(posts: &[Post], checks: Vec<Option<Check>>) -> Vec<Verdict> {

@@ -93,6 +93,7 @@ struct Row {
     by: Option<UserId>,
     is_reaction: bool,
     at: Timestamp,
+    first_seq: Seq,
     org: OrgId,
     name: String,
     is_dm: bool,
@@ -103,8 +104,12 @@ struct Row {
 
 /// What happened at claimed places, in the order of the claim. Places whose room, or past, is
 /// gone are left out: they have no effects.
-pub async fn facts(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<Fact>> {
-    let rows = rows(&mut *conn, claimed).await?;
+pub async fn facts(
+    conn: &mut PgConnection,
+    claimed: &[Claimed],
+    now: Timestamp,
+) -> Result<Vec<Fact>> {
+    let rows = rows(&mut *conn, claimed, now).await?;
     let ids: Vec<i64> = rows.iter().filter_map(|row| row.message).map(|id| id.0).collect();
     let messages = messages(&mut *conn, &ids).await?;
     let members: Vec<UserId> =
@@ -128,7 +133,7 @@ pub async fn facts(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<F
 }
 
 /// A row comparison and its order name the one index that serves: see `post_messages::check`.
-async fn rows(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<Row>> {
+async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> Result<Vec<Row>> {
     let (mut rooms, mut seqs) = (Vec::new(), Vec::new());
     for claimed in claimed {
         if let LogPlace::Room(room, seq) = claimed.place {
@@ -141,12 +146,13 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<Row>> 
         r#"select t.room_id as "room!: RoomId", t.seq as "seq!: Seq", l.kind as "kind!",
                   l.message_id as "message: MessageId", l.user_id as "user!: UserId",
                   l.by_id as "by: UserId", l.is_reaction as "is_reaction!",
-                  l.created_at as "at!: Timestamp", r.org_id as "org!: OrgId", r.name as "name!",
+                  l.created_at as "at!: Timestamp", r.first_seq as "first_seq!: Seq", r.org_id as "org!: OrgId", r.name as "name!",
                   r.dm_key is not null as "is_dm!", r.access_level as "access_level!",
                   r.members_count as "members_count!", o.role as "role?"
            from unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
            cross join lateral (
-               select org_id, name, dm_key, access_level, members_count
+               select org_id, name, dm_key, access_level, members_count,
+                      log_floor(id, $3) as first_seq
                from rooms where id = t.room_id limit 1
            ) r
            cross join lateral (
@@ -164,9 +170,11 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed]) -> Result<Vec<Row>> 
            left join lateral (
                select role from organization_members
                where org_id = r.org_id and user_id = l.user_id limit 1
-           ) o on true"#,
+           ) o on true
+           where t.seq >= r.first_seq"#,
         &rooms,
         &seqs,
+        now as Timestamp,
     )
     .fetch_all(conn)
     .await?)
@@ -188,6 +196,10 @@ fn fact(
     let what = match kind {
         EventKind::Message => Happened::Message(message()?),
         EventKind::MessageUpdated if row.is_reaction => Happened::Nothing,
+        EventKind::MessageUpdated | EventKind::MessageDeleted if message()?.seq < row.first_seq => {
+            // A change to what is no longer kept.
+            Happened::Nothing
+        }
         EventKind::MessageUpdated => Happened::Edited(message()?),
         EventKind::MessageDeleted => Happened::Deleted(message()?),
         EventKind::MemberJoined => {

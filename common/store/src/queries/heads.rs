@@ -1,6 +1,6 @@
 //! Where rooms stand and who is still in them: what edges compare every other second.
 
-use domain::{RoomId, Seq, UserId};
+use domain::{RoomId, Seq, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use crate::Result;
@@ -10,7 +10,7 @@ use crate::Result;
 pub struct Head {
     /// The room.
     pub room: RoomId,
-    /// Its first and last event; `None` when the room is gone.
+    /// Its first event that is kept and its last; `None` when the room is gone.
     pub log: Option<(Seq, Seq)>,
     /// Which of the named users are not in it.
     pub not_members: Vec<UserId>,
@@ -22,6 +22,7 @@ pub async fn heads(
     conn: &mut PgConnection,
     rooms: &[RoomId],
     users: &[(RoomId, UserId)],
+    now: Timestamp,
 ) -> Result<Vec<Head>> {
     let user_rooms: Vec<i64> = users.iter().map(|(room, _)| room.0).collect();
     let user_ids: Vec<i64> = users.iter().map(|(_, user)| user.0).collect();
@@ -34,7 +35,7 @@ pub async fn heads(
                    where m.room_id = p.room_id and m.user_id = p.user_id)
                group by p.room_id
            )
-           select t.room_id as "room!: RoomId", r.first_seq as "first_seq?: Seq",
+           select t.room_id as "room!: RoomId", case when r.id is not null then log_floor(r.id, $4) end as "first_seq?: Seq",
                   r.last_seq as "last_seq?: Seq", g.users as "users?: Vec<UserId>"
            from unnest($1::bigint[]) as t (room_id)
            left join rooms r on r.id = t.room_id
@@ -42,6 +43,7 @@ pub async fn heads(
         rooms as &[RoomId],
         &user_rooms,
         &user_ids,
+        now as Timestamp,
     )
     .fetch_all(conn)
     .await?;

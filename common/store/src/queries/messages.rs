@@ -1,6 +1,6 @@
 //! Messages of a room, by id or by `seq`.
 
-use domain::{Message, MessageId, Seq};
+use domain::{Message, MessageId, Seq, Timestamp};
 use sqlx::PgConnection;
 
 use crate::Result;
@@ -8,29 +8,34 @@ use crate::access::MemberAccess;
 use crate::page::Slice;
 use crate::rows::{select_messages, with_reactions};
 
-/// A stretch of a room's messages, in the order that the slice asks for.
+/// A stretch of a room's messages, in the order that the slice asks for, of those that are kept.
 pub async fn messages(
     conn: &mut PgConnection,
     room: &MemberAccess,
     slice: Slice,
+    now: Timestamp,
 ) -> Result<Vec<Message>> {
     let rows = if slice.descending {
         select_messages!(
-            "where m.room_id = $1 and m.id > $2 and m.id < $3 order by m.id desc limit $4",
+            "where m.room_id = $1 and m.id > $2 and m.id < $3
+                 and m.seq >= (select log_floor($1, $5)) order by m.id desc limit $4",
             room.room().0,
             slice.after,
             slice.before,
-            slice.limit
+            slice.limit,
+            now as Timestamp,
         )
         .fetch_all(&mut *conn)
         .await?
     } else {
         select_messages!(
-            "where m.room_id = $1 and m.id > $2 and m.id < $3 order by m.id limit $4",
+            "where m.room_id = $1 and m.id > $2 and m.id < $3
+                 and m.seq >= (select log_floor($1, $5)) order by m.id limit $4",
             room.room().0,
             slice.after,
             slice.before,
-            slice.limit
+            slice.limit,
+            now as Timestamp,
         )
         .fetch_all(&mut *conn)
         .await?
@@ -56,8 +61,18 @@ pub async fn last_id_up_to(
     Ok(id.unwrap_or(MessageId::NOWHERE))
 }
 
-/// A message, whoever may see it: check the room before showing it.
-pub async fn find_message(conn: &mut PgConnection, id: MessageId) -> Result<Option<Message>> {
-    let row = select_messages!("where m.id = $1", id.0).fetch_optional(&mut *conn).await?;
+/// A message that is kept, whoever may see it: check the room before showing it.
+pub async fn find_message(
+    conn: &mut PgConnection,
+    id: MessageId,
+    now: Timestamp,
+) -> Result<Option<Message>> {
+    let row = select_messages!(
+        "where m.id = $1 and m.seq >= log_floor(m.room_id, $2)",
+        id.0,
+        now as Timestamp
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
     Ok(with_reactions(conn, row.into_iter().collect()).await?.pop())
 }

@@ -38,10 +38,11 @@ struct Row {
     is_deleted: Option<bool>,
 }
 
-/// Rows of `notifications n` as [`Row`]; the tail begins with `where`. A message's text is shown
-/// to who is still in its room.
+/// Rows of `notifications n` as [`Row`], those that are there at `$1`: the message, or the room,
+/// that one is about may have gone. The tail goes on after `where`. A message's text is shown to
+/// who is still in its room.
 macro_rules! select_notifications {
-    ($tail:literal, $($arg:expr),* $(,)?) => {
+    ($tail:literal, $now:expr, $($arg:expr),* $(,)?) => {
         sqlx::query_as!(
             Row,
             r#"select n.id as "id: NotificationId", n.title, n.message as text,
@@ -55,8 +56,11 @@ macro_rules! select_notifications {
                       m.is_deleted as "is_deleted?"
                from notifications n
                left join messages m on m.id = n.message_id
-               left join room_members rm on rm.room_id = n.room_id and rm.user_id = n.user_id "#
-                + $tail,
+               left join room_members rm on rm.room_id = n.room_id and rm.user_id = n.user_id
+               where (n.message_id is null or m.created_at > kept_since(m.org_id, $1))
+                   and (n.room_id is null or exists (select from rooms r where r.id = n.room_id))
+                   and "# + $tail,
+            $now as Timestamp,
             $($arg),*
         )
     };
@@ -94,12 +98,14 @@ pub async fn notifications(
     user: UserId,
     is_read: Option<bool>,
     slice: Slice,
+    now: Timestamp,
 ) -> Result<Vec<Notification>> {
     // Two statements, so that each can follow the index.
     let rows = if slice.descending {
         select_notifications!(
-            "where n.user_id = $1 and ($2::boolean is null or n.is_read = $2)
-                 and n.id > $3 and n.id < $4 order by n.id desc limit $5",
+            "n.user_id = $2 and ($3::boolean is null or n.is_read = $3)
+                 and n.id > $4 and n.id < $5 order by n.id desc limit $6",
+            now,
             user.0,
             is_read,
             slice.after,
@@ -110,8 +116,9 @@ pub async fn notifications(
         .await?
     } else {
         select_notifications!(
-            "where n.user_id = $1 and ($2::boolean is null or n.is_read = $2)
-                 and n.id > $3 and n.id < $4 order by n.id limit $5",
+            "n.user_id = $2 and ($3::boolean is null or n.is_read = $3)
+                 and n.id > $4 and n.id < $5 order by n.id limit $6",
+            now,
             user.0,
             is_read,
             slice.after,
@@ -129,18 +136,28 @@ pub async fn find_notification(
     conn: &mut PgConnection,
     user: UserId,
     id: NotificationId,
+    now: Timestamp,
 ) -> Result<Option<Notification>> {
-    let row = select_notifications!("where n.id = $1 and n.user_id = $2", id.0, user.0)
+    let row = select_notifications!("n.id = $2 and n.user_id = $3", now, id.0, user.0)
         .fetch_optional(conn)
         .await?;
     Ok(row.map(Notification::from))
 }
 
 /// How many of a user's notifications are unread.
-pub async fn unread_notifications(conn: &mut PgConnection, user: UserId) -> Result<i64> {
+pub async fn unread_notifications(
+    conn: &mut PgConnection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        r#"select count(*) as "count!" from notifications where user_id = $1 and not is_read"#,
+        r#"select count(*) as "count!" from notifications n
+           left join messages m on m.id = n.message_id
+           where n.user_id = $1 and not n.is_read
+               and (n.message_id is null or m.created_at > kept_since(m.org_id, $2))
+               and (n.room_id is null or exists (select from rooms r where r.id = n.room_id))"#,
         user.0,
+        now as Timestamp,
     )
     .fetch_one(conn)
     .await?)

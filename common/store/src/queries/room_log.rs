@@ -32,7 +32,8 @@ struct Place {
 }
 
 /// At most `limit` events after `after`, oldest first, all in one snapshot; `None` when the room
-/// is gone. Messages are in their present state, so a deleted text is not in it.
+/// is gone. Messages are in their present state, so a text that was deleted, or has expired, is not
+/// in it.
 ///
 /// # Errors
 /// `Unavailable`.
@@ -41,18 +42,21 @@ pub async fn room_log(
     room: RoomId,
     after: Seq,
     limit: i64,
+    now: Timestamp,
 ) -> Result<Option<LogPage>> {
     let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
     let ends = sqlx::query!(
-        r#"select first_seq as "first_seq: Seq", last_seq as "last_seq: Seq"
+        r#"select log_floor(id, $2) as "first_seq!: Seq", last_seq as "last_seq: Seq"
            from rooms where id = $1"#,
         room.0,
+        now as Timestamp,
     )
     .fetch_optional(&mut *tx)
     .await?;
     let Some(ends) = ends else { return Ok(None) };
+    let after = after.max(Seq(ends.first_seq.0 - 1));
     let places = places(&mut tx, room, after, limit).await?;
-    let events = complete(&mut tx, room, places).await?;
+    let events = complete(&mut tx, (room, ends.first_seq), places).await?;
     tx.commit().await?;
     Ok(Some(LogPage { first_seq: ends.first_seq, last_seq: ends.last_seq, events }))
 }
@@ -85,11 +89,15 @@ async fn places(
 
 async fn complete(
     conn: &mut PgConnection,
-    room: RoomId,
+    (room, first_seq): (RoomId, Seq),
     places: Vec<Place>,
 ) -> Result<Vec<LogEvent>> {
     let ids: Vec<i64> = places.iter().filter_map(|place| place.message).map(|id| id.0).collect();
-    let messages = messages(&mut *conn, &ids).await?;
+    let mut messages = messages(&mut *conn, &ids).await?;
+    // What is kept may tell of a change to a message that is not.
+    for message in messages.values_mut().filter(|message| message.seq < first_seq) {
+        message.wipe();
+    }
     let members: Vec<UserId> = places
         .iter()
         .filter(|place| place.kind.starts_with("member."))

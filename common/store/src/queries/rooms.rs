@@ -27,19 +27,21 @@ struct RoomRow {
     last_message_at: Option<Timestamp>,
 }
 
-/// `select`s rows of `rooms r` as [`RoomRow`]; the tail begins with what follows `from rooms r`.
+/// `select`s rows of `rooms r` as [`RoomRow`], as they are at `$1`; the tail begins with what
+/// follows `from rooms r`.
 macro_rules! select_rooms {
-    ($tail:literal, $($arg:expr),* $(,)?) => {
+    ($tail:literal, $now:expr, $($arg:expr),* $(,)?) => {
         sqlx::query_as!(
             RoomRow,
             r#"select r.id as "id: domain::RoomId", r.org_id as "org: domain::OrgId", r.name,
                       r.topic, r.dm_key is not null as "is_dm!", r.access_level, r.auto_join,
                       r.created_by as "created_by: domain::UserId",
                       r.created_at as "created_at: domain::Timestamp", r.members_count,
-                      r.first_seq as "first_seq: domain::Seq",
+                      log_floor(r.id, $1) as "first_seq!: domain::Seq",
                       r.last_seq as "last_seq: domain::Seq",
                       r.last_message_at as "last_message_at: domain::Timestamp"
                from rooms r "# + $tail,
+            $now as Timestamp,
             $($arg),*
         )
     };
@@ -52,12 +54,14 @@ pub async fn rooms_of(
     user: UserId,
     org: Option<OrgId>,
     slice: Slice,
+    now: Timestamp,
 ) -> Result<Vec<Room>> {
     let rows = select_rooms!(
         "join room_members m on m.room_id = r.id
-         where m.user_id = $1 and ($2::bigint is null or r.org_id = $2)
-           and r.id > $3 and r.id < $4
-         order by case when $5 then -r.id else r.id end limit $6",
+         where m.user_id = $2 and ($3::bigint is null or r.org_id = $3)
+           and r.id > $4 and r.id < $5
+         order by case when $6 then -r.id else r.id end limit $7",
+        now,
         user.0,
         org.map(|org| org.0),
         slice.after,
@@ -76,16 +80,18 @@ pub async fn joinable_rooms(
     user: UserId,
     org: Option<OrgId>,
     slice: Slice,
+    now: Timestamp,
 ) -> Result<Vec<Room>> {
     let rows = select_rooms!(
-        "join organization_members o on o.org_id = r.org_id and o.user_id = $1
-         where ($2::bigint is null or r.org_id = $2) and r.dm_key is null
+        "join organization_members o on o.org_id = r.org_id and o.user_id = $2
+         where ($3::bigint is null or r.org_id = $3) and r.dm_key is null
            and (r.access_level = 'PUBLIC'
                 or (r.access_level = 'MANAGER_ONLY' and o.role in ('MANAGER', 'ADMIN')))
            and not exists (
-               select from room_members m where m.room_id = r.id and m.user_id = $1)
-           and r.id > $3 and r.id < $4
-         order by case when $5 then -r.id else r.id end limit $6",
+               select from room_members m where m.room_id = r.id and m.user_id = $2)
+           and r.id > $4 and r.id < $5
+         order by case when $6 then -r.id else r.id end limit $7",
+        now,
         user.0,
         org.map(|org| org.0),
         slice.after,
@@ -102,13 +108,17 @@ pub async fn joinable_rooms(
 ///
 /// # Errors
 /// `NotFound` when it has gone since.
-pub async fn room(conn: &mut PgConnection, access: &RoomAccess) -> Result<Room> {
-    find_room(conn, access.room()).await?.ok_or_else(|| domain::Refusal::NotFound.into())
+pub async fn room(conn: &mut PgConnection, access: &RoomAccess, now: Timestamp) -> Result<Room> {
+    find_room(conn, access.room(), now).await?.ok_or_else(|| domain::Refusal::NotFound.into())
 }
 
 /// A room, whoever may see it.
-pub async fn find_room(conn: &mut PgConnection, id: RoomId) -> Result<Option<Room>> {
-    let rows = select_rooms!("where r.id = $1", id.0).fetch_all(&mut *conn).await?;
+pub async fn find_room(
+    conn: &mut PgConnection,
+    id: RoomId,
+    now: Timestamp,
+) -> Result<Option<Room>> {
+    let rows = select_rooms!("where r.id = $2", now, id.0).fetch_all(&mut *conn).await?;
     Ok(with_dm_users(conn, rows).await?.pop())
 }
 

@@ -3,14 +3,18 @@
 
 use domain::limits::UNREAD_MAX;
 use domain::room::Unread;
-use domain::{MessageId, RoomId, UserId};
+use domain::{MessageId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use crate::Result;
 
 /// The counts of every room that a person is in, by room id.
-pub async fn unread_counts(conn: &mut PgConnection, user: UserId) -> Result<Vec<Unread>> {
-    count(conn, user, None).await
+pub async fn unread_counts(
+    conn: &mut PgConnection,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<Unread>> {
+    count(conn, user, None, now).await
 }
 
 /// The counts of one room; `None` when the person is not in it.
@@ -18,11 +22,18 @@ pub async fn find_unread(
     conn: &mut PgConnection,
     user: UserId,
     room: RoomId,
+    now: Timestamp,
 ) -> Result<Option<Unread>> {
-    Ok(count(conn, user, Some(room)).await?.pop())
+    Ok(count(conn, user, Some(room), now).await?.pop())
 }
 
-async fn count(conn: &mut PgConnection, user: UserId, room: Option<RoomId>) -> Result<Vec<Unread>> {
+/// What has expired is counted no more. Where there is nothing after the marker, that is not asked.
+async fn count(
+    conn: &mut PgConnection,
+    user: UserId,
+    room: Option<RoomId>,
+    now: Timestamp,
+) -> Result<Vec<Unread>> {
     let rows = sqlx::query!(
         r#"select r.id as "room: RoomId", r.name,
                   m.last_read_msg_id as "last_read_msg_id: MessageId",
@@ -30,9 +41,15 @@ async fn count(conn: &mut PgConnection, user: UserId, room: Option<RoomId>) -> R
            from room_members m
            join rooms r on r.id = m.room_id
            cross join lateral (
+               select case when m.last_read_seq < r.last_seq
+                   then greatest(m.last_read_seq, log_floor(r.id, $5) - 1)
+                   else m.last_read_seq end as seq
+               offset 0
+           ) seen
+           cross join lateral (
                select count(*) from (
                    select from messages x
-                   where x.room_id = m.room_id and x.seq > m.last_read_seq
+                   where x.room_id = m.room_id and x.seq > seen.seq
                      and x.sender_id <> m.user_id and not x.is_deleted
                    limit $3
                ) counted
@@ -40,13 +57,13 @@ async fn count(conn: &mut PgConnection, user: UserId, room: Option<RoomId>) -> R
            cross join lateral (
                select count(*) from (
                    (select x.id from messages x
-                    where x.room_id = m.room_id and x.seq > m.last_read_seq and x.mentions_room
+                    where x.room_id = m.room_id and x.seq > seen.seq and x.mentions_room
                       and x.sender_id <> m.user_id and not x.is_deleted
                     limit $4)
                    union
                    (select x.id from message_mentions n join messages x on x.id = n.message_id
                     where n.user_id = m.user_id and n.room_id = m.room_id
-                      and n.seq > m.last_read_seq
+                      and n.seq > seen.seq
                       and x.sender_id <> m.user_id and not x.is_deleted
                     limit $4)
                    limit $4
@@ -58,6 +75,7 @@ async fn count(conn: &mut PgConnection, user: UserId, room: Option<RoomId>) -> R
         room.map(|room| room.0),
         UNREAD_MAX + 1,
         UNREAD_MAX,
+        now as Timestamp,
     )
     .fetch_all(conn)
     .await?;

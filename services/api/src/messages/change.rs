@@ -31,7 +31,9 @@ pub(crate) async fn get_message(
     PathId(id): PathId<MessageId>,
 ) -> Result<Json<MessageView>, Problem> {
     let mut conn = api.store().read().await?;
-    let message = queries::messages::find_message(&mut conn, id).await?.ok_or(Refusal::NotFound)?;
+    let message = queries::messages::find_message(&mut conn, id, api.clock().now())
+        .await?
+        .ok_or(Refusal::NotFound)?;
     access::room_as_member(&mut conn, caller.user, message.room).await?;
     Ok(Json(MessageView::from(&message)))
 }
@@ -60,8 +62,10 @@ pub(crate) async fn edit_message(
     PathId(id): PathId<MessageId>,
     Body(edit): Body<EditMessage>,
 ) -> Result<Json<MessageView>, Problem> {
+    let now = api.clock().now();
     let message = transact!(api, |tx| {
-        let target = change_message::message_for_changing(tx, caller, id).await?.for_editing()?;
+        let target =
+            change_message::message_for_changing(tx, caller, id, now).await?.for_editing()?;
         let mut errors = FieldErrors::default();
         let has_file = target.message().file_url.is_some();
         let body = edit.body.clone().patched("body", &mut errors);
@@ -70,7 +74,7 @@ pub(crate) async fn edit_message(
         });
         errors.finish()?;
         match body {
-            Some(body) => change_message::edit_message(tx, target, body, api.clock().now()).await,
+            Some(body) => change_message::edit_message(tx, target, body, now).await,
             None => Ok(target.message().clone()),
         }
     })?;
@@ -91,9 +95,10 @@ pub(crate) async fn delete_message(
     Authenticated(caller): Authenticated,
     PathId(id): PathId<MessageId>,
 ) -> Result<StatusCode, Problem> {
+    let now = api.clock().now();
     transact!(api, |tx| {
-        let target = change_message::message_for_changing(tx, caller, id).await?;
-        change_message::delete_message(tx, target, api.clock().now()).await
+        let target = change_message::message_for_changing(tx, caller, id, now).await?;
+        change_message::delete_message(tx, target, now).await
     })?;
     Ok(StatusCode::NO_CONTENT)
 }

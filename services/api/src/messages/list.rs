@@ -58,7 +58,8 @@ pub(crate) async fn list_messages(
         let MessageId(id) = queries::messages::last_id_up_to(&mut conn, &room, Seq(seq)).await?;
         page.start_after(id);
     }
-    let messages = queries::messages::messages(&mut conn, &room, page.slice()).await?;
+    let messages =
+        queries::messages::messages(&mut conn, &room, page.slice(), api.clock().now()).await?;
     let views = |message| MessageView::from(&message);
     Ok(Json(page.page(&api.config().public_url, messages, |message| message.id.0, views)))
 }

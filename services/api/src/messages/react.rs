@@ -71,10 +71,12 @@ async fn react(
     let emoji = body.emoji.required("emoji", &mut errors);
     let emoji = checked(emoji, "emoji", &mut errors, |emoji| Emoji::parse(&emoji));
     let emoji = emoji.ok_or(Refusal::ValidationFailed(errors));
+    let now = api.clock().now();
     let message = transact!(api, |tx| {
-        let target = change_message::message_for_changing(tx, caller, id).await?.for_reacting()?;
+        let target =
+            change_message::message_for_changing(tx, caller, id, now).await?.for_reacting()?;
         let emoji = emoji.clone()?;
-        change_message::react(tx, target, (emoji, is_on), api.clock().now()).await
+        change_message::react(tx, target, (emoji, is_on), now).await
     })?;
     Ok(Json(MessageView::from(&message)))
 }

@@ -43,12 +43,12 @@ pub(crate) async fn change_notification(
 ) -> Result<Json<NotificationView>, Problem> {
     // Who may not see it is told so, whatever the body says.
     let mut conn = api.store().read().await?;
-    find_notification(&mut conn, caller.user, id).await?.ok_or(Refusal::NotFound)?;
+    let now = api.clock().now();
+    find_notification(&mut conn, caller.user, id, now).await?.ok_or(Refusal::NotFound)?;
     drop(conn);
     let mut errors = FieldErrors::default();
     let is_read = body.is_read.patched("is_read", &mut errors);
     errors.finish()?;
-    let now = api.clock().now();
     let notification =
         transact!(api, |tx| action::set_read(tx, caller.user, id, is_read, now).await)?;
     Ok(Json(notification.into()))

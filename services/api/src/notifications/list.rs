@@ -34,7 +34,8 @@ pub(crate) async fn list_notifications(
     let is_read = query.bool("is_read");
     let page = query.page(Walk::NEWEST_FIRST)?;
     let mut conn = api.store().read().await?;
-    let found = queries::notifications(&mut conn, caller.user, is_read, page.slice()).await?;
+    let now = api.clock().now();
+    let found = queries::notifications(&mut conn, caller.user, is_read, page.slice(), now).await?;
     let url = &api.config().public_url;
     Ok(Json(page.page(url, found, |one| one.id.0, NotificationView::from)))
 }
@@ -53,7 +54,7 @@ pub(crate) async fn get_notification(
     PathId(id): PathId<NotificationId>,
 ) -> Result<Json<NotificationView>, Problem> {
     let mut conn = api.store().read().await?;
-    let found = queries::find_notification(&mut conn, caller.user, id).await?;
+    let found = queries::find_notification(&mut conn, caller.user, id, api.clock().now()).await?;
     Ok(Json(found.ok_or(Refusal::NotFound)?.into()))
 }
 
@@ -69,7 +70,8 @@ pub(crate) async fn count_unread_notifications(
     Authenticated(caller): Authenticated,
 ) -> Result<Json<UnreadNotifications>, Problem> {
     let mut conn = api.store().read().await?;
-    let unread_count = queries::unread_notifications(&mut conn, caller.user).await?;
+    let unread_count =
+        queries::unread_notifications(&mut conn, caller.user, api.clock().now()).await?;
     Ok(Json(UnreadNotifications { unread_count }))
 }
 

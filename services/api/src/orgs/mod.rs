@@ -4,6 +4,7 @@ mod accept;
 mod invites;
 mod members;
 mod organizations;
+mod retention;
 
 use domain::{Role, UserId};
 use nats::frames::{LiveFrame, RoomView};
@@ -23,6 +24,8 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
             organizations::change_org,
             organizations::delete_org
         ))
+        .routes(routes!(retention::get_retention, retention::change_org_retention))
+        .routes(routes!(retention::list_purges))
         .routes(routes!(members::list_org_members))
         .routes(routes!(members::change_role))
         .routes(routes!(members::remove_org_member))
@@ -56,7 +59,7 @@ async fn tell_added(api: &Api, user: UserId, moved: &Moved) -> store::Result<()>
     let mut conn = api.store().read().await?;
     for &room_id in &moved.added {
         let access = access::room(&mut conn, user, room_id).await?;
-        let room = queries::rooms::room(&mut conn, &access).await?;
+        let room = queries::rooms::room(&mut conn, &access, api.clock().now()).await?;
         api.push(user, &LiveFrame::RoomAdded { room_id, room: RoomView::from(&room) });
     }
     Ok(())

@@ -127,7 +127,7 @@ pub(crate) async fn invite_to_room(
         let access = target.access();
         let user = user.clone()?;
         let is_new = action::invite_to_room(tx, target, user, now).await?;
-        let room = queries::rooms::room(tx.conn(), &access).await?;
+        let room = queries::rooms::room(tx.conn(), &access, now).await?;
         Ok((user, is_new, room))
     })?;
     if is_new {

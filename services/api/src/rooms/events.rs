@@ -51,7 +51,7 @@ async fn stretch(api: &Api, room: RoomId, slice: Slice) -> Result<Vec<LogEvent>,
     } else {
         slice.after
     };
-    let log = room_log(api.store(), room, Seq(after), slice.limit).await?;
+    let log = room_log(api.store(), room, Seq(after), slice.limit, api.clock().now()).await?;
     let mut events = log.ok_or(Refusal::NotFound)?.events;
     events.retain(|event| event.seq.0 < slice.before);
     if slice.descending {

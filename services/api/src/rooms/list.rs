@@ -36,10 +36,11 @@ pub(crate) async fn list_rooms(
     }
     let page = query.page(Walk::OLDEST_FIRST)?;
     let mut conn = api.store().read().await?;
+    let now = api.clock().now();
     let found = if scope.is_some() {
-        rooms::joinable_rooms(&mut conn, caller.user, org, page.slice()).await?
+        rooms::joinable_rooms(&mut conn, caller.user, org, page.slice(), now).await?
     } else {
-        rooms::rooms_of(&mut conn, caller.user, org, page.slice()).await?
+        rooms::rooms_of(&mut conn, caller.user, org, page.slice(), now).await?
     };
     let views = |room| RoomView::from(&room);
     Ok(Json(page.page(&api.config().public_url, found, |room| room.id.0, views)))

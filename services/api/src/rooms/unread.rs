@@ -61,7 +61,7 @@ pub(crate) async fn unread_counts(
     Authenticated(caller): Authenticated,
 ) -> Result<Json<UnreadCounts>, Problem> {
     let mut conn = api.store().read().await?;
-    let counts = queries::unread::unread_counts(&mut conn, caller.user).await?;
+    let counts = queries::unread::unread_counts(&mut conn, caller.user, api.clock().now()).await?;
     let unread_counts = counts.into_iter().map(RoomUnread::from).collect();
     Ok(Json(UnreadCounts { unread_counts }))
 }

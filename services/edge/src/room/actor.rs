@@ -358,7 +358,7 @@ impl Actor {
         }
         let is_live = if position >= self.log.cursor().last() {
             true
-        } else if let Some(events) = self.log.after(position, head) {
+        } else if let Some(events) = self.log.after(position, (subscription.kept_from(), head)) {
             let count = self.log.cursor().last().0 - position.0;
             subscription.push_events(events);
             let count = u64::try_from(count).unwrap_or(0);

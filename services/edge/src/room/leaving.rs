@@ -63,7 +63,9 @@ impl Actor {
     ) -> Placed {
         let position = subscription.position();
         if position < leaves.at {
-            let Some(events) = self.log.after(position, head) else { return Placed::Behind };
+            let Some(events) = self.log.after(position, (subscription.kept_from(), head)) else {
+                return Placed::Behind;
+            };
             subscription.push_events(events.take_while(|&(seq, _)| seq <= leaves.at));
         }
         self.end_subscriptions(|it| it.subscription.id == subscription.id);

@@ -111,17 +111,18 @@ impl RoomLog {
         });
     }
 
-    /// The events after `position`, if all of them are held and nothing up to `head` is missing:
-    /// what is held could have been deleted by an event that has not come yet.
+    /// The events after `position`, if all of them are held, nothing up to `head` is missing (what
+    /// is held could have been deleted by an event that has not come yet) and none tells of a
+    /// message before `first`.
     pub(crate) fn after(
         &self,
         position: Seq,
-        head: Seq,
+        (first, head): (Seq, Seq),
     ) -> Option<impl Iterator<Item = (Seq, &Text)>> {
         if self.cursor.last() < head {
             return None;
         }
-        self.ring.after(position)
+        self.ring.after(position, first)
     }
 }
 
