@@ -16,6 +16,7 @@ scenarios (cargo bench -p bench -- <scenario>):
   history   reads of 50 messages per second
   bigroom   a send into a room of 10,000 beside one into a room of 10
   webhooks  deliveries to one endpoint beside 500 that never answer
+  hookcost  a send into an organization with 50 webhooks beside one with none
   all       all of them, one after another
 see bench/README.md";
 
@@ -101,6 +102,8 @@ pub(crate) enum Scenario {
     Bigroom,
     /// Endpoints that hang.
     Webhooks,
+    /// What webhooks cost who sends.
+    Hookcost,
     /// Everything.
     All,
 }

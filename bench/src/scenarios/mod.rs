@@ -3,6 +3,7 @@
 mod bigroom;
 mod fanout;
 mod history;
+mod hookcost;
 mod idle;
 mod send;
 mod storm;
@@ -50,6 +51,7 @@ pub(crate) async fn run(scenario: Scenario, options: &Options) -> anyhow::Result
         Scenario::History,
         Scenario::Bigroom,
         Scenario::Webhooks,
+        Scenario::Hookcost,
     ];
     let chosen = if scenario == Scenario::All { &all[..] } else { &[scenario] };
     let mut faults = Faults::default();
@@ -87,6 +89,7 @@ async fn run_one(
         Scenario::History => history::run(&mut stage).await?,
         Scenario::Bigroom => bigroom::run(&mut stage).await?,
         Scenario::Webhooks => webhooks::run(&mut stage).await?,
+        Scenario::Hookcost => hookcost::run(&mut stage).await?,
     }
     let faults = stage.faults;
     for (name, value) in
@@ -107,6 +110,7 @@ fn name(scenario: Scenario) -> &'static str {
         Scenario::History => "history",
         Scenario::Bigroom => "bigroom",
         Scenario::Webhooks => "webhooks",
+        Scenario::Hookcost => "hookcost",
         Scenario::All => "all",
     }
 }
