@@ -82,6 +82,11 @@ impl Subjects {
         format!("{}.revoked", self.prefix)
     }
 
+    /// What api nodes have counted against limits.
+    pub fn limits(&self) -> String {
+        format!("{}.limits", self.prefix)
+    }
+
     /// A question to any api node.
     pub fn rpc(&self, verb: &str) -> String {
         format!("{}.rpc.{verb}", self.prefix)

@@ -49,7 +49,7 @@ pub(crate) enum Host {
 /// What is needed to reach a deployment.
 #[derive(Debug)]
 pub(crate) struct Reach {
-    pub(crate) api: String,
+    pub(crate) apis: Vec<String>,
     pub(crate) edges: Vec<String>,
     pub(crate) http: reqwest::Client,
     pub(crate) keys: SigningKeys,
@@ -58,9 +58,14 @@ pub(crate) struct Reach {
 }
 
 impl Reach {
-    pub(crate) fn new(api: String, edges: Vec<String>, keys: SigningKeys, clock: Clock) -> Self {
+    pub(crate) fn new(
+        apis: Vec<String>,
+        edges: Vec<String>,
+        keys: SigningKeys,
+        clock: Clock,
+    ) -> Self {
         let http = crate::http::client(crate::wait::DEADLINE);
-        Self { api, edges, http, keys, clock, names: AtomicU64::new(1) }
+        Self { apis, edges, http, keys, clock, names: AtomicU64::new(1) }
     }
 
     /// Sends a request: `path` is below `/api/v1` unless it names another of our roots.
@@ -75,8 +80,8 @@ impl Reach {
         let is_absolute = path.starts_with("http");
         let url = match is_root.clone().any(|root| path.starts_with(root)) {
             _ if is_absolute => path.to_owned(),
-            true => format!("{}{path}", self.api),
-            false => format!("{}/api/v1{path}", self.api),
+            true => format!("{}{path}", self.apis[0]),
+            false => format!("{}/api/v1{path}", self.apis[0]),
         };
         let mut named = HeaderMap::new();
         for (name, value) in headers {
@@ -268,7 +273,12 @@ impl Board {
 
     /// Where REST is: `http://…`.
     pub fn api(&self) -> &str {
-        &self.reach.api
+        &self.reach.apis[0]
+    }
+
+    /// Where REST is on one of the api nodes.
+    pub fn api_node(&self, node: usize) -> &str {
+        &self.reach.apis[node % self.reach.apis.len()]
     }
 
     /// Where an edge is: `ws://…`.

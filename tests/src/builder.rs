@@ -44,6 +44,7 @@ enum Place {
 /// What a board is to be like.
 #[derive(Clone, Debug)]
 pub struct Builder {
+    apis: usize,
     edges: usize,
     has_limits: bool,
     has_relay: bool,
@@ -61,6 +62,7 @@ pub struct Builder {
 impl Default for Builder {
     fn default() -> Self {
         Self {
+            apis: 1,
             edges: 2,
             has_limits: false,
             has_relay: true,
@@ -96,6 +98,12 @@ impl Builder {
     #[must_use]
     pub fn edges(self, edges: usize) -> Self {
         Self { edges, ..self }
+    }
+
+    /// So many api nodes in this process; people ask the first, [`Board::api_node`] names all.
+    #[must_use]
+    pub fn apis(self, apis: usize) -> Self {
+        Self { apis, ..self }
     }
 
     /// The limits of the contract apply; otherwise there are none.
@@ -198,8 +206,13 @@ impl Builder {
         } else {
             self.start_here(&ground).await
         };
+        let mut more_apis = Vec::new();
+        for _ in 1..self.apis {
+            more_apis.push(self.start_api(&ground).await);
+        }
         let keys = SigningKeys::parse(&ground.pem).expect("a key of ours can be read");
-        let reach = Reach::new(api, edges, keys, ground.clock.clone());
+        let apis = std::iter::once(api).chain(more_apis).collect();
+        let reach = Reach::new(apis, edges, keys, ground.clock.clone());
         let store = Store::connect(&ground.database_url, 2).await.expect("the address is good");
         Board {
             own,
@@ -214,10 +227,7 @@ impl Builder {
     }
 
     async fn start_here(&self, ground: &Ground) -> (Host, String, Vec<String>) {
-        let (address, listener) = listen().await;
-        let public_url = format!("http://{address}");
-        let api = self.api(ground, &public_url).await;
-        runtime::serve::serve(listener, api::router(&api), &ground.life);
+        let public_url = self.start_api(ground).await;
         let mut edges = Vec::new();
         for _ in 0..self.edges {
             let (address, router) = self.edge(ground, &public_url).await;
@@ -254,6 +264,15 @@ impl Builder {
     async fn store(&self, ground: &Ground, connections: u32) -> Store {
         let store = Store::connect_keeping(&ground.database_url, connections, self.retention_days);
         store.await.expect("the address is good")
+    }
+
+    /// Starts an api in this process; returns its address.
+    async fn start_api(&self, ground: &Ground) -> String {
+        let (address, listener) = listen().await;
+        let url = format!("http://{address}");
+        let api = self.api(ground, &url).await;
+        runtime::serve::serve(listener, api::router(&api), &ground.life);
+        url
     }
 
     async fn api(&self, ground: &Ground, public_url: &str) -> api::Api {

@@ -3,6 +3,12 @@
 //! Our own few lines, as the stored arrival time must be ours to advance when nodes exchange what
 //! they counted. Keys are bounded: those whose time has passed are swept, and when all are
 //! current a new key is let through uncounted rather than an old one forgotten.
+//!
+//! **Over a cluster** each node lets through what it may by what it knows, and learns what the
+//! others let through some moments later ([`Limiter::take`] there, [`Limiter::advance`] here). So
+//! a key gets at most its burst on each node before the first exchange, and whatever went beyond
+//! the limit is paid back: nodes refuse until the time that it stands for has passed, at most
+//! [`DEBT_MAX`] bursts of it.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -10,6 +16,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+/// How far other nodes' counts can put a key ahead, in bursts: who overdrew on many nodes at once
+/// is locked out for two periods, not for ever.
+pub const DEBT_MAX: u32 = 2;
 /// Keys in one limiter.
 const KEYS_MAX: usize = 1_000_000;
 const SHARDS: usize = 16;
@@ -44,7 +53,22 @@ pub struct Limiter<K> {
     interval: Duration,
     tolerance: Duration,
     hasher: RandomState,
-    shards: Vec<Mutex<HashMap<K, Instant>>>,
+    shards: Vec<Mutex<Shard<K>>>,
+    /// Whether [`Self::take`] is asked what was counted.
+    is_shared: bool,
+}
+
+#[derive(Debug)]
+struct Shard<K> {
+    arrivals: HashMap<K, Instant>,
+    /// What was allowed since it was last taken.
+    counted: HashMap<K, u32>,
+}
+
+impl<K> Default for Shard<K> {
+    fn default() -> Self {
+        Self { arrivals: HashMap::new(), counted: HashMap::new() }
+    }
 }
 
 impl<K: Hash + Eq + Clone> Limiter<K> {
@@ -57,21 +81,23 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
             tolerance: interval * burst.max(1),
             hasher: RandomState::new(),
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            is_shared: false,
         }
+    }
+
+    /// The same, whose counts are told to others: they must be taken from time to time.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// Counts a request of `key`.
     pub fn check(&self, key: &K, now: Instant) -> Decision {
-        let hash = self.hasher.hash_one(key);
-        let shard = usize::try_from(hash % SHARDS as u64).unwrap_or(0);
-        let mut arrivals = self.shards[shard].lock();
-        if arrivals.len() >= KEYS_MAX / SHARDS && !arrivals.contains_key(key) {
-            arrivals.retain(|_, arrival| *arrival > now);
-            if arrivals.len() >= KEYS_MAX / SHARDS {
-                return self.allowed(self.interval);
-            }
+        let mut shard = self.shard(key).lock();
+        if !shard.has_room(key, now) {
+            return self.allowed(self.interval);
         }
-        let arrival = arrivals.get(key).copied().unwrap_or(now).max(now);
+        let arrival = shard.arrivals.get(key).copied().unwrap_or(now).max(now);
         let next = arrival + self.interval;
         let ahead = next - now;
         if ahead > self.tolerance {
@@ -81,8 +107,43 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
                 reset: arrival - now,
             };
         }
-        arrivals.insert(key.clone(), next);
+        shard.arrivals.insert(key.clone(), next);
+        if self.is_shared {
+            shard.count(key);
+        }
         self.allowed(ahead)
+    }
+
+    /// What was allowed here since this was last asked, of at most `max` keys; the others follow
+    /// the next time.
+    pub fn take(&self, max: usize) -> Vec<(K, u32)> {
+        let mut taken = Vec::new();
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            let room = max - taken.len();
+            if shard.counted.len() <= room {
+                taken.extend(shard.counted.drain());
+            } else {
+                let keys: Vec<K> = shard.counted.keys().take(room).cloned().collect();
+                for key in keys {
+                    let count = shard.counted.remove(&key).unwrap_or_default();
+                    taken.push((key, count));
+                }
+            }
+        }
+        taken
+    }
+
+    /// Counts what another node has allowed.
+    pub fn advance(&self, key: &K, count: u32, now: Instant) {
+        let mut shard = self.shard(key).lock();
+        if !shard.has_room(key, now) {
+            return;
+        }
+        let arrival = shard.arrivals.get(key).copied().unwrap_or(now).max(now);
+        let owed = self.interval.saturating_mul(count).min(self.tolerance * DEBT_MAX);
+        let next = (arrival + owed).min(now + self.tolerance * DEBT_MAX);
+        shard.arrivals.insert(key.clone(), next.max(arrival));
     }
 
     /// Forgets keys that have all their requests back. Returns how many are left.
@@ -90,11 +151,16 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
         self.shards
             .iter()
             .map(|shard| {
-                let mut arrivals = shard.lock();
-                arrivals.retain(|_, arrival| *arrival > now);
-                arrivals.len()
+                let mut shard = shard.lock();
+                shard.arrivals.retain(|_, arrival| *arrival > now);
+                shard.arrivals.len()
             })
             .sum()
+    }
+
+    fn shard(&self, key: &K) -> &Mutex<Shard<K>> {
+        let hash = self.hasher.hash_one(key);
+        &self.shards[usize::try_from(hash % SHARDS as u64).unwrap_or(0)]
     }
 
     fn allowed(&self, ahead: Duration) -> Decision {
@@ -105,6 +171,25 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
             remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
             reset: ahead,
         }
+    }
+}
+
+impl<K: Hash + Eq + Clone> Shard<K> {
+    /// Notes a request for [`Limiter::take`]; beyond the bound others do not hear of it.
+    fn count(&mut self, key: &K) {
+        if let Some(count) = self.counted.get_mut(key) {
+            *count = count.saturating_add(1);
+        } else if self.counted.len() < KEYS_MAX / SHARDS {
+            self.counted.insert(key.clone(), 1);
+        }
+    }
+
+    /// Whether a key can be held, once those were forgotten that have all their requests back.
+    fn has_room(&mut self, key: &K, now: Instant) -> bool {
+        if self.arrivals.len() >= KEYS_MAX / SHARDS && !self.arrivals.contains_key(key) {
+            self.arrivals.retain(|_, arrival| *arrival > now);
+        }
+        self.arrivals.len() < KEYS_MAX / SHARDS || self.arrivals.contains_key(key)
     }
 }
 
@@ -139,5 +224,59 @@ mod tests {
         limiter.check(&1, start);
         assert_eq!(limiter.sweep(start), 1);
         assert_eq!(limiter.sweep(start + Duration::from_secs(2)), 0);
+    }
+
+    /// How many requests of a key are let through at once.
+    fn burst(limiter: &Limiter<&'static str>, now: Instant) -> u32 {
+        let is_allowed = |_: &u32| matches!(limiter.check(&"ada", now), Decision::Allowed { .. });
+        u32::try_from((0..1_000).take_while(is_allowed).count()).unwrap()
+    }
+
+    #[test]
+    fn what_one_node_lets_through_another_counts() {
+        let of = || Limiter::new(60, Duration::from_secs(60), 10).shared();
+        let (here, there) = (of(), of());
+        let start = Instant::now();
+        for _ in 0..7 {
+            here.check(&"ada", start);
+        }
+        let taken = here.take(100);
+        assert_eq!(taken, [("ada", 7)]);
+        assert!(here.take(100).is_empty(), "told once");
+        for (key, count) in taken {
+            there.advance(&key, count, start);
+        }
+        assert_eq!(burst(&there, start), 3);
+        assert_eq!(there.take(100), [("ada", 3)], "what came from elsewhere is not told again");
+    }
+
+    #[test]
+    fn what_was_overdrawn_is_paid_back_and_no_more_than_that() {
+        let of = || Limiter::new(60, Duration::from_secs(60), 10).shared();
+        let (here, there) = (of(), of());
+        let start = Instant::now();
+        // Before they hear of each other each lets a burst through: twice the limit, not more.
+        assert_eq!(burst(&here, start) + burst(&there, start), 20);
+        here.advance(&"ada", 10, start);
+        let later = start + Duration::from_secs(10);
+        assert_eq!(burst(&here, later), 0, "the other's ten seconds are owed too");
+        assert_eq!(burst(&here, start + Duration::from_secs(13)), 3);
+        // Whatever is said, nobody is locked out for longer than two bursts.
+        there.advance(&"ada", u32::MAX, start);
+        assert_eq!(burst(&there, start + Duration::from_secs(11)), 1);
+    }
+
+    #[test]
+    fn counts_are_taken_in_bounded_parts() {
+        let limiter = Limiter::new(60, Duration::from_secs(60), 3).shared();
+        let start = Instant::now();
+        for key in 0..100 {
+            limiter.check(&key, start);
+        }
+        let mut taken = limiter.take(30);
+        assert_eq!(taken.len(), 30);
+        taken.extend(limiter.take(1_000));
+        taken.sort_unstable();
+        assert_eq!(taken, (0..100).map(|key| (key, 1)).collect::<Vec<(i32, u32)>>());
     }
 }

@@ -9,6 +9,7 @@ mod auth;
 pub mod body;
 pub mod caller;
 mod commands;
+mod gossip;
 pub mod http;
 pub mod json;
 mod last_seen;

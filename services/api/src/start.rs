@@ -131,6 +131,9 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     }));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
     life.spawn_essential("limits", crate::limits::keep_small(api.clone()));
+    if api.config().requests_per_minute > 0 || api.config().sign_ins_per_minute > 0 {
+        life.spawn_essential("counts of other nodes", crate::gossip::run(api.clone()));
+    }
     let since = revocation::load(&api).await;
     life.spawn_essential("revocations", revocation::follow(api.clone(), since));
     Ok(api)

@@ -10,6 +10,7 @@ mod dms;
 mod events;
 mod invites;
 mod levels;
+mod limits;
 mod logins;
 mod mentions;
 mod messages;
