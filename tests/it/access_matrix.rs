@@ -40,6 +40,7 @@ const ROWS: &[Row] = &[
     ("POST /api/v1/auth/token/refresh/", "/auth/token/refresh/", r#"{"refresh":"no token"}"#),
     ("POST /api/v1/auth/logout/", "/auth/logout/", r#"{"refresh":"no token"}"#),
     ("GET /api/v1/auth/me/", "/auth/me/", ""),
+    ("DELETE /api/v1/auth/me/", "/auth/me/", r#"{"password":"not the one"}"#),
     ("PATCH /api/v1/auth/me/", "/auth/me/", r#"{"last_name":"Cooper"}"#),
     ("POST /api/v1/auth/password/change/", "/auth/password/change/", "{}"),
     (

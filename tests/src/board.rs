@@ -35,6 +35,7 @@ pub struct Board {
     pub(crate) own: Option<Servers>,
     pub(crate) mailbox: Option<Mailbox>,
     pub(crate) database_url: String,
+    pub(crate) prefix: String,
 }
 
 /// Where the roles run.
@@ -193,6 +194,19 @@ impl Board {
     /// A number from the record.
     pub async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(self.store.pool()).await.expect(sql)
+    }
+
+    /// How its subjects begin.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Texts from the record.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+            .fetch_all(self.store.pool())
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// Changes the record itself.

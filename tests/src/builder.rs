@@ -223,6 +223,7 @@ impl Builder {
             life: ground.life,
             mailbox: ground.mailbox,
             database_url: ground.database_url,
+            prefix: ground.prefix,
         }
     }
 

@@ -124,6 +124,11 @@ impl NatsServer {
         self.start_again()
     }
 
+    /// Where JetStream keeps what it stores.
+    pub fn store(&self) -> std::path::PathBuf {
+        self.folder.join("jetstream")
+    }
+
     /// Deletes all that JetStream has stored. Call it between [`Self::kill`] and
     /// [`Self::start_again`].
     ///
@@ -133,7 +138,7 @@ impl NatsServer {
         if self.pid()?.is_some() {
             bail!("nats-server must be down while its store is deleted");
         }
-        let store = self.folder.join("jetstream");
+        let store = self.store();
         if store.exists() {
             std::fs::remove_dir_all(&store)
                 .with_context(|| format!("cannot remove {}", store.display()))?;

@@ -113,6 +113,9 @@ pub enum Refusal {
     /// The organization would be left without an ADMIN.
     #[error("the last ADMIN cannot go")]
     LastAdmin,
+    /// Nothing of the organization may be removed.
+    #[error("the organization is under a legal hold")]
+    LegalHold,
     /// An open invite for this address exists.
     #[error("an open invite for this e-mail exists")]
     InviteExists,
@@ -181,6 +184,7 @@ impl Refusal {
             Self::AlreadyAccepted => "already_accepted",
             Self::AlreadyMember => "already_member",
             Self::LastAdmin => "last_admin",
+            Self::LegalHold => "legal_hold",
             Self::InviteExists => "invite_exists",
             Self::UploadIncomplete => "upload_incomplete",
             Self::NonceConflict => "nonce_conflict",
@@ -226,6 +230,7 @@ impl Refusal {
             Self::AlreadyAccepted,
             Self::AlreadyMember,
             Self::LastAdmin,
+            Self::LegalHold,
             Self::InviteExists,
             Self::UploadIncomplete,
             Self::NonceConflict,

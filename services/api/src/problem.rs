@@ -66,6 +66,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::AlreadyAccepted
         | Refusal::AlreadyMember
         | Refusal::LastAdmin
+        | Refusal::LegalHold
         | Refusal::InviteExists
         | Refusal::UploadIncomplete
         | Refusal::NonceConflict => StatusCode::CONFLICT,

@@ -7,6 +7,7 @@
 //! rests for as long as that took, so that the record is never its alone.
 
 mod expiries;
+mod removals;
 mod retention;
 mod rounds;
 
@@ -57,6 +58,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     let Parts { store, clock } = parts;
     let janitor = Janitor { config, store, clock, life: life.clone() };
     life.spawn_essential("janitor expiries", expiries::run(janitor.clone()));
-    life.spawn_essential("janitor retention", retention::run(janitor));
+    life.spawn_essential("janitor retention", retention::run(janitor.clone()));
+    life.spawn_essential("janitor removals", removals::run(janitor));
     Ok(())
 }

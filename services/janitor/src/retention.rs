@@ -78,10 +78,7 @@ async fn remove(
     let before = runs.remove(&stretch.org).unwrap_or_else(|| Run::new(stretch.org, now));
     let run = trim(&mut tx, stretch, &before, now).await?;
     let _nothing_to_publish = tx.commit().await?;
-    for (&kind, &total) in &run.counts {
-        let more = total - before.counts.get(kind).unwrap_or(&0);
-        count(kind, u64::try_from(more).unwrap_or(0));
-    }
+    run.count_since(&before, count);
     runs.insert(stretch.org, run);
     Ok(Some(stretch.room()))
 }

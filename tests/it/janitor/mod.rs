@@ -1,6 +1,8 @@
 //! What is forgotten in time.
 
+mod canary;
 mod expiries;
+mod removals;
 mod retention;
 
 use std::time::Duration;

@@ -5,6 +5,7 @@ use domain::{AccessLevel, Caller, Refusal, RoomId, Timestamp, UserId, What};
 
 use crate::access;
 use crate::actions::membership::{join_quietly, leave};
+use crate::actions::removals::note_rooms;
 use crate::log::{LockedRoom, append};
 use crate::queries::rooms::{admitted_by, find_room, members_not_admitted};
 use crate::{Result, Tx};
@@ -91,13 +92,25 @@ pub async fn change_room(
     Ok(Changed { room, added, removed })
 }
 
-/// Deletes a room with all that is in it. What its log still had waiting in the outbox can no
-/// longer be told, and goes too.
-pub async fn delete_room(tx: &mut Tx, target: RoomForChanging) -> Result<()> {
-    sqlx::query!("delete from outbox where room_id = $1", target.room.id.0)
+/// Deletes a room: nobody finds anything of it any more, and its rows go in batches. What its log
+/// still had waiting in the outbox can no longer be told, and goes too.
+///
+/// Refuses with `LegalHold` while its organization has one.
+pub async fn delete_room(tx: &mut Tx, target: RoomForChanging, now: Timestamp) -> Result<()> {
+    let room = target.room;
+    let is_held =
+        sqlx::query_scalar!("select legal_hold from organizations where id = $1", room.org.0)
+            .fetch_one(tx.conn())
+            .await?;
+    if is_held {
+        return Err(Refusal::LegalHold.into());
+    }
+    sqlx::query!("delete from outbox where room_id = $1", room.id.0).execute(tx.conn()).await?;
+    sqlx::query!("delete from room_members where room_id = $1", room.id.0)
         .execute(tx.conn())
         .await?;
-    sqlx::query!("delete from rooms where id = $1", target.room.id.0).execute(tx.conn()).await?;
+    note_rooms(tx, room.org, &[room.id], now).await?;
+    sqlx::query!("delete from rooms where id = $1", room.id.0).execute(tx.conn()).await?;
     Ok(())
 }
 

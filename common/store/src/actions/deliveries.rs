@@ -144,7 +144,7 @@ pub async fn claim(
                from webhooks w, webhook_payloads p
                where d.id = $1 and w.id = d.webhook_id and p.event_id = d.event_id
                    and (p.message_id is null or exists (
-                       select from messages m
+                       select from messages m join rooms r on r.id = m.room_id
                        where m.id = p.message_id and m.created_at > kept_since(m.org_id, $2)))
                    and d.next_attempt_at <= $2
                    and (d.claimed_until is null or d.claimed_until <= $2)
@@ -184,19 +184,19 @@ pub async fn claim(
 }
 
 /// What could not be claimed: parks it if its endpoint is broken, gives it up if that is inactive
-/// or the message that it tells of has expired.
+/// or the message that it tells of is gone.
 async fn leave(tx: &mut Tx, due: Due, now: Timestamp) -> Result<()> {
     park(tx, &[due.id], now).await?;
     sqlx::query!(
         "update webhook_outbox d
          set status = 'failed', next_attempt_at = null, hand_out_at = null, claimed_until = null,
-             last_error = case when w.is_active then 'the message has expired'
+             last_error = case when w.is_active then 'the message is gone'
                                else 'the webhook is not active' end
          from webhooks w, webhook_payloads p
          where d.id = $1 and w.id = d.webhook_id and p.event_id = d.event_id
              and d.next_attempt_at is not null
              and (not w.is_active or (p.message_id is not null and not exists (
-                 select from messages m
+                 select from messages m join rooms r on r.id = m.room_id
                  where m.id = p.message_id and m.created_at > kept_since(m.org_id, $2))))",
         due.id.0,
         now as Timestamp,

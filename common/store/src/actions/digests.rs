@@ -70,7 +70,7 @@ macro_rules! select_rows {
                       case when m.body = '' then 'A file.' else m.body end as body,
                       s.first_name as "author_first?", s.last_name as "author_last?",
                       s.email as "author_email?", r.name as "room_name?", o.name as "org_name?",
-                      (n.room_id is null or rm.id is not null) as "is_member!",
+                      (n.room_id is null or (rm.id is not null and r.id is not null)) as "is_member!",
                       rm.notify as "notify?",
                       coalesce(rm.last_read_seq >= n.seq, false) as "has_read_past!"
                from notifications n

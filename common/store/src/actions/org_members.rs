@@ -78,8 +78,18 @@ pub async fn remove_member(
     if role == Role::Admin {
         keep_an_admin(tx, org).await?;
     }
+    leave_org(tx, (org, user), (role, caller.user), now).await
+}
+
+/// Takes who has this role out of the organization, which is locked, and all its rooms.
+pub(super) async fn leave_org(
+    tx: &mut Tx,
+    (org, user): (OrgId, UserId),
+    (role, by): (Role, UserId),
+    now: Timestamp,
+) -> Result<Moved> {
     let payload = payload(tx, user, role).await?;
-    append_org(tx, org, ("member.left", caller.user, payload), now).await?;
+    append_org(tx, org, ("member.left", by, payload), now).await?;
     let removed = leave_org_rooms(tx, (org, user), now).await?;
     sqlx::query!(
         "with gone as (

@@ -1,8 +1,9 @@
 //! Organizations: making one, renaming it, deleting it.
 
 use domain::org::Org;
-use domain::{Caller, OrgId, Role, RoomId, Timestamp};
+use domain::{Caller, OrgId, Refusal, Role, RoomId, Timestamp};
 
+use super::removals::{note_org, note_rooms};
 use crate::access::OrgAccess;
 use crate::log::lock_rooms;
 use crate::queries::orgs::org;
@@ -41,13 +42,25 @@ pub async fn rename_org(tx: &mut Tx, access: OrgAccess, name: &str) -> Result<Or
 
 /// Deletes an organization with everything in it. Returns the rooms that it had.
 ///
-/// Refuses with `Forbidden` who is no ADMIN.
+/// Refuses with `Forbidden` who is no ADMIN, with `LegalHold` while there is one.
 pub async fn delete_org(tx: &mut Tx, access: OrgAccess, now: Timestamp) -> Result<Vec<RoomId>> {
-    let id = access.at_least(Role::Admin)?.org();
+    delete_locked_org(tx, access.at_least(Role::Admin)?.org(), now).await
+}
+
+/// What everything else is reached by goes at once; the rest in batches.
+pub(super) async fn delete_locked_org(
+    tx: &mut Tx,
+    id: OrgId,
+    now: Timestamp,
+) -> Result<Vec<RoomId>> {
     // Waits for whoever is making a room in it, which the lock taken before does not.
-    sqlx::query_scalar!("select id from organizations where id = $1 for update", id.0)
-        .fetch_one(tx.conn())
-        .await?;
+    let is_held =
+        sqlx::query_scalar!("select legal_hold from organizations where id = $1 for update", id.0,)
+            .fetch_one(tx.conn())
+            .await?;
+    if is_held {
+        return Err(Refusal::LegalHold.into());
+    }
     let rooms = sqlx::query_scalar!(
         r#"select id as "id: RoomId" from rooms where org_id = $1 order by id"#,
         id.0,
@@ -63,6 +76,21 @@ pub async fn delete_org(tx: &mut Tx, access: OrgAccess, now: Timestamp) -> Resul
     )
     .execute(tx.conn())
     .await?;
+    sqlx::query!(
+        "delete from outbox where room_id = any($2) or (room_id is null and org_id = $1)",
+        id.0,
+        &rooms as &[RoomId],
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!("update webhooks set is_active = false, probe_at = null where org_id = $1", id.0,)
+        .execute(tx.conn())
+        .await?;
+    note_rooms(tx, id, &rooms, now).await?;
+    note_org(tx, id, now).await?;
+    sqlx::query!("delete from rooms where id = any($1)", &rooms as &[RoomId])
+        .execute(tx.conn())
+        .await?;
     sqlx::query!("delete from organizations where id = $1", id.0).execute(tx.conn()).await?;
     Ok(rooms)
 }

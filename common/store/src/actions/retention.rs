@@ -52,14 +52,21 @@ pub struct Run {
     pub org: OrgId,
     id: Option<PurgeId>,
     started_at: Timestamp,
-    /// How many of each kind.
-    pub counts: Counts,
+    counts: Counts,
 }
 
 impl Run {
     /// A run that begins.
     pub fn new(org: OrgId, now: Timestamp) -> Self {
         Self { org, id: None, started_at: now, counts: Counts::new() }
+    }
+
+    /// Tells `count` how much more of each kind it has than `before`.
+    pub fn count_since(&self, before: &Self, count: impl Fn(&'static str, u64)) {
+        for (&kind, &total) in &self.counts {
+            let more = total - before.counts.get(kind).unwrap_or(&0);
+            count(kind, u64::try_from(more).unwrap_or(0));
+        }
     }
 
     /// Adds what this transaction removes to the run's record. The run itself has it once the

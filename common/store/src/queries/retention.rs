@@ -105,7 +105,9 @@ pub async fn rooms_past(
 /// How much waits to be removed, counted up to 10,000.
 pub async fn purge_backlog(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar!(
-        r#"select count(*) as "count!" from (select from log_trims limit 10000) counted"#,
+        r#"select count(*) as "count!" from (
+               (select from log_trims limit 10000) union all (select from removals limit 10000)
+               limit 10000) counted"#,
     )
     .fetch_one(conn)
     .await?)

@@ -113,7 +113,7 @@ pub async fn credentials_by_email(
     Ok(sqlx::query_as!(
         Credentials,
         r#"select id as "user: UserId", email, password_hash
-           from users where lower(email) = $1"#,
+           from users where lower(email) = $1 and deleted_at is null"#,
         email_key,
     )
     .fetch_optional(conn)
@@ -124,7 +124,7 @@ pub async fn credentials_by_email(
 pub async fn credentials(conn: &mut PgConnection, id: UserId) -> Result<Option<Credentials>> {
     Ok(sqlx::query_as!(
         Credentials,
-        r#"select id as "user: UserId", email, password_hash from users where id = $1"#,
+        r#"select id as "user: UserId", email, password_hash from users where id = $1 and deleted_at is null"#,
         id.0,
     )
     .fetch_optional(conn)

@@ -1,5 +1,6 @@
 //! Accounts, sign-in and sessions: section 1 of the contract.
 
+mod delete;
 mod jwks;
 mod me;
 mod password;
@@ -29,7 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(token::sign_in))
         .routes(routes!(token::refresh_token))
         .routes(routes!(token::sign_out))
-        .routes(routes!(me::get_me, me::change_me))
+        .routes(routes!(me::get_me, me::change_me, delete::delete_me))
         .routes(routes!(password::change_password))
         .routes(routes!(reset::request_reset))
         .routes(routes!(reset::confirm_reset))

@@ -120,9 +120,10 @@ pub(crate) async fn delete_room(
     Authenticated(caller): Authenticated,
     PathId(id): PathId<RoomId>,
 ) -> Result<StatusCode, Problem> {
+    let now = api.clock().now();
     transact!(api, |tx| {
         let target = action::room_for_changing(tx, caller, id).await?;
-        action::delete_room(tx, target).await
+        action::delete_room(tx, target, now).await
     })?;
     api.live(id, caller.user, &LiveFrame::RoomDeleted { room: id });
     Ok(StatusCode::NO_CONTENT)

@@ -124,6 +124,8 @@ impl Rows {
                            $10::timestamptz[])
                    as t (user_id, event_id, notification_type, title, message, data, room_id,
                          message_id, seq, email_due_at)
+               where room_id is null or exists (
+                   select from rooms r where r.id = t.room_id for key share)
                returning id as "id: NotificationId", user_id as "user: UserId", event_id"#,
             &self.users,
             &self.events,

@@ -1,0 +1,121 @@
+//! Deleting an account: its words stay, by "Deleted user"; all that says who that was goes.
+
+use domain::{Caller, LoginId, OrgId, Refusal, Role, RoomId, Timestamp, UserId};
+
+use super::membership::Moved;
+use super::org_members::leave_org;
+use super::orgs::delete_locked_org;
+use super::removals::note_user;
+use crate::access::{lock_org, parse_role};
+use crate::queries::users::Credentials;
+use crate::{Result, Tx};
+
+/// What deleting an account came to.
+#[derive(Clone, Debug, Default)]
+pub struct Deleted {
+    /// Its logins, which are revoked.
+    pub logins: Vec<LoginId>,
+    /// The rooms that it has left.
+    pub moved: Moved,
+    /// The rooms of organizations that nobody else was in, which are gone.
+    pub rooms: Vec<RoomId>,
+}
+
+/// Deletes the account of `verified`, which the caller has just been found to know the password of.
+/// An organization that nobody else is in goes with it.
+///
+/// Refuses with `LastAdmin` who is that of an organization with other members, with `LegalHold`
+/// when an organization that would go has one, with `ValidationFailed` (`password`) when the
+/// password was changed meanwhile.
+pub async fn delete_user(
+    tx: &mut Tx,
+    caller: Caller,
+    verified: &Credentials,
+    now: Timestamp,
+) -> Result<Deleted> {
+    let user = caller.user;
+    let mut deleted = Deleted::default();
+    for org in orgs_of(tx, user).await? {
+        leave(tx, (org, user), &mut deleted, now).await?;
+    }
+    empty(tx, user, verified, now).await?;
+    deleted.logins = super::logins::revoke_all(tx, user, now).await?;
+    sqlx::query!("update logins set user_agent = '' where user_id = $1", user.0)
+        .execute(tx.conn())
+        .await?;
+    // What waits to be mailed is not; the rest goes in batches.
+    sqlx::query!(
+        "update mails set status = 'dropped', next_attempt_at = null, secret = null
+         where user_id = $1 and status = 'due'",
+        user.0,
+    )
+    .execute(tx.conn())
+    .await?;
+    note_user(tx, user, now).await?;
+    Ok(deleted)
+}
+
+async fn orgs_of(tx: &mut Tx, user: UserId) -> Result<Vec<OrgId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select org_id as "org: OrgId" from organization_members
+           where user_id = $1 order by org_id"#,
+        user.0,
+    )
+    .fetch_all(tx.conn())
+    .await?)
+}
+
+async fn leave(
+    tx: &mut Tx,
+    (org, user): (OrgId, UserId),
+    deleted: &mut Deleted,
+    now: Timestamp,
+) -> Result<()> {
+    lock_org(tx, org).await?;
+    let row = sqlx::query!(
+        r#"select me.role,
+                  not exists (select from organization_members o
+                              where o.org_id = $1 and o.user_id <> $2) as "is_alone!",
+                  exists (select from organization_members o
+                          where o.org_id = $1 and o.user_id <> $2 and o.role = 'ADMIN')
+                      as "has_other_admin!"
+           from organization_members me where me.org_id = $1 and me.user_id = $2"#,
+        org.0,
+        user.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(()) };
+    let role = parse_role(&row.role)?;
+    if row.is_alone {
+        deleted.rooms.extend(delete_locked_org(tx, org, now).await?);
+        return Ok(());
+    }
+    if role == Role::Admin && !row.has_other_admin {
+        return Err(Refusal::LastAdmin.into());
+    }
+    let moved = leave_org(tx, (org, user), (role, user), now).await?;
+    deleted.moved.removed.extend(moved.removed);
+    Ok(())
+}
+
+/// Takes away who it was. No password opens it again.
+async fn empty(tx: &mut Tx, user: UserId, verified: &Credentials, now: Timestamp) -> Result<()> {
+    let emptied = sqlx::query!(
+        "update users
+         set email = 'deleted-' || id || '@deleted.invalid', password_hash = '',
+             first_name = 'Deleted', last_name = 'user', avatar_url = null,
+             email_notifications = 'none', unsubscribe_token = gen_random_uuid(),
+             last_login = null, last_digest_at = null, deleted_at = $3
+         where id = $1 and password_hash = $2",
+        user.0,
+        verified.password_hash,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    if emptied.rows_affected() == 0 {
+        return Err(Refusal::invalid("password", "is wrong").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What was deleted and still has rows: rooms, organizations, accounts.
+//!
+//! Deleting takes away the one row that all others are reached by, and leaves a row of `removals`
+//! in the same transaction. What is left is found by nobody but the janitor, which takes it in
+//! batches: no statement grows with what is deleted.
+
+use domain::{OrgId, RoomId, Timestamp, UserId};
+
+use super::retention::{Run, remove_about};
+use crate::{Error, Result, Tx};
+
+/// Notes that rooms were deleted.
+pub(super) async fn note_rooms(
+    tx: &mut Tx,
+    org: OrgId,
+    rooms: &[RoomId],
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into removals (kind, id, org_id, deleted_at)
+         select 'room', id, $1, $3 from unnest($2::bigint[]) as t (id)",
+        org.0,
+        rooms as &[RoomId],
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Notes that an organization was deleted.
+pub(super) async fn note_org(tx: &mut Tx, org: OrgId, now: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "insert into removals (kind, id, org_id, deleted_at) values ('org', $1, $1, $2)",
+        org.0,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Notes that an account was deleted.
+pub(super) async fn note_user(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "insert into removals (kind, id, deleted_at) values ('user', $1, $2)",
+        user.0,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// What was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Room(RoomId),
+    Org(OrgId),
+    User(UserId),
+}
+
+/// Something deleted that nobody else is removing.
+#[derive(Clone, Copy, Debug)]
+pub struct Removal {
+    what: What,
+    /// Whose record says how much it was.
+    pub org: Option<OrgId>,
+}
+
+/// Claims what was deleted first.
+pub async fn claim_removal(tx: &mut Tx) -> Result<Option<Removal>> {
+    let row = sqlx::query!(
+        r#"select kind, id, org_id as "org: OrgId" from removals
+           order by deleted_at limit 1 for update skip locked"#,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let what = match row.kind.as_str() {
+        "room" => What::Room(row.id.into()),
+        "org" => What::Org(row.id.into()),
+        "user" => What::User(row.id.into()),
+        other => return Err(Error::corrupt("removals", "kind", other)),
+    };
+    Ok(Some(Removal { what, org: row.org }))
+}
+
+/// Removes the next batch of a claimed removal: at most `limit` rows of one kind. Once nothing is
+/// left, the removal itself goes.
+pub async fn remove_batch(
+    tx: &mut Tx,
+    removal: Removal,
+    (run, limit): (&Run, i64),
+    now: Timestamp,
+) -> Result<Run> {
+    let counts = match removal.what {
+        What::Room(room) => of_room(tx, room, limit).await?,
+        What::Org(org) => of_org(tx, org, limit).await?,
+        What::User(user) => of_user(tx, user, limit).await?,
+    };
+    if counts.iter().all(|(_, count)| *count == 0) {
+        let (kind, id) = match removal.what {
+            What::Room(room) => ("room", room.0),
+            What::Org(org) => ("org", org.0),
+            What::User(user) => ("user", user.0),
+        };
+        sqlx::query!("delete from removals where kind = $1 and id = $2", kind, id)
+            .execute(tx.conn())
+            .await?;
+    }
+    if removal.org.is_none() {
+        return Ok(run.clone());
+    }
+    run.record(tx, &counts, now).await
+}
+
+type Counts = Vec<(&'static str, i64)>;
+
+async fn of_room(tx: &mut Tx, room: RoomId, limit: i64) -> Result<Counts> {
+    let messages = sqlx::query_scalar!(
+        "select id from messages where room_id = $1 order by id limit $2",
+        room.0,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    if !messages.is_empty() {
+        let about = remove_about(tx, &messages).await?;
+        let gone = sqlx::query!("delete from messages where id = any($1)", &messages)
+            .execute(tx.conn())
+            .await?;
+        return Ok([&[("messages", signed(gone.rows_affected()))][..], &about].concat());
+    }
+    // A few of each are left: who joined and left, who was told of it.
+    let row = sqlx::query!(
+        r#"with events as (
+               delete from room_events where ctid = any(array(
+                   select ctid from room_events where room_id = $1 limit $2)) returning 1
+           ), members as (
+               delete from room_members where id = any(array(
+                   select id from room_members where room_id = $1 limit $2)) returning 1
+           ), notified as (
+               delete from notifications where id = any(array(
+                   select id from notifications where room_id = $1 limit $2)) returning 1
+           ), trims as (
+               delete from log_trims where room_id = $1 returning 1
+           )
+           select (select count(*) from events) as "events!",
+                  (select count(*) from members) as "members!",
+                  (select count(*) from notified) as "notifications!",
+                  (select count(*) from trims) as "trims!""#,
+        room.0,
+        limit,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(vec![
+        ("events", row.events),
+        ("members", row.members),
+        ("notifications", row.notifications),
+        ("trims", row.trims),
+    ])
+}
+
+async fn of_org(tx: &mut Tx, org: OrgId, limit: i64) -> Result<Counts> {
+    let payloads = sqlx::query!(
+        "delete from webhook_payloads where event_id = any(array(
+             select event_id from webhook_payloads where org_id = $1 limit $2))",
+        org.0,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    if payloads.rows_affected() > 0 {
+        return Ok(vec![("webhook_payloads", signed(payloads.rows_affected()))]);
+    }
+    let webhooks =
+        sqlx::query!("delete from webhooks where org_id = $1", org.0).execute(tx.conn()).await?;
+    Ok(vec![("webhooks", signed(webhooks.rows_affected()))])
+}
+
+async fn of_user(tx: &mut Tx, user: UserId, limit: i64) -> Result<Counts> {
+    let row = sqlx::query!(
+        r#"with notified as (
+               delete from notifications where id = any(array(
+                   select id from notifications where user_id = $1 limit $2)) returning 1
+           ), decisions as (
+               delete from notification_decisions where ctid = any(array(
+                   select ctid from notification_decisions where user_id = $1 limit $2)) returning 1
+           ), mailed as (
+               delete from mails where id = any(array(
+                   select id from mails where user_id = $1 and status <> 'handing' limit $2))
+               returning 1
+           ), resets as (
+               delete from password_resets where user_id = $1 returning 1
+           )
+           select (select count(*) from notified) as "notifications!",
+                  (select count(*) from decisions) as "decisions!",
+                  (select count(*) from mailed) as "mails!",
+                  (select count(*) from resets) as "password_resets!""#,
+        user.0,
+        limit,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(vec![
+        ("notifications", row.notifications),
+        ("decisions", row.decisions),
+        ("mails", row.mails),
+        ("password_resets", row.password_resets),
+    ])
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
