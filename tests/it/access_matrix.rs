@@ -108,6 +108,7 @@ const ROWS: &[Row] = &[
         "",
     ),
     ("GET /api/v1/messages/rooms/{room}/", "/messages/rooms/ROOM/", ""),
+    ("GET /api/v1/messages/search/", "/messages/search/?q=hello", ""),
     ("POST /api/v1/messages/rooms/{room}/", "/messages/rooms/ROOM/", r#"{"body":"hello"}"#),
     ("GET /api/v1/messages/{id}/", "/messages/MESSAGE/", ""),
     ("PATCH /api/v1/messages/{id}/", "/messages/MESSAGE/", r#"{"body":"not my words"}"#),

@@ -23,6 +23,7 @@ pub mod org;
 pub mod refusal;
 pub mod retention;
 pub mod room;
+pub mod search;
 pub mod text;
 pub mod timestamp;
 pub mod user;

@@ -97,6 +97,7 @@ meters! { Histogram, describe_histogram,
     CommitSeconds = "chatboard_post_commit_duration_seconds", "Time of one group commit";
     CommitMessages = "chatboard_post_commit_messages", "Messages in one group commit";
     RpcSeconds = "chatboard_rpc_duration_seconds", "Time to answer an edge, by verb";
+    SearchSeconds = "chatboard_search_duration_seconds", "Time of one search";
     DeliverySeconds = "chatboard_delivery_duration_seconds", "Time from commit to the sockets' queues";
     WebhookSeconds = "chatboard_webhook_attempt_duration_seconds", "Time of one attempt to deliver, by outcome";
     WebhookLatencySeconds = "chatboard_webhook_latency_seconds", "Time from recording a delivery to its success, where the first attempt succeeded";

@@ -16,6 +16,7 @@ use store::{Store, Tx};
 
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
+use crate::messages::Searches;
 use crate::passwords::Passwords;
 use crate::poster::{Poster, publish};
 use crate::problem::Problem;
@@ -92,6 +93,7 @@ struct Inner {
     publisher: Publisher,
     passwords: Passwords,
     last_seen: LastSeen,
+    searches: Searches,
     life: Lifecycle,
 }
 
@@ -127,6 +129,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         publisher,
         passwords: Passwords::new()?,
         last_seen,
+        searches: Searches::default(),
         life: life.clone(),
     }));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
@@ -188,6 +191,11 @@ impl Api {
     /// What sends messages.
     pub(crate) fn poster(&self) -> &Poster {
         &self.0.poster
+    }
+
+    /// What lets people search.
+    pub(crate) fn searches(&self) -> &Searches {
+        &self.0.searches
     }
 
     /// Where tasks of this api are spawned.

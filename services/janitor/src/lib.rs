@@ -10,6 +10,7 @@ mod expiries;
 mod removals;
 mod retention;
 mod rounds;
+mod words;
 
 use std::time::Duration;
 
@@ -59,6 +60,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     let janitor = Janitor { config, store, clock, life: life.clone() };
     life.spawn_essential("janitor expiries", expiries::run(janitor.clone()));
     life.spawn_essential("janitor retention", retention::run(janitor.clone()));
-    life.spawn_essential("janitor removals", removals::run(janitor));
+    life.spawn_essential("janitor removals", removals::run(janitor.clone()));
+    life.spawn_essential("janitor words", words::run(janitor));
     Ok(())
 }

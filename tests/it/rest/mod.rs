@@ -20,5 +20,6 @@ mod orgs;
 mod pages;
 mod room_access;
 mod rooms;
+mod search;
 mod unread;
 mod walks;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use domain::emoji::Emoji;
 use domain::limits::{MENTIONS_MAX, REACTION_EMOJI_MAX};
 use domain::mentions::{self, Mentions};
+use domain::search;
 use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
 
 use crate::access::{self, MemberAccess};
@@ -83,11 +84,14 @@ pub async fn edit_message(
     }
     let mentions = mentions::find(&body);
     sqlx::query!(
-        "update messages set body = $2, mentions_room = $3, edited_at = $4 where id = $1",
+        "update messages set body = $2, mentions_room = $3, edited_at = $4,
+             search = $5::text::tsvector
+         where id = $1",
         message.id.0,
         body,
         mentions.room,
         now as Timestamp,
+        search::document(&body, message.room, message.sender),
     )
     .execute(tx.conn())
     .await?;
@@ -111,7 +115,8 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
         return Ok(());
     }
     sqlx::query!(
-        "update messages set is_deleted = true, body = '', file_url = null, mentions_room = false
+        "update messages set is_deleted = true, body = '', file_url = null, mentions_room = false,
+             search = null
          where id = $1",
         message.id.0,
     )

@@ -10,6 +10,7 @@ pub mod deliveries;
 pub mod digests;
 pub mod enter_room;
 pub mod expire;
+pub mod index_messages;
 pub mod invites;
 pub mod logins;
 pub mod mails;

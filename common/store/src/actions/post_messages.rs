@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use domain::access::Standing;
+use domain::search;
 use domain::{
     AccessLevel, Caller, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId, Seq, Timestamp,
     UserId, What,
@@ -325,6 +326,7 @@ struct Rows {
     mentions_room: Vec<bool>,
     nonces: Vec<Option<String>>,
     hashes: Vec<Vec<u8>>,
+    searches: Vec<String>,
 }
 
 impl Rows {
@@ -341,6 +343,7 @@ impl Rows {
         self.mentions_room.push(message.mentions().room);
         self.nonces.push(message.nonce().map(str::to_owned));
         self.hashes.push(message.content_hash().to_vec());
+        self.searches.push(search::document(message.body(), room.id, post.caller.user));
     }
 
     /// Ids are drawn in the order of the rows, under the rooms' locks: within a room they rise
@@ -349,14 +352,15 @@ impl Rows {
         let rows = sqlx::query!(
             r#"with sent as (
                    insert into messages (org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                                         mentions_room, nonce, content_hash, created_at)
+                                         mentions_room, nonce, content_hash, search, created_at)
                    select org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                          mentions_room, nonce, content_hash, $11
+                          mentions_room, nonce, content_hash, search::tsvector, $11
                    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
-                               $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[])
+                               $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[],
+                               $13::text[])
                         with ordinality
                         as t (org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                              mentions_room, nonce, content_hash, at)
+                              mentions_room, nonce, content_hash, search, at)
                    order by at
                    returning id, room_id, seq
                ), pending as (
@@ -383,6 +387,7 @@ impl Rows {
             &self.hashes,
             now as Timestamp,
             (now + PUBLISH_GRACE) as Timestamp,
+            &self.searches,
         )
         .fetch_all(tx.conn())
         .await?;

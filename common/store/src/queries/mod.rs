@@ -15,6 +15,7 @@ pub mod retention;
 pub mod room_log;
 pub mod room_members;
 pub mod rooms;
+pub mod search;
 pub mod support;
 pub mod unread;
 pub mod users;
