@@ -39,7 +39,8 @@ impl Process {
     /// Starts another of the same role beside it.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::start(self.role, "127.0.0.1:0", self.environment.clone())
+        let port = devstack::ports::free_port(None).expect("a port is free");
+        Self::start(self.role, &format!("127.0.0.1:{port}"), self.environment.clone())
     }
 
     /// Starts it again, after [`Self::kill`].
@@ -96,6 +97,17 @@ impl Process {
             line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok()
         });
         kilobytes.unwrap_or(0) * 1024
+    }
+
+    /// A metric without labels, as it says it now; 0 when it does not answer.
+    pub async fn metric(&self, http: &reqwest::Client, name: &str) -> f64 {
+        let Ok(response) = http.get(format!("http://{}/metrics", self.operations)).send().await
+        else {
+            return 0.0;
+        };
+        let text = response.text().await.unwrap_or_default();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or(0.0)
     }
 
     /// Waits until it says that it is ready.

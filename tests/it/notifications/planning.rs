@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Board, eventually};
+use testkit::{Board, Team, eventually};
 
 use super::{PATIENCE, told};
 
@@ -37,10 +37,49 @@ async fn two_relays_tell_everything_once_though_one_is_killed() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_planned_is_set_aside_and_holds_up_nothing() {
-    let board = Board::start().await;
+async fn two_relays_share_the_work() {
+    let board = Board::builder().processes().edges(1).start().await;
+    let team = board.team().await;
+    let other = board.processes().await[Board::RELAY].another();
+    other.ready(board.http()).await;
+    eventually("both have planned", PATIENCE, async || {
+        team.alice.posts(team.room, "work for whoever has time").await;
+        let planned = "chatboard_events_planned_total";
+        let first = board.processes().await[Board::RELAY].metric(board.http(), planned).await;
+        let second = other.metric(board.http(), planned).await;
+        (first > 0.0 && second > 0.0).then_some(())
+    })
+    .await;
+    board.settle().await;
+}
+
+#[tokio::test]
+async fn a_batch_with_an_event_that_cannot_be_planned_is_split() {
+    let board = Board::builder().processes().edges(1).start().await;
     let team = board.team().await;
     board.settle().await;
+    poison(&board, &team).await;
+    board.processes().await[Board::RELAY].kill();
+    for number in 0..20 {
+        let who = if number == 7 { &team.carol } else { &team.bob };
+        team.alice.posts(team.room, &format!("@{} {number}", who.email)).await;
+    }
+    {
+        let relay = &mut board.processes().await[Board::RELAY];
+        relay.start_again();
+        relay.ready(board.http()).await;
+    }
+    let told = told(&team.bob, 19).await;
+    assert_eq!(told.len(), 19);
+    eventually("nothing waits", PATIENCE, || async {
+        (board.count("select count(*) from outbox").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(board.count("select count(*) from outbox_dead").await, 1);
+}
+
+/// Makes events that concern Carol impossible to plan.
+async fn poison(board: &Board, team: &Team) {
     board
         .sql(&format!(
             "alter table users drop constraint users_email_notifications_check;
@@ -48,6 +87,14 @@ async fn an_event_that_cannot_be_planned_is_set_aside_and_holds_up_nothing() {
             team.carol.id,
         ))
         .await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_planned_is_set_aside_and_holds_up_nothing() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    board.settle().await;
+    poison(&board, &team).await;
     for number in 0..5 {
         team.alice.posts(team.room, &format!("@{} {number}", team.bob.email)).await;
         if number == 2 {
