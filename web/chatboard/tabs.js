@@ -1,0 +1,82 @@
+// One socket for all tabs of a login.
+//
+// The tab that holds a Web Lock is the leader: it has the socket and repeats every frame on a
+// BroadcastChannel. The others ask the leader to subscribe and to send. When the leader's tab
+// closes, or crashes, the browser hands the lock to another tab, which opens a socket and resumes.
+// What is lost in between each tab notices by itself: a gap in a room's `seq` is filled over REST.
+
+/**
+ * @typedef {{onLead: () => void, onFrame: (frame: any) => void, onAsk: (ask: any) => void,
+ *   onStatus: (status: "online"|"connecting"|"offline") => void}} Owner
+ */
+
+export class Tabs {
+  /** @type {BroadcastChannel|null} */
+  #channel = null;
+  #leading = false;
+  /** Gives the lock back. @type {(() => void)|null} */
+  #release = null;
+  /** @type {AbortController|null} */
+  #waiting = null;
+
+  /** @param {Owner} owner */
+  constructor(owner) {
+    this.owner = owner;
+  }
+
+  get leading() {
+    return this.#leading;
+  }
+
+  /** @param {number} user tabs of another user share nothing with us */
+  join(user) {
+    this.leave();
+    const name = `chatboard-${user}`;
+    if (!navigator.locks || !globalThis.BroadcastChannel) return this.#lead();
+    this.#channel = new BroadcastChannel(name);
+    this.#channel.onmessage = ({ data }) => this.#heard(data);
+    this.#waiting = new AbortController();
+    const hold = () => new Promise((done) => {
+      this.#release = () => done(undefined);
+      this.#lead();
+    });
+    navigator.locks.request(name, { signal: this.#waiting.signal }, hold).catch(() => {});
+    this.ask({ type: "hello" });
+  }
+
+  leave() {
+    this.#waiting?.abort();
+    this.#release?.();
+    this.#channel?.close();
+    this.#channel = this.#release = this.#waiting = null;
+    this.#leading = false;
+  }
+
+  /** Has the leader do something: ourselves, or another tab. @param {any} ask */
+  ask(ask) {
+    if (this.#leading) this.owner.onAsk(ask);
+    else this.#channel?.postMessage({ ask });
+  }
+
+  /** The leader tells all others what it heard. @param {any} frame */
+  tell(frame) {
+    this.#channel?.postMessage({ frame });
+  }
+
+  /** @param {string} status */
+  tellStatus(status) {
+    this.#channel?.postMessage({ status });
+  }
+
+  #lead() {
+    this.#leading = true;
+    this.owner.onLead();
+  }
+
+  /** @param {any} data */
+  #heard({ ask, frame, status }) {
+    if (ask && this.#leading) this.owner.onAsk(ask);
+    if (frame) this.owner.onFrame(frame);
+    if (status && !this.#leading) this.owner.onStatus(status);
+  }
+}
