@@ -44,7 +44,7 @@ pub(crate) struct Deployment {
     pub(crate) processes: Vec<Process>,
     // Ended in this order: what uses Postgres and NATS goes first.
     ungrouped: Mutex<Option<Child>>,
-    _roles: Vec<Child>,
+    roles: Mutex<Option<Roles>>,
     _servers: Option<Servers>,
     /// On the disk that is measured.
     pub(crate) dir: PathBuf,
@@ -92,7 +92,7 @@ impl Deployment {
             keys: SigningKeys::parse(&std::fs::read_to_string(key_file)?)?,
             nats_url: nats_url.clone(),
             processes: options.edge_pid.iter().map(edge).collect(),
-            _roles: Vec::new(),
+            roles: Mutex::new(None),
             _servers: None,
             dir,
         })
@@ -132,8 +132,8 @@ impl Deployment {
             db: pool(&database).await?,
             keys: SigningKeys::parse(&key)?,
             nats_url,
-            processes: roles.processes,
-            _roles: roles.children,
+            processes: roles.processes.clone(),
+            roles: Mutex::new(Some(roles)),
             _servers: Some(servers),
             dir,
         })
@@ -170,6 +170,17 @@ impl Deployment {
         Ok(())
     }
 
+    /// Starts a janitor, which looks at once whether there is something to do.
+    ///
+    /// # Errors
+    /// When the deployment is not a private one, or it does not start.
+    pub(crate) async fn start_janitor(&self) -> anyhow::Result<Process> {
+        let mut roles = self.roles.lock().await;
+        let roles = roles.as_mut().context("a janitor is started in a private deployment alone")?;
+        roles.start("janitor", &[]).await?;
+        roles.processes.last().cloned().context("the janitor has just ended")
+    }
+
     /// The last `seq` of each room.
     ///
     /// # Errors
@@ -192,6 +203,7 @@ impl Deployment {
 }
 
 /// Starts roles.
+#[derive(Debug)]
 struct Roles {
     binary: PathBuf,
     settings: Vec<(&'static str, String)>,

@@ -104,6 +104,8 @@ pub(crate) enum Scenario {
     Webhooks,
     /// What webhooks cost who sends.
     Hookcost,
+    /// A million expired messages.
+    Retention,
     /// Everything.
     All,
 }

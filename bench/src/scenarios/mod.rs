@@ -5,6 +5,7 @@ mod fanout;
 mod history;
 mod hookcost;
 mod idle;
+mod retention;
 mod send;
 mod storm;
 mod webhooks;
@@ -52,6 +53,7 @@ pub(crate) async fn run(scenario: Scenario, options: &Options) -> anyhow::Result
         Scenario::Bigroom,
         Scenario::Webhooks,
         Scenario::Hookcost,
+        Scenario::Retention,
     ];
     let chosen = if scenario == Scenario::All { &all[..] } else { &[scenario] };
     let mut faults = Faults::default();
@@ -90,6 +92,7 @@ async fn run_one(
         Scenario::Bigroom => bigroom::run(&mut stage).await?,
         Scenario::Webhooks => webhooks::run(&mut stage).await?,
         Scenario::Hookcost => hookcost::run(&mut stage).await?,
+        Scenario::Retention => retention::run(&mut stage).await?,
     }
     let faults = stage.faults;
     for (name, value) in
@@ -111,6 +114,7 @@ fn name(scenario: Scenario) -> &'static str {
         Scenario::Bigroom => "bigroom",
         Scenario::Webhooks => "webhooks",
         Scenario::Hookcost => "hookcost",
+        Scenario::Retention => "retention",
         Scenario::All => "all",
     }
 }
