@@ -95,6 +95,8 @@ async fn what_has_expired_is_removed_and_what_is_kept_still_counts_on() {
     assert_eq!(board.count("select count(*) from notifications").await, 0);
     // The place that the edit tells of is empty, and stays until the edit goes.
     assert_eq!(board.count("select count(*) from messages where is_deleted").await, 1);
+    let words = "select count(*) from messages where is_deleted and search is not null";
+    assert_eq!(board.count(words).await, 0);
     let record = &alice.get(&format!("/orgs/{}/purges/", team.org)).await.results()[0];
     assert_eq!(record["removed"]["messages"], 2, "{record}");
     assert_eq!(record["removed"]["notifications"], 1, "{record}");
