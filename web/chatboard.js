@@ -387,7 +387,7 @@ export class ChatBoard extends EventTarget {
 
   /** Sends again what was refused. @param {string} nonce */
   async retry(nonce) {
-    const { failed, ...send } = this.outbox.get(nonce) ?? {};
+    const { failed, ...send } = /** @type {Partial<Send>} */ (this.outbox.get(nonce) ?? {});
     if (!send.nonce) return;
     await this.outbox.put(/** @type {Send} */ (send));
     this.changed(/** @type {Send} */ (send).room);

@@ -19,4 +19,5 @@ mod notifications;
 mod properties;
 mod rest;
 mod tidy;
+mod web;
 mod webhooks;

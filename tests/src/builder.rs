@@ -332,6 +332,7 @@ impl Builder {
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
             ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
             ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
+            ("CHATBOARD_ACCESS_TOKEN_TTL", format!("{}s", self.access_ttl.as_secs())),
             ("CHATBOARD_REQUESTS_PER_MINUTE", limit("100")),
             ("CHATBOARD_SIGN_INS_PER_MINUTE", limit("10")),
             ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),

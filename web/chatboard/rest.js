@@ -127,9 +127,11 @@ export class Rest {
    */
   renew(bad = this.#login?.access) {
     const run = () => this.#renew(bad);
-    this.#renewing ??= (navigator.locks ? navigator.locks.request("chatboard-renew", run) : run())
-      .finally(() => (this.#renewing = null));
-    return this.#renewing;
+    /** @returns {Promise<boolean>} */
+    const inTurn = async () => (navigator.locks ? navigator.locks.request("chatboard-renew", run) : run());
+    const renewing = this.#renewing ?? inTurn().finally(() => (this.#renewing = null));
+    this.#renewing = renewing;
+    return renewing;
   }
 
   /** @param {string|undefined} bad */

@@ -10,6 +10,7 @@
 //!
 //! Start with [`Postgres::start`] and [`NatsServer::start`]; [`Folder`] is `.chatboard/`.
 
+pub mod browser;
 pub mod demo;
 pub mod folder;
 pub mod guard;

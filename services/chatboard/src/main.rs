@@ -6,8 +6,10 @@
 mod admin;
 #[cfg(feature = "dev")]
 mod dev;
+mod page;
 mod roles;
 mod tools;
+mod web;
 mod welcome;
 
 use std::path::PathBuf;

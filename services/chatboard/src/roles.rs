@@ -20,7 +20,7 @@ use runtime::{Clock, Lifecycle, operations};
 use store::Store;
 use tokio::net::TcpListener;
 
-use crate::welcome;
+use crate::{web, welcome};
 
 /// How long stopping may take: within the 30 s that the contract gives it.
 const STOP_GRACE: Duration = Duration::from_secs(25);
@@ -296,6 +296,15 @@ impl Starter<'_> {
         Ok(store)
     }
 
+    /// REST with the page that people open.
+    fn api_router(&self, api: &api::Api) -> Router {
+        let origins = web::Origins {
+            public_url: public_url(self.settings),
+            store: self.settings.s3_endpoint.as_ref().map(|url| url.as_str().to_owned()),
+        };
+        web::before(welcome::router().merge(api::router(api)), origins)
+    }
+
     /// Opens the public listeners: one for both where they share an address.
     async fn listen(
         &self,
@@ -307,12 +316,12 @@ impl Starter<'_> {
         let life = self.life;
         match (api, edge) {
             (Some(api), Some(edge)) if ws == http => {
-                let router = api_router(api).merge(edge::router(edge));
+                let router = self.api_router(api).merge(edge::router(edge));
                 serve(http, router, "REST and WebSockets", life).await
             }
             (api, edge) => {
                 if let Some(api) = api {
-                    serve(http, api_router(api), "REST", life).await?;
+                    serve(http, self.api_router(api), "REST", life).await?;
                 }
                 if let Some(edge) = edge {
                     serve(ws, edge_router(edge), "an edge", life).await?;
@@ -321,11 +330,6 @@ impl Starter<'_> {
             }
         }
     }
-}
-
-/// REST with the page that greets who opens its address.
-fn api_router(api: &api::Api) -> Router {
-    welcome::router().merge(api::router(api))
 }
 
 /// An edge on a port of its own also answers for its health there.

@@ -1,5 +1,4 @@
-//! The pages of our own: the one that greets who opens our address in a browser, and those
-//! behind the links in mails.
+//! The pages behind the links in mails, which work in any browser and for people without a login.
 
 use axum::Router;
 use axum::http::header;
@@ -21,7 +20,6 @@ pub(crate) fn router() -> Router {
     let script = include_str!("pages/links.js");
     let style = include_str!("pages/links.css");
     Router::new()
-        .route("/", served(HTML, POLICY, include_str!("welcome.html")))
         .route("/invite", invite())
         .route("/invite/", invite())
         .route("/reset", reset())

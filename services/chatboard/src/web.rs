@@ -1,0 +1,211 @@
+//! The web client: the files of `web/`, inside the binary.
+//!
+//! There is no build step, so what the page imports keeps its name; that browsers may still keep
+//! it for ever comes from the import map, which `page` extends: every module of ours is
+//! mapped to its address with the hash of its content behind it. **Invariants:** only an address
+//! whose hash is that of the content is immutable, everything else is asked for again with its
+//! `ETag`; nothing runs or loads that the policy does not name; what lies below `/api`, `/ws`,
+//! `/health`, `/.well-known` and `/pages` is none of ours. Debug builds read the files from disk each time.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+use tower::ServiceExt;
+use tower_http::compression::CompressionLayer;
+
+use crate::page;
+
+/// What a browser is given; tools of ours lie in the same folder.
+const KINDS: [(&str, &str); 8] = [
+    (".css", "text/css; charset=utf-8"),
+    (".ico", "image/x-icon"),
+    (".js", "text/javascript; charset=utf-8"),
+    (".png", "image/png"),
+    (".svg", "image/svg+xml"),
+    (".txt", "text/plain; charset=utf-8"),
+    (".webmanifest", "application/manifest+json"),
+    (".woff2", "font/woff2"),
+];
+/// The first parts of the addresses that are screens of the page.
+const SCREENS: [&str; 7] = ["", "notifications", "orgs", "profile", "r", "register", "sign-in"];
+/// The first parts of the addresses that others answer.
+const FOREIGN: [&str; 5] = ["api", "ws", "health", ".well-known", "pages"];
+
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// The files of the page.
+#[derive(RustEmbed)]
+#[folder = "../../web/"]
+pub(crate) struct Files;
+
+/// Where the page may speak to besides its own origin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    /// What clients reach us under.
+    pub(crate) public_url: String,
+    /// Where the object store is, whose addresses the api signs.
+    pub(crate) store: Option<String>,
+}
+
+/// Puts the page before `router`, which answers everything else.
+pub(crate) fn before(router: Router, origins: Origins) -> Router {
+    // Only files are compressed: in what the api answers, a guess could lie beside a secret.
+    let files =
+        Router::new().fallback(answer).layer(CompressionLayer::new()).with_state(Arc::new(origins));
+    router.layer(middleware::from_fn_with_state(files, choose))
+}
+
+async fn choose(State(files): State<Router>, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !is_read || !is_ours(request.uri().path()) {
+        return next.run(request).await;
+    }
+    match files.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn first_part(path: &str) -> &str {
+    path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+fn is_ours(path: &str) -> bool {
+    let is_foreign = FOREIGN.contains(&first_part(path));
+    !is_foreign && (is_screen(path) || kind(path).is_some())
+}
+
+fn is_screen(path: &str) -> bool {
+    SCREENS.contains(&first_part(path)) && Files::get(page::ENTRY).is_some()
+}
+
+/// The media type of a file that a browser may have.
+pub(crate) fn kind(path: &str) -> Option<&'static str> {
+    KINDS.iter().find(|(ending, _)| path.ends_with(ending)).map(|&(_, kind)| kind)
+}
+
+async fn answer(State(origins): State<Arc<Origins>>, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let mut response = match (Files::get(path), kind(path)) {
+        (Some(file), Some(kind)) => of_file(&file, kind, &uri, &headers),
+        _ if is_screen(path) => of_page(&origins, &headers),
+        _ => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
+    };
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Addresses hold tokens.
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    // A worker takes its policy from its own file.
+    if !response.headers().contains_key(header::CONTENT_SECURITY_POLICY)
+        && let Ok(policy) = policy(&origins, None).parse()
+    {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+fn of_file(file: &EmbeddedFile, kind: &'static str, uri: &Uri, headers: &HeaderMap) -> Response {
+    let version = page::version(file);
+    let asked = uri.query().and_then(|query| query.strip_prefix("v="));
+    let caching = if asked == Some(version.as_str()) { IMMUTABLE } else { REVALIDATE };
+    let body = || Body::from(file.data.to_vec());
+    with_tag(&version, headers, caching, kind, body)
+}
+
+fn of_page(origins: &Origins, headers: &HeaderMap) -> Response {
+    let Some(page) = page::page() else {
+        return (StatusCode::NOT_FOUND, "There is no page.\n").into_response();
+    };
+    let body = || Body::from(page.html.clone());
+    let kind = "text/html; charset=utf-8";
+    let mut response = with_tag(&page.version, headers, REVALIDATE, kind, body);
+    if let Ok(policy) = policy(origins, Some(&page.script)).parse() {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// The content, or that it is the one that the browser has. The tag is weak: the same content may
+/// come compressed.
+fn with_tag(
+    version: &str,
+    headers: &HeaderMap,
+    caching: HeaderValue,
+    kind: &'static str,
+    body: impl FnOnce() -> Body,
+) -> Response {
+    let tag = format!("W/\"{version}\"");
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let is_known = known.is_some_and(|tags| {
+        tags.split(',').any(|one| matches!(one.trim(), "*") || one.trim() == tag)
+    });
+    let mut response = if is_known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(header::CONTENT_TYPE, kind)], body()).into_response()
+    };
+    if let Ok(tag) = tag.parse() {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, caching);
+    response
+}
+
+/// What may run and load. `script` is the hash of the one inline script, the import map.
+fn policy(origins: &Origins, script: Option<&str>) -> String {
+    let script = script.map(|hash| format!(" '{hash}'")).unwrap_or_default();
+    let store = origins.store.as_ref().map(|store| format!(" {store}")).unwrap_or_default();
+    let host = origins.public_url.split("://").nth(1).unwrap_or_default();
+    let host = host.split('/').next().unwrap_or_default();
+    format!(
+        "default-src 'self'; script-src 'self'{script}; style-src 'self'; \
+         img-src 'self' data: blob:{store}; media-src 'self' blob:{store}; \
+         connect-src 'self' ws://{host} wss://{host}{store}; object-src 'none'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; \
+         trusted-types lit-html dompurify chatboard 'allow-duplicates'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_belongs_to_others_is_left_to_them() {
+        for path in ["/api/v1/orgs/", "/ws/", "/health/live", "/.well-known/jwks.json", "/api/x.js"]
+        {
+            assert!(!is_ours(path), "{path}");
+        }
+        for path in ["/app.js", "/vendor/lit.js", "/styles/base.css"] {
+            assert!(is_ours(path), "{path}");
+        }
+        assert!(!is_ours("/unknown"), "an unknown address is for the api to refuse");
+    }
+
+    #[test]
+    fn the_policy_names_the_store_and_our_own_sockets() {
+        let origins = Origins {
+            public_url: "https://chat.example/".to_owned(),
+            store: Some("https://files.example".to_owned()),
+        };
+        let policy = policy(&origins, Some("sha256-x"));
+        assert!(policy.contains("script-src 'self' 'sha256-x';"), "{policy}");
+        let sockets =
+            "connect-src 'self' ws://chat.example wss://chat.example https://files.example;";
+        assert!(policy.contains(sockets), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+    }
+}

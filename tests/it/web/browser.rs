@@ -1,0 +1,117 @@
+//! Journeys in a real browser: each is a file of `tests/web`, run by node against a deployment of
+//! processes with two edges.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use devstack::browser::{self, Tools};
+use testkit::{Board, PASSWORD, Person, Team, json};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// How long one journey may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Set to `required` where a machine without a browser is a failure.
+const SWITCH: &str = "CHATBOARD_TEST_BROWSER";
+
+/// One browser at a time: it takes every core it finds, and figures are measured in it.
+static STAGE: Semaphore = Semaphore::const_new(1);
+
+fn folder() -> PathBuf {
+    testkit::root().join("tests/web")
+}
+
+/// Browser, node and modules; `None`, said loudly, where there are none and nothing requires them.
+async fn tools() -> Option<&'static Tools> {
+    static TOOLS: OnceCell<Option<Tools>> = OnceCell::const_new();
+    let found = TOOLS.get_or_init(|| async {
+        let found = tokio::task::spawn_blocking(|| browser::tools(&folder())).await.unwrap();
+        match found {
+            Ok(tools) => Some(tools),
+            Err(error) if std::env::var(SWITCH).is_ok_and(|value| value == "required") => {
+                panic!("{error:#}")
+            }
+            Err(error) => {
+                eprintln!("\n*** SKIPPED, the page is not tested: {error:#}\n");
+                None
+            }
+        }
+    });
+    found.await.as_ref()
+}
+
+fn described(name: &str, person: &Person) -> testkit::Value {
+    json!({"name": name, "id": person.id, "email": person.email, "password": PASSWORD,
+        "token": person.token})
+}
+
+async fn run(tools: &Tools, script: &str, stage: testkit::Value) -> Output {
+    let mut command = tokio::process::Command::new(&tools.node);
+    command
+        .arg(folder().join(script))
+        .env("CHATBOARD_STAGE", stage.to_string())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+    ended.unwrap_or_else(|_| panic!("{script}: not within {PATIENCE:?}")).unwrap()
+}
+
+/// Runs a journey; fails with what it printed.
+pub(super) async fn journey(script: &str, board: &Board, team: &Team) {
+    let Some(tools) = tools().await else { return };
+    let _alone = STAGE.acquire().await.unwrap();
+    let pids: Vec<_> = {
+        let processes = board.processes().await;
+        processes[Board::EDGE..Board::EDGE + 2].iter().map(testkit::Process::pid).collect()
+    };
+    let stage = json!({
+        "api": board.api(),
+        "edges": [{"url": board.edge(0), "pid": pids[0]}, {"url": board.edge(1), "pid": pids[1]}],
+        "org": team.org,
+        "room": team.room,
+        "alice": described("alice", &team.alice),
+        "bob": described("bob", &team.bob),
+        "carol": described("carol", &team.carol),
+        "mallory": described("mallory", &team.mallory),
+        "browser": tools.browser,
+        "modules": tools.modules,
+        "images": testkit::root().join("docs/images"),
+        "update": std::env::var_os("CHATBOARD_TEST_UPDATE").is_some(),
+    });
+    let output = run(tools, script, stage).await;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    eprintln!("{said}");
+    assert!(output.status.success(), "{script}:\n{said}\n{complained}");
+}
+
+/// The types that the comments of the page state hold.
+#[tokio::test]
+async fn types_hold() {
+    let Some(tools) = tools().await else { return };
+    let modules = tools.modules.join("node_modules");
+    let config = tools.modules.join(format!("tsconfig-{}.json", std::process::id()));
+    let web = testkit::root().join("web");
+    let types = json!({
+        "extends": web.join("tsconfig.json"),
+        "compilerOptions": {"baseUrl": web, "paths": {
+            "/vendor/lit.js": [folder().join("types/lit.d.ts")],
+            "/vendor/marked.js": [modules.join("marked")],
+            "/vendor/dompurify.js": [modules.join("dompurify")],
+            "lit": [modules.join("lit")],
+            "lit/*": [modules.join("lit/*")],
+            "marked": [modules.join("marked")],
+            "dompurify": [modules.join("dompurify")],
+            "/*": [web.join("*")],
+        }},
+        "include": [web.join("**/*.js")],
+        "exclude": [web.join("vendor"), web.join("sw.js")],
+    });
+    std::fs::write(&config, types.to_string()).unwrap();
+    let compiler = modules.join("typescript/bin/tsc");
+    let mut command = tokio::process::Command::new(&tools.node);
+    let checked = command.arg(compiler).arg("--noEmit").arg("-p").arg(&config).output().await;
+    let _ = std::fs::remove_file(&config);
+    let checked = checked.unwrap();
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}

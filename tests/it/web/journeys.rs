@@ -1,0 +1,36 @@
+//! What people do with the page. Each is told in the file of `tests/web` that it names.
+
+use std::time::Duration;
+
+use testkit::{Board, Builder};
+
+use super::browser::journey;
+
+/// Shorter than the journey, longer than a step of it.
+const SHORT_LIFE: Duration = Duration::from_secs(4);
+
+async fn walk(script: &str, builder: Builder) {
+    let board: Board = builder.start().await;
+    let team = board.team().await;
+    journey(script, &board, &team).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_people_talk_on_two_edges() {
+    walk("conversation.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_edge_a_cut_network_and_an_expired_token_lose_nothing_that_people_see() {
+    walk("survival.mjs", Board::builder().processes().access_ttl(SHORT_LIFE)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_strangers_write_runs() {
+    walk("hostile.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_screen_is_accessible_light_dark_and_on_a_phone() {
+    walk("pictures.mjs", Board::builder().processes()).await;
+}

@@ -1,0 +1,45 @@
+// How people use the page: the one place that knows what it looks like. What it finds, it finds
+// as they do: by role and name.
+
+import { check, eventually, history, same } from "./stage.mjs";
+
+/** Opens the page and signs in as a person does. */
+export async function signIn(page, person) {
+  await page.goto(`${page.door.url}/sign-in`);
+  await page.getByLabel(/e-?mail/i).fill(person.email);
+  await page.getByLabel("Password", { exact: true }).fill(person.password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+  await page.waitForURL((url) => !url.pathname.startsWith("/sign-in"));
+}
+
+export const composer = (page) => page.getByRole("textbox", { name: /^(Message|Write)/ });
+export const timeline = (page) => page.getByRole("log");
+
+export async function openRoom(page, room) {
+  await page.goto(`${page.door.url}/r/${room}`);
+  await composer(page).waitFor();
+}
+
+export async function send(page, text) {
+  await composer(page).fill(text);
+  await composer(page).press("Enter");
+}
+
+/** The message that says this, once it is confirmed by the server. */
+export const message = (page, text) => timeline(page).locator("[data-message]").filter({ hasText: text }).last();
+
+export const sees = async (page, text) => message(page, text).waitFor();
+
+/** The ids of the messages that are shown, from top to bottom. */
+export const shown = (page) => timeline(page).locator("[data-message]").evaluateAll((all) =>
+  all.map((one) => Number(one.dataset.message)));
+
+/** Waits until the page shows the last of what the server has, in its order, each once. */
+export async function agreesWithServer(page, person, room, name) {
+  const expected = (await history(person, room)).map(({ id }) => id);
+  await eventually(`${name} sees what the server has`, async () => (await shown(page)).at(-1) === expected.at(-1));
+  const found = await shown(page);
+  check(found.length > 0, `${name} sees nothing`);
+  same(found, expected.slice(-found.length), `${name}'s history`);
+  return found.length;
+}
