@@ -1,0 +1,129 @@
+// `<cb-chat room="1" message="9">`: the rooms, the room, and the keys that work everywhere.
+
+import { LitElement, html } from "lit";
+import { Follow, board, go } from "/state.js";
+import { show } from "./dialog.js";
+import { wants } from "./sidebar.js";
+import "./forms.js";
+import "./pickers.js";
+import "./room.js";
+import "./timeline.js";
+
+class Chat extends LitElement {
+  static properties = { room: { type: Number }, message: { type: Number }, drawer: { state: true }, org: { state: true }, quiet: { state: true } };
+
+  constructor() {
+    super();
+    this.room = 0;
+    this.message = 0;
+    this.org = Number(localStorage.getItem("chatboard.org")) || 0;
+    /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
+    /** Whether a break of the connection is too short to speak of. */ this.quiet = true;
+    this.follow = new Follow(this, ["rooms", "user"]);
+    this.onKey = (/** @type {KeyboardEvent} */ event) => this.keys(event);
+    this.onStatus = () => this.statusChanged();
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    addEventListener("keydown", this.onKey);
+    board.addEventListener("status", this.onStatus);
+    board.start();
+    this.statusChanged();
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    removeEventListener("keydown", this.onKey);
+    board.removeEventListener("status", this.onStatus);
+    clearTimeout(this.speakUp);
+  }
+
+  statusChanged() {
+    clearTimeout(this.speakUp);
+    this.quiet = true;
+    if (board.status !== "online") this.speakUp = setTimeout(() => (this.quiet = false), 2500);
+    this.requestUpdate();
+  }
+
+  /** @param {KeyboardEvent} event */
+  keys(event) {
+    const command = event.ctrlKey || event.metaKey;
+    if (command && event.key.toLowerCase() === "k") show("cb-switcher");
+    else if (command && event.shiftKey && event.key.toLowerCase() === "f") show("cb-search", { org: this.org });
+    else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) this.step(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
+    else return;
+    event.preventDefault();
+  }
+
+  /** To the next room in the list, or the next with something new. @param {number} by @param {boolean} unread */
+  step(by, unread) {
+    const links = /** @type {HTMLAnchorElement[]} */ ([...this.querySelectorAll(".room-link")]);
+    const at = links.findIndex((link) => link.ariaCurrent === "page");
+    for (let n = 1; n <= links.length; n++) {
+      const link = links[(at + by * n + links.length * 2) % links.length];
+      if (link && (!unread || link.classList.contains("loud"))) return go(new URL(link.href).pathname);
+    }
+  }
+
+  /** @param {Map<string, any>} changed */
+  willUpdate(changed) {
+    const room = board.rooms.get(this.room);
+    if (room) {
+      this.org = room.info.org;
+      localStorage.setItem("chatboard.org", String(this.org));
+      localStorage.setItem("chatboard.room", String(this.room));
+    } else if (!board.orgs.some((org) => org.id === this.org)) this.org = board.orgs[0]?.id ?? 0;
+    if (changed.has("room") && this.room) this.drawer = false;
+    const loud = [...board.rooms.values()].filter(wants).reduce((sum, one) => sum + (one.info.is_dm ? one.unread : one.mentions), 0);
+    document.title = `${loud ? `(${loud}) ` : ""}${room ? `${room.name} · ` : ""}ChatBoard`;
+  }
+
+  updated() {
+    if (this.room || !board.rooms.size) return;
+    const rooms = [...board.rooms.values()].filter((room) => room.info.org === this.org);
+    const last = board.rooms.get(Number(localStorage.getItem("chatboard.room"))) ?? rooms.find((room) => !room.info.is_dm) ?? rooms[0];
+    if (last && last.info.org === this.org && location.pathname === "/") go(`/r/${last.id}`, { replace: true });
+  }
+
+  /** @param {CustomEvent<number>} event */
+  changeOrg({ detail }) {
+    this.org = detail;
+    const first = [...board.rooms.values()].find((room) => room.info.org === detail && !room.info.is_dm);
+    go(first ? `/r/${first.id}` : "/");
+  }
+
+  render() {
+    const room = board.rooms.get(this.room);
+    return html`<div class=${this.drawer || !this.room ? "chat drawer" : "chat"}
+        @open-switcher=${() => show("cb-switcher")} @open-dm=${() => show("cb-new-dm", { org: this.org })}
+        @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
+        @open-search=${(/** @type {CustomEvent} */ event) => show("cb-search", { org: this.org, room: event.detail })}
+        @open-sections=${(/** @type {CustomEvent} */ event) => show("cb-section", { room: event.detail })}
+        @open-members=${(/** @type {CustomEvent} */ event) => show("cb-members", { room: event.detail })}
+        @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
+        @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".room-link") && (this.drawer = false)}>
+      <cb-sidebar .current=${this.room} .org=${this.org}></cb-sidebar>
+      <main>${room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
+      ${this.renderStatus()}
+    </div>`;
+  }
+
+  renderEmpty() {
+    if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
+    return html`<div class="empty"><p>${this.room ? "There is no such room for you." : "Choose a room, or press Ctrl K."}</p></div>`;
+  }
+
+  renderStatus() {
+    if (this.quiet || board.status === "online") return html`<div class="status" role="status"></div>`;
+    const waiting = board.outbox.list().filter((send) => !send.failed).length;
+    const kept = waiting ? ` ${waiting} ${waiting === 1 ? "message waits" : "messages wait"} to be sent.` : "";
+    return html`<div class="status shown" role="status">${board.status === "offline" ? "You are offline." : "Reconnecting…"}${kept}</div>`;
+  }
+}
+
+customElements.define("cb-chat", Chat);

@@ -1,0 +1,248 @@
+// Where messages are written: drafts, replies, edits, mentions, files.
+
+import { LitElement, html, nothing } from "lit";
+import { board } from "/state.js";
+import { plain } from "/markdown.js";
+import { choices, complete, wordAt } from "./completion.js";
+import { icon } from "./icons.js";
+import { avatar, sizeOf } from "./people.js";
+
+const TYPING_EVERY_MS = 3000;
+
+class ChatComposer extends LitElement {
+  static properties = {
+    room: { attribute: false }, reply: { attribute: false }, editing: { attribute: false },
+    found: { state: true }, chosen: { state: true }, files: { state: true }, problem: { state: true },
+  };
+
+  constructor() {
+    super();
+    /** @type {import("/chatboard/room.js").Room} */ this.room = /** @type {any} */ (null);
+    /** @type {any} */ this.reply = null;
+    /** @type {any} */ this.editing = null;
+    /** @type {import("./completion.js").Choice[]} */ this.found = [];
+    this.chosen = 0;
+    /** Files on their way, or stored and not yet sent. @type {any[]} */ this.files = [];
+    this.problem = "";
+    this.typedAt = 0;
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  /** @returns {HTMLTextAreaElement} */
+  get field() {
+    return /** @type {HTMLTextAreaElement} */ (this.querySelector("textarea"));
+  }
+
+  get draftKey() {
+    return `chatboard.draft.${board.user?.id}.${this.room.id}`;
+  }
+
+  /** @param {Map<string, any>} changed */
+  updated(changed) {
+    if (changed.has("room")) {
+      this.reply = this.editing = null;
+      this.files = [];
+      this.problem = "";
+      this.typedAt = 0;
+      this.setText(localStorage.getItem(this.draftKey) ?? "");
+      if (matchMedia("(hover: hover)").matches) this.field.focus();
+    }
+    if (changed.has("editing") && this.editing) this.setText(this.editing.body);
+    if ((changed.has("reply") && this.reply) || (changed.has("editing") && this.editing)) this.field.focus();
+  }
+
+  /** @param {string} text */
+  setText(text) {
+    this.field.value = text;
+    this.fit();
+  }
+
+  fit() {
+    const { field } = this;
+    field.style.blockSize = "auto";
+    field.style.blockSize = `${Math.min(field.scrollHeight, innerHeight * 0.4)}px`;
+  }
+
+  typed() {
+    this.fit();
+    this.problem = "";
+    if (!this.editing) {
+      if (this.field.value) localStorage.setItem(this.draftKey, this.field.value);
+      else localStorage.removeItem(this.draftKey);
+      this.signal(this.field.value.trim() !== "");
+    }
+    this.look();
+  }
+
+  /** Says that we type, now and then; and that we stopped. @param {boolean} typing */
+  signal(typing) {
+    if (!typing) {
+      if (this.typedAt) this.room.types(false);
+      this.typedAt = 0;
+    } else if (Date.now() - this.typedAt > TYPING_EVERY_MS) {
+      this.typedAt = Date.now();
+      this.room.types(true);
+    }
+  }
+
+  look() {
+    const word = wordAt(this.field);
+    this.found = word === null ? [] : choices(word, this.room);
+    this.chosen = 0;
+  }
+
+  /** @param {import("./completion.js").Choice} choice */
+  pick(choice) {
+    complete(this.field, choice);
+    this.found = [];
+    this.field.focus();
+    this.typed();
+  }
+
+  /** @param {KeyboardEvent} event */
+  keys(event) {
+    if (event.isComposing) return;
+    if (this.found.length && this.completionKeys(event)) return event.preventDefault();
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      this.send();
+    } else if (event.key === "Escape") {
+      if (!this.reply && !this.editing) return;
+      this.cancel();
+    } else if (event.key === "ArrowUp" && this.field.value === "") {
+      const last = this.room.timeline.messages.findLast((one) => one.sender === board.user?.id && !one.is_deleted);
+      if (!last) return;
+      event.preventDefault();
+      this.editing = last;
+    }
+  }
+
+  /** @param {KeyboardEvent} event */
+  completionKeys(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) this.chosen = (this.chosen + step + this.found.length) % this.found.length;
+    else if (event.key === "Enter" || event.key === "Tab") this.pick(this.found[this.chosen]);
+    else if (event.key === "Escape") this.found = [];
+    else return false;
+    return true;
+  }
+
+  cancel() {
+    if (this.editing) this.setText(localStorage.getItem(this.draftKey) ?? "");
+    this.reply = this.editing = null;
+    this.field.focus();
+  }
+
+  async send() {
+    const body = this.field.value.trim();
+    if (this.editing) return this.saveEdit(body);
+    if (this.files.some((one) => one.part < 1 && !one.problem)) {
+      this.problem = "One moment: a file is still on its way.";
+      return;
+    }
+    const files = this.files.filter((one) => one.upload);
+    if (!body && !files.length) return;
+    if ([...body].length > 10_000) {
+      this.problem = "A message may have 10,000 characters at most.";
+      return;
+    }
+    this.setText("");
+    localStorage.removeItem(this.draftKey);
+    this.signal(false);
+    this.files = [];
+    const more = this.reply ? { reply_to: this.reply.id } : {};
+    this.reply = null;
+    this.dispatchEvent(new CustomEvent("posted", { bubbles: true }));
+    // A message carries one file: the first goes with the text.
+    const first = files[0]?.upload;
+    await board.post(this.room.id, body, first ? { ...more, upload_id: first.id, upload: first } : more);
+    for (const { upload } of files.slice(1)) await board.post(this.room.id, "", { upload_id: upload.id, upload });
+  }
+
+  /** @param {string} body */
+  async saveEdit(body) {
+    const { id } = this.editing;
+    if (!body && !this.editing.upload_id) {
+      this.problem = "To remove a message, delete it.";
+      return;
+    }
+    try {
+      await board.request("PATCH", `/messages/${id}/`, { body });
+      this.cancel();
+    } catch (error) {
+      this.problem = /** @type {Error} */ (error).message;
+    }
+  }
+
+  /** Starts to store files at once, so that sending need not wait. @param {Iterable<File>} files */
+  attach(files) {
+    for (const file of files) {
+      const entry = { file, part: 0, upload: null, problem: "", stop: new AbortController() };
+      this.files = [...this.files, entry];
+      board.upload(file, { signal: entry.stop.signal, onProgress: (part) => { entry.part = Math.min(part, 0.99); this.requestUpdate(); } })
+        .then((upload) => { entry.upload = upload; entry.part = 1; },
+          (error) => { entry.problem = Object.values(error.errors ?? {}).flat().join(" ") || error.message; })
+        .finally(() => this.requestUpdate());
+    }
+    this.field.focus();
+  }
+
+  /** @param {any} entry */
+  detach(entry) {
+    entry.stop.abort();
+    this.files = this.files.filter((one) => one !== entry);
+    this.field.focus();
+  }
+
+  /** @param {ClipboardEvent} event */
+  pasted(event) {
+    const files = event.clipboardData?.files;
+    if (!files?.length) return;
+    event.preventDefault();
+    this.attach(files);
+  }
+
+  render() {
+    const label = this.editing ? "Edit the message" : `Message ${this.room.name}`;
+    return html`<form class="composer" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
+      ${this.found.length ? this.renderChoices() : nothing}
+      ${this.editing ? this.renderBar("edit", "Editing") : this.reply ? this.renderBar("reply", `Replying to ${board.nameOf(this.reply.sender)}`, plain(this.reply.body)) : nothing}
+      ${this.files.length ? html`<ul class="attachments" aria-label="Files">${this.files.map((one) => this.renderFile(one))}</ul>` : nothing}
+      <div class="composer-row">
+        <label class="icon-button" title="Add files">${icon("clip")}<span class="hidden">Add files</span>
+          <input type="file" multiple class="hidden" @change=${(/** @type {any} */ event) => { this.attach(event.target.files); event.target.value = ""; }}></label>
+        <textarea rows="1" dir="auto" aria-label=${label} placeholder=${label} maxlength="20000" autocomplete="off"
+          aria-autocomplete="list" aria-controls=${this.found.length ? "mention-choices" : nothing}
+          aria-activedescendant=${this.found.length ? `mention-${this.chosen}` : nothing}
+          @input=${this.typed} @keydown=${this.keys} @paste=${this.pasted} @blur=${() => (this.found = [])}></textarea>
+        <button class="icon-button send" aria-label=${this.editing ? "Save" : "Send"} title="Send (Enter)">${icon("send")}</button>
+      </div>
+      ${this.problem ? html`<p class="failed" role="alert">${this.problem}</p>` : nothing}
+    </form>`;
+  }
+
+  renderChoices() {
+    return html`<ul class="choices" role="listbox" id="mention-choices" aria-label="People">${this.found.map((one, n) => html`
+      <li role="option" id=${`mention-${n}`} aria-selected=${n === this.chosen} @pointerdown=${(/** @type {Event} */ event) => { event.preventDefault(); this.pick(one); }}>
+        ${one.id ? avatar(one.id, this.room.online.has(one.id)) : html`<span class="avatar avatar-all" aria-hidden="true">@</span>`}<bdi>${one.name}</bdi><small>${one.email}</small></li>`)}</ul>`;
+  }
+
+  /** @param {"edit"|"reply"} kind @param {string} title @param {string} [text] */
+  renderBar(kind, title, text = "") {
+    return html`<div class="composer-bar">${icon(kind)}<b>${title}</b><span dir="auto">${text.slice(0, 160)}</span>
+      <button type="button" class="icon-button" aria-label="Cancel" title="Cancel (Esc)" @click=${this.cancel}>${icon("close")}</button></div>`;
+  }
+
+  /** @param {any} entry */
+  renderFile(entry) {
+    return html`<li class=${entry.problem ? "attachment bad" : "attachment"}>${icon("file")}<bdi>${entry.file.name}</bdi>
+      <small>${entry.problem || sizeOf(entry.file.size)}</small>
+      ${entry.problem || entry.upload ? nothing : html`<progress max="1" .value=${entry.part} aria-label=${`Uploading ${entry.file.name}`}></progress>`}
+      <button type="button" class="icon-button" aria-label=${`Remove ${entry.file.name}`} @click=${() => this.detach(entry)}>${icon("close")}</button></li>`;
+  }
+}
+
+customElements.define("cb-composer", ChatComposer);

@@ -1,0 +1,96 @@
+// A file in a message: a picture is shown in the place it was promised (no layout shift), a sound or a
+// film plays, anything else is a card. The signed address is asked for when the file comes into sight.
+
+import { LitElement, html, nothing } from "lit";
+import { board } from "/state.js";
+import { sizeOf } from "./people.js";
+
+/** Signed addresses by upload, and when they end. @type {Map<string, {until: number, found: Promise<any>}>} */
+const known = new Map();
+
+/** @param {string} id */
+function lookUp(id) {
+  const one = known.get(id);
+  if (one && one.until > Date.now()) return one.found;
+  const found = board.request("GET", `/uploads/${id}/`);
+  known.set(id, { until: Date.now() + 45 * 60_000, found });
+  found.catch(() => known.delete(id));
+  return found;
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    seen.unobserve(entry.target);
+    /** @type {ChatFile} */ (entry.target).load();
+  }
+}, { rootMargin: "400px" });
+
+class ChatFile extends LitElement {
+  static properties = { upload: { attribute: false }, uploadId: {}, found: { state: true }, failed: { state: true } };
+
+  constructor() {
+    super();
+    /** @type {any} */ this.upload = null;
+    this.uploadId = "";
+    /** @type {any} */ this.found = null;
+    this.failed = false;
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    seen.observe(this);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    seen.unobserve(this);
+  }
+
+  async load() {
+    try {
+      this.found = await lookUp(this.uploadId);
+    } catch {
+      this.failed = true;
+    }
+  }
+
+  /** Downloads with a fresh address: the shown one may have ended. @param {Event} event */
+  async open(event) {
+    event.preventDefault();
+    const { download_url } = await lookUp(this.uploadId);
+    const link = document.createElement("a");
+    link.href = download_url;
+    link.rel = "noopener";
+    link.target = "_blank";
+    link.click();
+  }
+
+  /** @param {Map<string, unknown>} changed */
+  updated(changed) {
+    const picture = /** @type {HTMLElement|null} */ (this.querySelector(".picture"));
+    if (!picture || !changed.has("upload")) return;
+    const { width, height } = this.upload;
+    const scale = Math.min(1, 400 / width, 300 / height);
+    picture.style.setProperty("--w", `${Math.round(width * scale)}px`);
+    picture.style.setProperty("--ratio", `${width} / ${height}`);
+  }
+
+  render() {
+    const { filename, content_type, file_size, width } = this.upload ?? {};
+    if (this.failed) return html`<p class="file-gone">${filename ?? "File"} is no longer available.</p>`;
+    if (content_type?.startsWith("image/") && width) {
+      return html`<a class="picture" href="#" @click=${this.open} aria-label=${`Open ${filename}`}>
+        ${this.found ? html`<img src=${this.found.preview_url ?? this.found.download_url} alt=${filename}>` : nothing}</a>`;
+    }
+    return html`<a class="file-card" href="#" @click=${this.open} download>
+      <span class="file-kind" aria-hidden="true">${filename?.split(".").at(-1)?.slice(0, 4) ?? "?"}</span>
+      <span class="file-name"><bdi>${filename}</bdi><small>${sizeOf(file_size ?? 0)}</small></span></a>`;
+  }
+}
+
+customElements.define("cb-file", ChatFile);

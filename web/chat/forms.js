@@ -1,0 +1,116 @@
+// Small forms in a dialog: a new room, and the section that a room stands in.
+
+import { LitElement, html, nothing } from "lit";
+import { board, go } from "/state.js";
+
+class FormDialog extends LitElement {
+  static properties = { errors: { state: true }, problem: { state: true }, busy: { state: true } };
+
+  constructor() {
+    super();
+    /** @type {Record<string, string[]>} */ this.errors = {};
+    this.problem = "";
+    this.busy = false;
+    this.label = "";
+    this.action = "Save";
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  firstUpdated() {
+    const dialog = /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
+    dialog.showModal();
+    dialog.addEventListener("close", () => this.remove());
+  }
+
+  close() {
+    /** @type {HTMLDialogElement|null} */ (this.querySelector("dialog"))?.close();
+  }
+
+  /** @param {FormData} _data @returns {Promise<void>} */
+  async save(_data) {}
+
+  /** @returns {any} */
+  renderFields() {
+    return nothing;
+  }
+
+  /** @param {SubmitEvent} event */
+  async submit(event) {
+    event.preventDefault();
+    this.busy = true;
+    this.errors = {};
+    this.problem = "";
+    try {
+      await this.save(new FormData(/** @type {HTMLFormElement} */ (event.target)));
+      this.close();
+    } catch (error) {
+      const { errors = {}, message } = /** @type {any} */ (error);
+      this.errors = errors;
+      if (!Object.keys(errors).length) this.problem = message;
+    }
+    this.busy = false;
+  }
+
+  /** @param {string} name */
+  error(name) {
+    return this.errors[name] ? html`<small class="failed" role="alert">${this.errors[name].join(" ")}</small>` : nothing;
+  }
+
+  render() {
+    return html`<dialog class="form" aria-label=${this.label}><form @submit=${this.submit}><h2>${this.label}</h2>${this.renderFields()}
+      ${this.problem ? html`<p class="failed" role="alert">${this.problem}</p>` : nothing}
+      <div class="form-end"><button type="button" @click=${this.close}>Cancel</button><button class="primary" ?disabled=${this.busy}>${this.action}</button></div></form></dialog>`;
+  }
+}
+
+class NewRoom extends FormDialog {
+  constructor() {
+    super();
+    this.label = "New room";
+    this.action = "Make the room";
+    this.org = 0;
+  }
+
+  /** @param {FormData} data */
+  async save(data) {
+    const { id } = await board.request("POST", "/rooms/", {
+      org: this.org, name: data.get("name"), topic: data.get("topic") || "", access_level: data.get("access_level"), auto_join: data.has("auto_join"),
+    });
+    await board.open(id);
+    go(`/r/${id}`);
+  }
+
+  renderFields() {
+    return html`<label>Name<input name="name" required maxlength="80" autofocus dir="auto">${this.error("name")}</label>
+      <label>Topic<input name="topic" maxlength="250" dir="auto">${this.error("topic")}</label>
+      <label>Who may join<select name="access_level"><option value="PUBLIC">Everyone in the organization</option>
+        <option value="MANAGER_ONLY">Managers and admins</option><option value="PRIVATE">Invited people only</option></select></label>
+      <label class="check"><input type="checkbox" name="auto_join"> Add everyone who may join, now and later</label>${this.error("auto_join")}`;
+  }
+}
+
+class RoomSection extends FormDialog {
+  constructor() {
+    super();
+    this.label = "Move to a section";
+    this.action = "Move";
+    this.room = 0;
+  }
+
+  /** @param {FormData} data */
+  async save(data) {
+    await board.rooms.get(this.room)?.change({ section: String(data.get("section")).trim() || null });
+  }
+
+  renderFields() {
+    const names = new Set([...board.rooms.values()].map((room) => room.settings.section).filter((name) => name !== null));
+    return html`<label>Section<input name="section" maxlength="80" autofocus list="sections" dir="auto" .value=${board.rooms.get(this.room)?.settings.section ?? ""}
+      placeholder="None">${this.error("section")}</label><datalist id="sections">${[...names].map((name) => html`<option value=${name}></option>`)}</datalist>`;
+  }
+}
+
+customElements.define("cb-new-room", NewRoom);
+customElements.define("cb-section", RoomSection);

@@ -1,0 +1,44 @@
+// How people look: initials on a colour of their own, and times as people say them.
+
+import { html } from "lit";
+import { board } from "/state.js";
+
+/** @param {number} id @param {boolean|null} [online] draws a presence dot unless null */
+export function avatar(id, online = null) {
+  const name = board.nameOf(id);
+  const initials = name.split(/\s+/).slice(0, 2).map((word) => [...word][0] ?? "").join("").toUpperCase();
+  return html`<span class="avatar avatar-${id % 8}" aria-hidden="true">${initials}${online === null ? ""
+    : html`<i class=${online ? "dot dot-on" : "dot"}></i>`}</span>`;
+}
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
+
+/** @param {string|number} at */
+export const timeOf = (at) => TIME.format(new Date(at));
+/** @param {string|number} at */
+export const fullTimeOf = (at) => FULL.format(new Date(at));
+
+/** @param {string|number} at */
+export function dayOf(at) {
+  const day = new Date(at);
+  const days = Math.round((new Date().setHours(0, 0, 0, 0) - new Date(day).setHours(0, 0, 0, 0)) / 86_400_000);
+  if (days === 0) return "Today";
+  if (days === 1) return "Yesterday";
+  return DAY.format(day) + (day.getFullYear() === new Date().getFullYear() ? "" : ` ${day.getFullYear()}`);
+}
+
+/** "Ada", "Ada and Grace", "Ada, Grace and 3 others". @param {number[]} ids @param {number} [most] */
+export function namesOf(ids, most = 3) {
+  const names = ids.map((id) => (id === board.user?.id ? "you" : board.nameOf(id)));
+  const shown = names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} others`] : names;
+  return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
+}
+
+/** @param {number} bytes */
+export function sizeOf(bytes) {
+  const units = ["B", "KB", "MB"];
+  const step = Math.min(2, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${(bytes / 1024 ** step).toFixed(step && bytes / 1024 ** step < 10 ? 1 : 0)} ${units[step]}`;
+}

@@ -1,0 +1,180 @@
+// The quick switcher, search, browsing of rooms, and new direct messages.
+
+import { html, nothing } from "lit";
+import { board, go } from "/state.js";
+import { plain } from "/markdown.js";
+import { PickDialog } from "./dialog.js";
+import { icon } from "./icons.js";
+import { avatar, fullTimeOf } from "./people.js";
+import { wants } from "./sidebar.js";
+
+/** How well `text` fits a name: prefix, word prefix, substring, letters in order; 9 is not at all. @param {string} name @param {string} text */
+export function rank(name, text) {
+  const [lower, wanted] = [name.toLowerCase(), text.toLowerCase()];
+  if (!wanted || lower.startsWith(wanted)) return 0;
+  if (lower.split(/[\s._-]+/).some((word) => word.startsWith(wanted))) return 1;
+  if (lower.includes(wanted)) return 2;
+  let at = -1;
+  for (const letter of wanted) if ((at = lower.indexOf(letter, at + 1)) < 0) return 9;
+  return 3;
+}
+
+/** @param {import("/chatboard/room.js").Room} room */
+const roomIcon = (room) => (room.others.length === 1 ? avatar(room.others[0].id, room.online.has(room.others[0].id))
+  : icon(room.info.is_dm ? "people" : room.info.access_level === "PUBLIC" ? "hash" : "lock"));
+
+class QuickSwitcher extends PickDialog {
+  constructor() {
+    super();
+    this.label = "Go to a room or person";
+  }
+
+  /** @param {string} text */
+  find(text) {
+    const recent = (/** @type {any} */ room) => room.info.last_message_at ?? "";
+    return [...board.rooms.values()].map((room) => ({ room, rank: rank(room.name, text) })).filter((one) => one.rank < 9)
+      .sort((a, b) => a.rank - b.rank || Number(wants(b.room)) - Number(wants(a.room)) || recent(b.room).localeCompare(recent(a.room)))
+      .slice(0, 30).map(({ room }) => ({
+        key: room.id, icon: roomIcon(room), title: room.name, hint: room.unread ? `${room.unread} unread` : undefined,
+        note: board.orgs.length > 1 ? board.orgs.find((org) => org.id === room.info.org)?.name : room.info.topic,
+        run: () => { this.close(); go(`/r/${room.id}`); },
+      }));
+  }
+}
+
+class MessageSearch extends PickDialog {
+  constructor() {
+    super();
+    this.label = "Search messages";
+    this.empty = "";
+    this.room = 0;
+    this.org = 0;
+  }
+
+  renderMore() {
+    const name = board.rooms.get(this.room)?.name;
+    return this.room ? html`<div class="pick-more"><button @click=${() => { this.room = 0; this.typed(); }}>In ${name} ${icon("close")}</button></div>` : nothing;
+  }
+
+  /** @param {string} text */
+  async find(text) {
+    this.empty = text ? "No message has these words." : "";
+    if (!text) return [];
+    await new Promise((done) => setTimeout(done, 180));
+    if (text !== this.text.trim()) return this.items;
+    const query = new URLSearchParams({ q: text, limit: "30" });
+    if (this.room) query.set("room", String(this.room));
+    else if (this.org) query.set("org", String(this.org));
+    const { results } = await board.request("GET", `/messages/search/?${query}`);
+    return results.map((/** @type {any} */ message) => ({
+      key: message.id, icon: avatar(message.sender), title: `${board.nameOf(message.sender)} · ${board.rooms.get(message.room)?.name ?? ""}`,
+      note: plain(message.body).slice(0, 240), hint: fullTimeOf(message.created_at),
+      run: () => { this.close(); go(`/r/${message.room}/m/${message.id}`); },
+    }));
+  }
+}
+
+class BrowseRooms extends PickDialog {
+  constructor() {
+    super();
+    this.label = "Browse rooms";
+    this.empty = "There is no other room to join.";
+    this.org = 0;
+    /** @type {any[]|null} */ this.all = null;
+  }
+
+  /** @param {string} text */
+  async find(text) {
+    this.all ??= await Array.fromAsync(board.items("/rooms/", { scope: "joinable", org: this.org }));
+    return this.all.filter((info) => rank(info.name, text) < 9).slice(0, 100).map((info) => ({
+      key: info.id, icon: icon(info.access_level === "PUBLIC" ? "hash" : "lock"), title: info.name, note: info.topic,
+      hint: `${info.members_count} ${info.members_count === 1 ? "member" : "members"}`, run: () => this.join(info.id),
+    }));
+  }
+
+  /** @param {number} id */
+  async join(id) {
+    await board.request("POST", `/rooms/${id}/join/`);
+    await board.open(id);
+    this.close();
+    go(`/r/${id}`);
+  }
+}
+
+class NewDirectMessage extends PickDialog {
+  constructor() {
+    super();
+    this.label = "Write to";
+    this.org = 0;
+    /** @type {any[]} */ this.people = [];
+  }
+
+  renderMore() {
+    if (!this.people.length) return nothing;
+    return html`<div class="pick-more">${this.people.map((person) => html`<button aria-label=${`Remove ${person.name}`}
+        @click=${() => { this.people = this.people.filter((one) => one !== person); this.typed(); }}>${person.name} ${icon("close")}</button>`)}
+      <button class="primary" @click=${() => this.take({ key: 0, icon: "", title: "", run: () => this.start() })}>Start</button></div>`;
+  }
+
+  /** @param {string} text */
+  async find(text) {
+    if (text) await new Promise((done) => setTimeout(done, 150));
+    const query = new URLSearchParams({ limit: "20", search: text });
+    const { results } = await board.request("GET", `/orgs/${this.org}/members/?${query}`);
+    const chosen = new Set(this.people.map((one) => one.id));
+    return results.filter((/** @type {any} */ one) => one.user !== board.user?.id && !chosen.has(one.user)).map((/** @type {any} */ one) => {
+      board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
+      const person = { id: one.user, name: board.nameOf(one.user) };
+      return { key: one.user, icon: avatar(one.user), title: person.name, note: one.user_email, run: () => this.add(person) };
+    });
+  }
+
+  /** @param {any} person */
+  add(person) {
+    this.people = [...this.people, person];
+    /** @type {HTMLInputElement} */ (this.querySelector("input")).value = "";
+    this.typed();
+  }
+
+  async start() {
+    const room = await board.request("POST", "/rooms/dm/", { org: this.org, user_ids: this.people.map((one) => one.id) });
+    await board.open(room.id);
+    this.close();
+    go(`/r/${room.id}`);
+  }
+}
+
+/** Who is in a room; choosing one opens the conversation with them. */
+class RoomMembers extends PickDialog {
+  constructor() {
+    super();
+    this.label = "Members";
+    this.room = 0;
+  }
+
+  /** @param {string} text */
+  async find(text) {
+    if (text) await new Promise((done) => setTimeout(done, 150));
+    const { results } = await board.request("GET", `/rooms/${this.room}/members/?${new URLSearchParams({ limit: "100", search: text })}`);
+    return results.map((/** @type {any} */ one) => {
+      board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
+      return { key: one.user, icon: avatar(one.user, one.online), title: board.nameOf(one.user), note: one.user_email,
+        hint: one.org_role === "MEMBER" ? undefined : one.org_role.toLowerCase(), run: () => this.write(one.user) };
+    });
+  }
+
+  /** @param {number} user */
+  async write(user) {
+    if (user === board.user?.id) return this.close();
+    const room = await board.request("POST", "/rooms/dm/", { org: board.rooms.get(this.room)?.info.org, user_ids: [user] });
+    await board.open(room.id);
+    this.close();
+    go(`/r/${room.id}`);
+  }
+}
+
+customElements.define("cb-members", RoomMembers);
+customElements.define("cb-switcher", QuickSwitcher);
+customElements.define("cb-search", MessageSearch);
+customElements.define("cb-browse", BrowseRooms);
+customElements.define("cb-new-dm", NewDirectMessage);

@@ -1,0 +1,169 @@
+// A room: its head, its timeline, its composer, and what is said quietly between them.
+
+import { LitElement, html, nothing } from "lit";
+import { Follow, board, go } from "/state.js";
+import { icon } from "./icons.js";
+import { namesOf } from "./people.js";
+import { spoken } from "./timeline.js";
+import "./composer.js";
+
+/**
+ * Beyond these properties it needs nothing; it tells of itself by `open-search`, `open-rooms` and
+ * `open-sections`, which bubble.
+ */
+class ChatRoom extends LitElement {
+  static properties = { room: { attribute: false }, message: { type: Number }, said: { state: true }, dragging: { state: true }, menu: { state: true } };
+
+  constructor() {
+    super();
+    /** @type {import("/chatboard/room.js").Room} */ this.room = /** @type {any} */ (null);
+    this.message = 0;
+    this.said = "";
+    this.dragging = this.menu = false;
+    this.follow = new Follow(this, ["room", "rooms"], (id) => id === null || id === this.room?.id);
+    this.heard = (/** @type {any} */ event) => this.announce(event.detail);
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    board.addEventListener("frame", this.heard);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    board.removeEventListener("frame", this.heard);
+  }
+
+  /** @param {Map<string, any>} changed */
+  willUpdate(changed) {
+    if (changed.has("room")) {
+      this.menu = false;
+      this.room.loadMembers().catch(() => {});
+    }
+  }
+
+  /** Says new messages of others to screen readers, the last one of a burst. @param {any} frame */
+  announce(frame) {
+    if (frame.type !== "message" || frame.room !== this.room?.id || frame.sender === board.user?.id) return;
+    clearTimeout(this.saying);
+    this.saying = setTimeout(() => (this.said = spoken(frame)), 500);
+  }
+
+  get moderator() {
+    const role = board.orgs.find((org) => org.id === this.room.info.org)?.role;
+    return !this.room.info.is_dm && (role === "ADMIN" || role === "MANAGER");
+  }
+
+  /** @returns {any} */
+  get composer() {
+    return this.querySelector("cb-composer");
+  }
+
+  /** @param {CustomEvent} event */
+  action({ detail }) {
+    if (detail.what === "reply") {
+      this.composer.editing = null;
+      this.composer.reply = detail.message;
+    } else if (detail.what === "edit") this.composer.editing = detail.message;
+    else if (detail.what === "said") this.said = detail.text;
+    else if (detail.what === "error") this.composer.problem = detail.error.message;
+  }
+
+  posted() {
+    /** @type {any} */ (this.querySelector("cb-timeline")).jumpToEnd();
+    if (this.message) go(`/r/${this.room.id}`, { replace: true });
+  }
+
+  /** @param {DragEvent} event */
+  drag(event) {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    this.dragging = event.type === "dragover";
+    if (event.type === "drop") this.composer.attach(event.dataTransfer.files);
+  }
+
+  /** @param {any} change */
+  change(change) {
+    this.menu = false;
+    this.room.change(change).catch(() => {});
+  }
+
+  render() {
+    const { room } = this;
+    return html`<section class="room" aria-label=${room.name} @dragover=${this.drag} @dragleave=${this.drag} @drop=${this.drag}
+        @message-action=${this.action} @posted=${this.posted} @leave-timeline=${() => this.composer.field.focus()}>
+      ${this.renderHead()}
+      <cb-timeline .room=${room} .target=${this.message} .moderator=${this.moderator}></cb-timeline>
+      <p class="typing" aria-live="off">${this.renderTyping()}</p>
+      <cb-composer .room=${room}></cb-composer>
+      <p class="hidden" role="status" aria-live="polite">${this.said}</p>
+      ${this.dragging ? html`<div class="drop-here">Drop to add to the message</div>` : nothing}
+    </section>`;
+  }
+
+  renderTyping() {
+    const typists = [...this.room.typing.keys()];
+    if (!typists.length) return nothing;
+    return html`<i class="dots" aria-hidden="true"></i>${namesOf(typists)} ${typists.length === 1 ? "is" : "are"} typing`;
+  }
+
+  renderHead() {
+    const { room } = this;
+    const { info, settings } = room;
+    const online = info.is_dm ? room.others.some((one) => room.online.has(one.id)) : false;
+    return html`<header class="room-head">
+      <a class="icon-button back" href="/" aria-label="Rooms" @click=${(/** @type {Event} */ event) => { event.preventDefault(); event.stopPropagation(); this.dispatchEvent(new CustomEvent("open-rooms", { bubbles: true })); }}>${icon("menu")}</a>
+      <div class="room-title"><h1 dir="auto">${info.is_dm ? html`<i class=${online ? "dot dot-on" : "dot"}></i>` : icon(info.access_level === "PUBLIC" ? "hash" : "lock")}<bdi>${room.name}</bdi></h1>
+        <p dir="auto">${info.is_dm ? (online ? "Online" : "Offline") : info.topic || nothing}</p></div>
+      <button class="icon-button" aria-pressed=${settings.starred} aria-label="Star" title="Star" @click=${() => this.change({ starred: !settings.starred })}>${icon("star")}</button>
+      <button class="icon-button" aria-label="Search this room" title="Search" @click=${() => this.dispatchEvent(new CustomEvent("open-search", { bubbles: true, detail: room.id }))}>${icon("search")}</button>
+      ${info.is_dm ? nothing : html`<button class="icon-button people" aria-label=${`${info.members_count} members`} title="Members" @click=${() => this.dispatchEvent(new CustomEvent("open-members", { bubbles: true, detail: room.id }))}>${icon("people")}<span>${info.members_count}</span></button>`}
+      <div class="menu-of">
+        <button class="icon-button" aria-label="Room options" aria-expanded=${this.menu} @click=${() => (this.menu = !this.menu)}>${icon(settings.notify === "none" ? "mute" : "more")}</button>
+        ${this.menu ? this.renderMenu() : nothing}
+      </div>
+    </header>`;
+  }
+
+  renderMenu() {
+    const { settings, info, id } = this.room;
+    const item = (/** @type {string} */ label, /** @type {boolean} */ on, /** @type {any} */ change) => html`<button role="menuitemradio" aria-checked=${on} @click=${() => this.change(change)}>${label}</button>`;
+    return html`<div class="menu" role="menu" @keydown=${this.menuKeys}>
+      <small>Notify me of</small>
+      ${item("All messages", settings.notify === "all", { notify: "all" })}
+      ${item("Mentions", settings.notify === "mentions", { notify: "mentions" })}
+      ${item("Nothing (mute)", settings.notify === "none", { notify: "none" })}
+      <hr><button role="menuitem" @click=${() => { this.menu = false; this.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
+      ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${this.leave}>Leave the room</button>`}
+    </div>`;
+  }
+
+  /** @param {KeyboardEvent} event */
+  menuKeys(event) {
+    const items = /** @type {HTMLElement[]} */ ([...this.querySelectorAll(".menu [role^=menuitem]")]);
+    const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) items[(at + step + items.length) % items.length].focus();
+    else if (event.key === "Escape") this.menu = false;
+    else return;
+    event.preventDefault();
+    if (!this.menu) /** @type {HTMLElement|null} */ (this.querySelector(".menu-of > button"))?.focus();
+  }
+
+  async leave() {
+    this.menu = false;
+    await board.request("POST", `/rooms/${this.room.id}/leave/`).catch(() => {});
+    go("/");
+  }
+
+  updated() {
+    if (!this.menu || this.querySelector(".menu")?.contains(document.activeElement)) return;
+    /** @type {HTMLElement|null} */ (this.querySelector(".menu [role^=menuitem]"))?.focus();
+  }
+}
+
+customElements.define("cb-room", ChatRoom);

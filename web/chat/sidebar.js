@@ -1,0 +1,109 @@
+// The list of rooms: starred, own sections, rooms, direct messages; what is unread stands out.
+
+import { LitElement, html, nothing } from "lit";
+import { repeat } from "lit/directives/repeat.js";
+import { Follow, board } from "/state.js";
+import { icon } from "./icons.js";
+import { avatar } from "./people.js";
+
+/** @typedef {import("/chatboard/room.js").Room} Room */
+
+/** Whether the room asks for attention: muted rooms never do, quiet ones only with a mention. @param {Room} room */
+export const wants = (room) => (room.settings.notify === "all" ? room.unread > 0 : room.settings.notify === "mentions" && room.mentions > 0);
+
+/** The rooms of an organization under their headings. @param {Iterable<Room>} rooms @returns {[string, Room[]][]} */
+export function sectionsOf(rooms) {
+  /** @type {Map<string, Room[]>} */
+  const named = new Map();
+  const [starred, plain, direct] = /** @type {Room[][]} */ ([[], [], []]);
+  for (const room of rooms) {
+    const { starred: star, section } = room.settings;
+    if (star) starred.push(room);
+    else if (section) named.set(section, [...(named.get(section) ?? []), room]);
+    else (room.info.is_dm ? direct : plain).push(room);
+  }
+  const byName = (/** @type {Room} */ a, /** @type {Room} */ b) => a.name.localeCompare(b.name);
+  direct.sort((a, b) => (b.info.last_message_at ?? b.info.created_at).localeCompare(a.info.last_message_at ?? a.info.created_at));
+  /** @type {[string, Room[]][]} */
+  const all = [["Starred", starred.sort(byName)],
+    ...[...named].sort(([a], [b]) => a.localeCompare(b)).map(([name, list]) => /** @type {[string, Room[]]} */ ([name, list.sort(byName)])),
+    ["Rooms", plain.sort(byName)], ["Direct messages", direct]];
+  return all.filter(([name, list]) => list.length > 0 || name === "Rooms" || name === "Direct messages");
+}
+
+class ChatSidebar extends LitElement {
+  static properties = { current: { type: Number }, org: { type: Number } };
+
+  constructor() {
+    super();
+    this.current = 0;
+    this.org = 0;
+    this.follow = new Follow(this, ["rooms", "user", "status"]);
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  /** @param {string} name @param {any} [detail] */
+  ask(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+  }
+
+  /** Arrow keys move along the rooms. @param {KeyboardEvent} event */
+  keys(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    const links = /** @type {HTMLElement[]} */ ([...this.querySelectorAll("a.room-link")]);
+    const at = links.indexOf(/** @type {HTMLElement} */ (document.activeElement));
+    if (at < 0) return;
+    event.preventDefault();
+    links[(at + step + links.length) % links.length].focus();
+  }
+
+  render() {
+    const rooms = [...board.rooms.values()].filter((room) => room.info.org === this.org);
+    const role = board.orgs.find((org) => org.id === this.org)?.role;
+    return html`<nav class="sidebar" aria-label="Rooms" @keydown=${this.keys}>
+      ${this.renderTop()}
+      <button class="find" @click=${() => this.ask("open-switcher")}>${icon("search")}<span>Go to…</span><kbd>Ctrl K</kbd></button>
+      <div class="sections">${repeat(sectionsOf(rooms), ([name]) => name, ([name, list]) => html`
+        <section aria-label=${name}><h2>${name}${this.renderAdd(name, role)}</h2>
+          <ul>${repeat(list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>
+      <footer><span class="me">${board.user ? avatar(board.user.id, board.status === "online") : nothing}<bdi>${board.user ? board.nameOf(board.user.id) : ""}</bdi></span>
+        <button class="icon-button" @click=${() => board.signOut()}>Sign out</button></footer>
+    </nav>`;
+  }
+
+  renderTop() {
+    const name = board.orgs.find((org) => org.id === this.org)?.name ?? "ChatBoard";
+    const elsewhere = (/** @type {number} */ org) => [...board.rooms.values()].some((room) => room.info.org === org && wants(room));
+    return html`<header class="org-head">${board.orgs.length > 1 ? html`<select aria-label="Organization" @change=${(/** @type {any} */ event) => this.ask("org", Number(event.target.value))}>
+        ${board.orgs.map((org) => html`<option value=${org.id} ?selected=${org.id === this.org}>${org.name}${org.id !== this.org && elsewhere(org.id) ? " •" : ""}</option>`)}</select>`
+      : html`<b dir="auto">${name}</b>`}</header>`;
+  }
+
+  /** @param {string} name @param {string|undefined} role */
+  renderAdd(name, role) {
+    if (name === "Direct messages") return html`<button class="icon-button" aria-label="New direct message" title="New direct message" @click=${() => this.ask("open-dm")}>${icon("plus")}</button>`;
+    if (name !== "Rooms") return nothing;
+    return html`<button class="icon-button" aria-label="Browse rooms" title="Browse rooms" @click=${() => this.ask("open-browse")}>${icon("compass")}</button>
+      ${role && role !== "MEMBER" ? html`<button class="icon-button" aria-label="New room" title="New room" @click=${() => this.ask("open-new-room")}>${icon("plus")}</button>` : nothing}`;
+  }
+
+  /** @param {Room} room */
+  renderRoom(room) {
+    const { info, settings } = room;
+    const loud = wants(room);
+    const count = room.unreadCapped ? "1,000+" : String(room.unread);
+    const other = info.is_dm && room.others.length === 1 ? room.others[0] : null;
+    return html`<li><a class=${`room-link ${loud ? "loud" : ""} ${settings.notify === "none" ? "muted" : ""}`} href=${`/r/${room.id}`}
+      aria-current=${room.id === this.current ? "page" : nothing}>
+      ${other ? avatar(other.id, room.online.has(other.id)) : icon(info.is_dm ? "people" : info.access_level === "PUBLIC" ? "hash" : "lock")}<bdi>${room.name}</bdi>
+      ${settings.notify === "none" ? icon("mute") : nothing}
+      ${room.mentions || (info.is_dm && loud) ? html`<b class="badge">${room.mentions || count}</b><span class="hidden">${room.mentions ? "mentions" : "unread"}</span>`
+        : loud ? html`<small class="count">${count}</small><span class="hidden">unread</span>` : nothing}</a></li>`;
+  }
+}
+
+customElements.define("cb-sidebar", ChatSidebar);

@@ -1,0 +1,90 @@
+// CommonMark to safe DOM: marked reads it, raw HTML stays text, DOMPurify has the last word.
+
+import DOMPurify from "dompurify";
+import { Marked } from "marked";
+
+/** @param {string} text */
+const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
+const marked = new Marked({
+  gfm: true,
+  breaks: true,
+  renderer: {
+    // The contract: raw HTML is text.
+    html: ({ text }) => escape(text),
+    // Someone else's picture would tell its server who reads: a link, to open on purpose.
+    image: ({ href, text }) => `<a href="${escape(href)}">${escape(text || href)}</a>`,
+    // People type "- [ ]" for themselves; a form control in a message helps nobody.
+    checkbox: ({ checked }) => (checked ? "☑ " : "☐ "),
+  },
+});
+
+const ALLOWED = {
+  ALLOWED_TAGS: ["p", "br", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr",
+    "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"],
+  ALLOWED_ATTR: ["href", "start", "align"],
+  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|\/(?!\/)|#)/i,
+  ALLOW_DATA_ATTR: false,
+  ALLOW_ARIA_ATTR: false,
+};
+
+const MENTION = /(?<![\w@])@([\p{L}\p{N}_][\p{L}\p{N}_.+-]*(?:@[\w-]+(?:\.[\w-]+)+)?)/gu;
+
+/** Has nothing that Markdown, a link or a mention could begin with; most messages are like this. */
+const PLAIN = /^(?![\s+-]|\d+[.)])(?:(?!https?:|www\.|[\\`*_~[\]<>&#|=@\n]).)*$/i;
+
+/**
+ * @param {string} source
+ * @param {(name: string) => "me"|"other"|null} [whose] who a name after `@` is; null: nobody
+ * @returns {DocumentFragment}
+ */
+export function render(source, whose = () => null) {
+  if (PLAIN.test(source)) {
+    const paragraph = document.createElement("p");
+    paragraph.dir = "auto";
+    paragraph.textContent = source;
+    const whole = document.createDocumentFragment();
+    whole.append(paragraph);
+    return whole;
+  }
+  const dirty = /** @type {string} */ (marked.parse(source, { async: false }));
+  const fragment = DOMPurify.sanitize(dirty, { ...ALLOWED, RETURN_DOM_FRAGMENT: true });
+  for (const link of fragment.querySelectorAll("a")) {
+    if (link.origin === location.origin) continue;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer nofollow";
+  }
+  for (const part of fragment.children) part.setAttribute("dir", "auto");
+  markMentions(fragment, whose);
+  return fragment;
+}
+
+/** @param {DocumentFragment} fragment @param {(name: string) => "me"|"other"|null} whose */
+function markMentions(fragment, whose) {
+  const walker = document.createTreeWalker(fragment, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  for (let node; (node = walker.nextNode()); ) {
+    if (node.nodeValue?.includes("@") && !node.parentElement?.closest("code, pre")) texts.push(/** @type {Text} */ (node));
+  }
+  for (const text of texts) {
+    const parts = [];
+    let from = 0;
+    for (const found of text.data.matchAll(MENTION)) {
+      const name = found[1].replace(/\.+$/, "");
+      const who = whose(name);
+      if (!who) continue;
+      const mark = document.createElement("span");
+      mark.className = who === "me" ? "mention mention-me" : "mention";
+      mark.textContent = `@${name}`;
+      parts.push(text.data.slice(from, found.index), mark);
+      from = found.index + 1 + name.length;
+    }
+    if (parts.length) text.replaceWith(...parts, text.data.slice(from));
+  }
+}
+
+/** Markdown as one line of plain text, for quotes and previews. @param {string} source */
+export function plain(source) {
+  return source.replace(/```[\s\S]*?(```|$)/g, " ⟨code⟩ ").replace(/[*_~`>#]+/g, "").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/\s+/g, " ").trim();
+}
