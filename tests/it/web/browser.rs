@@ -28,7 +28,7 @@ async fn tools() -> Option<&'static Tools> {
         let found = tokio::task::spawn_blocking(|| browser::tools(&folder())).await.unwrap();
         match found {
             Ok(tools) => Some(tools),
-            Err(error) if std::env::var(SWITCH).is_ok_and(|value| value == "required") => {
+            Err(error) if std::env::var_os(SWITCH).is_some_and(|value| value == "required") => {
                 panic!("{error:#}")
             }
             Err(error) => {
