@@ -369,7 +369,7 @@ impl Builder {
         for _ in 0..self.janitors {
             processes.push(start("janitor", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
         }
-        for process in &processes {
+        for process in &mut processes {
             process.ready(&http).await;
         }
         let host = Host::Processes(tokio::sync::Mutex::new(processes));

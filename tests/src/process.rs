@@ -111,12 +111,17 @@ impl Process {
     }
 
     /// Waits until it says that it is ready.
-    pub async fn ready(&self, http: &reqwest::Client) {
+    pub async fn ready(&mut self, http: &reqwest::Client) {
         let address = format!("http://{}/health/ready", self.operations);
-        eventually(&format!("{} is ready", self.role), START_PATIENCE, || async {
-            let response = http.get(&address).send().await.ok()?;
-            let body: serde_json::Value = response.json().await.ok()?;
-            (body["status"] == "ok").then_some(())
+        let (role, child) = (self.role, &mut self.child);
+        eventually(&format!("{role} is ready"), START_PATIENCE, || {
+            let ended = child.as_mut().and_then(|child| child.try_wait().ok().flatten());
+            assert!(ended.is_none(), "{role} has ended: {ended:?}; CHATBOARD_TEST_LOGS=1 says why");
+            let answer = http.get(&address).send();
+            async {
+                let body: serde_json::Value = answer.await.ok()?.json().await.ok()?;
+                (body["status"] == "ok").then_some(())
+            }
         })
         .await;
     }

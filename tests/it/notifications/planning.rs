@@ -40,7 +40,7 @@ async fn two_relays_tell_everything_once_though_one_is_killed() {
 async fn two_relays_share_the_work() {
     let board = Board::builder().processes().edges(1).start().await;
     let team = board.team().await;
-    let other = board.processes().await[Board::RELAY].another();
+    let mut other = board.processes().await[Board::RELAY].another();
     other.ready(board.http()).await;
     eventually("both have planned", PATIENCE, async || {
         team.alice.posts(team.room, "work for whoever has time").await;

@@ -1,0 +1,261 @@
+//! Uploads: announced, completed, carried by messages, let go of.
+//!
+//! **Invariants:** the row is there before anyone can put the object, and whoever makes a message
+//! carry an upload holds its row: what the janitor found to be carried by nothing stays so.
+
+use std::collections::HashMap;
+
+use domain::limits::{PENDING_UPLOAD_LIFETIME, UNPOSTED_UPLOAD_LIFETIME, UPLOAD_URL_LIFETIME};
+use domain::message::NOT_YOUR_UPLOAD;
+use domain::upload::{Attached, NewUpload, is_image};
+use domain::{Caller, Message, OrgId, Refusal, Timestamp, UploadId, UserId};
+
+use crate::queries::uploads::find_own;
+use crate::{Result, Tx};
+
+/// An upload that was announced.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// Its id.
+    pub id: UploadId,
+    /// Where its object will be in the store.
+    pub object_key: String,
+    /// Until when the object may be put.
+    pub put_until: Timestamp,
+}
+
+/// Announces an upload. What its owner has, and has announced, may hold `quota` bytes together; 0
+/// is no limit.
+///
+/// Refuses with `ValidationFailed` (`file_size`) what is over the quota.
+pub async fn announce(
+    tx: &mut Tx,
+    caller: Caller,
+    (new, object_key): (&NewUpload, String),
+    quota: i64,
+    now: Timestamp,
+) -> Result<Announced> {
+    if quota > 0 {
+        // One at a time, or two could both be the last that fits.
+        sqlx::query_scalar!("select id from users where id = $1 for no key update", caller.user.0)
+            .fetch_optional(tx.conn())
+            .await?;
+        let held = sqlx::query_scalar!(
+            r#"select coalesce(sum(file_size), 0)::bigint as "held!" from file_uploads
+               where user_id = $1"#,
+            caller.user.0,
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        let left = quota.saturating_sub(held).max(0);
+        if new.file_size() > left {
+            let fault = format!("is more than the {left} bytes that you have left");
+            return Err(Refusal::invalid("file_size", fault).into());
+        }
+    }
+    let (id, put_until) = (UploadId::random(), now + UPLOAD_URL_LIFETIME);
+    sqlx::query!(
+        "insert into file_uploads (id, user_id, filename, content_type, file_size, object_key,
+                                   status, created_at, expires_at, put_until)
+         values ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9)",
+        id as UploadId,
+        caller.user.0,
+        new.filename(),
+        new.content_type(),
+        new.file_size(),
+        object_key,
+        now as Timestamp,
+        (now + PENDING_UPLOAD_LIFETIME) as Timestamp,
+        put_until as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(Announced { id, object_key, put_until })
+}
+
+/// Notes that an upload's object is there, and as announced. Again changes nothing.
+///
+/// Refuses with `NotFound` whoever does not own it.
+pub async fn complete(
+    tx: &mut Tx,
+    caller: Caller,
+    id: UploadId,
+    now: Timestamp,
+) -> Result<domain::Upload> {
+    let upload = find_own(tx.conn(), caller, id, now).await?;
+    sqlx::query!(
+        "update file_uploads
+         set status = 'completed', uploaded_at = $2, expires_at = $3, preview_state = $4
+         where id = $1 and status = 'pending'",
+        id as UploadId,
+        now as Timestamp,
+        (now + UNPOSTED_UPLOAD_LIFETIME) as Timestamp,
+        if is_image(&upload.content_type) { "due" } else { "none" },
+    )
+    .execute(tx.conn())
+    .await?;
+    find_own(tx.conn(), caller, id, now).await
+}
+
+/// An upload that a message may carry, or not.
+#[derive(Clone, Debug)]
+pub(super) struct Attachable {
+    /// What the message tells of it.
+    pub(super) attached: Attached,
+    owner: UserId,
+    is_complete: bool,
+    /// Whether the organization has room for it.
+    fits: bool,
+}
+
+/// Locks the uploads that messages of these organizations are to carry, in ascending order, as all
+/// must. Those that are gone, or past their time, are left out.
+pub(super) async fn lock(
+    tx: &mut Tx,
+    wanted: &[(UploadId, OrgId)],
+    org_quota: i64,
+    now: Timestamp,
+) -> Result<HashMap<UploadId, Attachable>> {
+    if wanted.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<UploadId> = wanted.iter().map(|(id, _)| *id).collect();
+    let rows = sqlx::query!(
+        r#"select id as "id: UploadId", user_id as "owner: UserId", filename, content_type,
+                  file_size, width, height, status, org_id as "org: OrgId"
+           from file_uploads
+           where id = any($1) and status <> 'removing' and coalesce(expires_at > $2, true)
+           order by id for no key update"#,
+        &ids as &[UploadId],
+        now as Timestamp,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut held = held(tx, wanted, org_quota).await?;
+    let orgs: HashMap<UploadId, OrgId> = wanted.iter().copied().collect();
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in rows {
+        // What was posted before is counted where that was.
+        let is_new = row.org.is_none();
+        let held = orgs.get(&row.id).and_then(|org| held.get_mut(org)).filter(|_| is_new);
+        let fits = held.is_none_or(|held| {
+            *held += row.file_size;
+            *held <= org_quota
+        });
+        let attached = Attached {
+            id: row.id,
+            filename: row.filename,
+            content_type: row.content_type,
+            file_size: row.file_size,
+            width: row.width,
+            height: row.height,
+        };
+        let is_complete = row.status == "completed";
+        found.insert(row.id, Attachable { attached, owner: row.owner, is_complete, fits });
+    }
+    Ok(found)
+}
+
+/// How many bytes the organizations hold; nothing when there is no limit.
+async fn held(
+    tx: &mut Tx,
+    wanted: &[(UploadId, OrgId)],
+    org_quota: i64,
+) -> Result<HashMap<OrgId, i64>> {
+    if org_quota == 0 {
+        return Ok(HashMap::new());
+    }
+    let orgs: Vec<OrgId> = wanted.iter().map(|(_, org)| *org).collect();
+    let rows = sqlx::query!(
+        r#"select o.id as "org!: OrgId", coalesce(
+               (select sum(file_size) from file_uploads where org_id = o.id), 0
+           )::bigint as "held!"
+           from unnest($1::bigint[]) as o (id)"#,
+        &orgs as &[OrgId],
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.org, row.held)).collect())
+}
+
+/// Why a message of the caller may not carry the upload, if it may not.
+pub(super) fn refused(
+    caller: Caller,
+    upload: Option<UploadId>,
+    found: &HashMap<UploadId, Attachable>,
+) -> Option<Refusal> {
+    let id = upload?;
+    let Some(upload) = found.get(&id).filter(|upload| upload.owner == caller.user) else {
+        return Some(Refusal::invalid("upload_id", NOT_YOUR_UPLOAD));
+    };
+    if !upload.is_complete {
+        return Some(Refusal::UploadIncomplete);
+    }
+    let fault = "is more than the organization has left for files";
+    (!upload.fits).then(|| Refusal::invalid("upload_id", fault))
+}
+
+/// Notes which uploads messages carry now.
+pub(super) async fn note_posted(
+    tx: &mut Tx,
+    messages: impl Iterator<Item = &Message>,
+    now: Timestamp,
+) -> Result<()> {
+    let (ids, orgs): (Vec<UploadId>, Vec<OrgId>) = messages
+        .filter_map(|message| Some((message.upload.as_ref()?.id, message.org)))
+        .unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update file_uploads f
+         set posted_at = coalesce(f.posted_at, $3), org_id = coalesce(f.org_id, t.org_id),
+             expires_at = null
+         from unnest($1::uuid[], $2::bigint[]) as t (id, org_id)
+         where f.id = t.id",
+        &ids as &[UploadId],
+        &orgs as &[OrgId],
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Notes that messages which carried these uploads are gone: whether others do, the janitor asks.
+pub(super) async fn let_go(tx: &mut Tx, uploads: &[UploadId]) -> Result<()> {
+    sqlx::query!(
+        "update file_uploads set is_let_go = true
+         where id = any(array(
+             select id from file_uploads where id = any($1) and not is_let_go
+             order by id for no key update))",
+        uploads as &[UploadId],
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Lets go of all that messages carry which are about to be removed.
+pub(super) async fn let_go_of(tx: &mut Tx, messages: &[i64]) -> Result<()> {
+    let uploads = sqlx::query_scalar!(
+        r#"select distinct upload_id as "id!: UploadId" from messages
+           where id = any($1) and upload_id is not null"#,
+        messages,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    if uploads.is_empty() { Ok(()) } else { let_go(tx, &uploads).await }
+}
+
+/// Ends the uploads of a person that no message carries: the janitor removes them.
+pub(super) async fn forget_unposted(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "update file_uploads set expires_at = $2 where user_id = $1 and expires_at > $2",
+        user.0,
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

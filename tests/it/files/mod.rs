@@ -1,0 +1,5 @@
+//! Files: straight into the object store, to be fetched by those alone who can read a message that
+//! carries them.
+
+mod messages;
+mod uploading;
