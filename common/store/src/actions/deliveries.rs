@@ -16,7 +16,7 @@ use crate::{Result, Tx};
 /// When a job that was put on the queue is put there again, should nobody take it.
 const HAND_OUT_AGAIN: Duration = Duration::from_secs(30);
 /// When a parked delivery is looked at again, should nobody resume it.
-const PARKED: Duration = Duration::from_secs(3600);
+pub(super) const PARKED: Duration = Duration::from_secs(3600);
 /// What is put off further than this is parked: longer than any attempt and any pause on the queue.
 const PARKED_BEYOND: Duration = Duration::from_secs(300);
 /// Failures in a row that break an endpoint.
@@ -131,6 +131,9 @@ pub struct Claimed {
 
 /// Claims a delivery for one attempt, until `now + lease`. `None` when there is nothing to do: it
 /// is another's, done, not due, or parked because its endpoint is broken and this is no probe.
+///
+/// The commit of a claim does not wait for the disk: one that is lost with its server is claimed
+/// again, and the endpoint gets what it may have got already under the same id.
 pub async fn claim(
     tx: &mut Tx,
     due: Due,
@@ -138,6 +141,7 @@ pub async fn claim(
     now: Timestamp,
 ) -> Result<Option<Claimed>> {
     let until = now + lease;
+    without_waiting_for_the_disk(tx).await?;
     let row = sqlx::query!(
         r#"with claimed as (
                update webhook_outbox d set claimed_until = $3, hand_out_at = $3
@@ -181,6 +185,12 @@ pub async fn claim(
         body: row.body,
         until,
     }))
+}
+
+/// What this transaction does may be lost should Postgres' machine go down within the second.
+async fn without_waiting_for_the_disk(tx: &mut Tx) -> Result<()> {
+    sqlx::query!("set local synchronous_commit = off").execute(tx.conn()).await?;
+    Ok(())
 }
 
 /// What could not be claimed: parks it if its endpoint is broken, gives it up if that is inactive
@@ -329,12 +339,15 @@ pub enum Standing {
 
 /// Records an attempt that failed. Tells the organization's ADMINs after the fourth in a row, and
 /// when this disables the endpoint.
+///
+/// As with a claim, the commit does not wait for the disk: what is lost is attempted again.
 pub async fn failed(
     tx: &mut Tx,
     claimed: &Claimed,
     failed: &Failed,
     now: Timestamp,
 ) -> Result<Standing> {
+    without_waiting_for_the_disk(tx).await?;
     let hook = sqlx::query!(
         r#"update webhooks
            set failures_in_row = failures_in_row + 1, failing_since = coalesce(failing_since, $2),

@@ -1,12 +1,12 @@
 //! What webhooks get to hear: recorded in the transaction that plans an event.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use domain::webhook::WebhookEvent;
 use domain::{DeliveryId, EventId, MessageId, OrgId, Timestamp, WebhookId};
 
-use super::deliveries::Due;
+use super::deliveries::{Due, PARKED};
 use crate::{Result, Tx};
 
 /// How long the planner has to put a delivery on the queue, before the schedule does.
@@ -20,6 +20,10 @@ pub struct Listener {
     events: Vec<String>,
     include_private: bool,
     last_sequence: i64,
+    /// Only probes go through to it.
+    is_broken: bool,
+    /// Its last attempt succeeded.
+    is_proven: bool,
 }
 
 impl Listener {
@@ -63,7 +67,8 @@ pub async fn listeners(
     Ok(sqlx::query_as!(
         Listener,
         r#"select id as "id: WebhookId", org_id as "org: OrgId", events, include_private,
-                  last_sequence
+                  last_sequence, probe_at is not null as "is_broken!",
+                  failures_in_row = 0 and last_triggered is not null as "is_proven!"
            from webhooks where org_id = any($1) and is_active and events && $2
            order by id for no key update"#,
         &orgs,
@@ -74,7 +79,8 @@ pub async fn listeners(
 }
 
 /// Records announcements, in order, for every listener that hears of them. Each delivery takes its
-/// webhook's next `sequence`. Returns the deliveries.
+/// webhook's next `sequence`; those of broken endpoints are parked. Returns the others, those of
+/// endpoints that answer first: nobody who does waits for the jobs of who may not.
 pub async fn announce(
     tx: &mut Tx,
     mut listeners: Vec<Listener>,
@@ -88,7 +94,7 @@ pub async fn announce(
             if listener.hears(announcement.org, announcement.kind, announcement.is_private) {
                 listener.last_sequence += 1;
                 payloads.insert(at);
-                rows.push(listener, announcement);
+                rows.push(listener, announcement, now);
             }
         }
     }
@@ -98,7 +104,13 @@ pub async fn announce(
     let heard: Vec<&Announcement> =
         payloads.iter().filter_map(|&at| announcements.get(at)).collect();
     insert_payloads(tx, &heard, now).await?;
-    let due = rows.insert(tx, now).await?;
+    let mut due = rows.insert(tx, now).await?;
+    let fares: HashMap<WebhookId, (bool, bool)> = listeners
+        .iter()
+        .map(|listener| (listener.id, (listener.is_broken, listener.is_proven)))
+        .collect();
+    due.retain(|due| fares.get(&due.webhook).is_some_and(|(is_broken, _)| !is_broken));
+    due.sort_by_key(|due| fares.get(&due.webhook).is_none_or(|(_, is_proven)| !is_proven));
     let ids: Vec<i64> = listeners.iter().map(|listener| listener.id.0).collect();
     let sequences: Vec<i64> = listeners.iter().map(|listener| listener.last_sequence).collect();
     sqlx::query!(
@@ -144,10 +156,13 @@ struct Rows {
     events: Vec<String>,
     sequences: Vec<i64>,
     kinds: Vec<String>,
+    hand_out_at: Vec<Timestamp>,
 }
 
 impl Rows {
-    fn push(&mut self, listener: &Listener, announcement: &Announcement) {
+    fn push(&mut self, listener: &Listener, announcement: &Announcement, now: Timestamp) {
+        let pause = if listener.is_broken { PARKED } else { HAND_OUT_GRACE };
+        self.hand_out_at.push(now + pause);
         self.webhooks.push(listener.id.0);
         self.events.push(announcement.event.to_string());
         self.sequences.push(listener.last_sequence);
@@ -158,16 +173,16 @@ impl Rows {
         let rows = sqlx::query!(
             r#"insert into webhook_outbox (webhook_id, event_id, sequence, event_type,
                                            next_attempt_at, hand_out_at, created_at)
-               select webhook_id, event_id, sequence, event_type, $5, $6, $5
-               from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])
-                   as t (webhook_id, event_id, sequence, event_type)
+               select webhook_id, event_id, sequence, event_type, $5, hand_out_at, $5
+               from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $6::timestamptz[])
+                   as t (webhook_id, event_id, sequence, event_type, hand_out_at)
                returning id as "id: DeliveryId", webhook_id as "webhook: WebhookId""#,
             &self.webhooks,
             &self.events,
             &self.sequences,
             &self.kinds,
             now as Timestamp,
-            (now + HAND_OUT_GRACE) as Timestamp,
+            &self.hand_out_at as &[Timestamp],
         )
         .fetch_all(tx.conn())
         .await?;
