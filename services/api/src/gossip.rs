@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_nats::{HeaderMap, Subscriber};
 use futures_util::StreamExt;
 use nats::rpc::Counted;
+use runtime::meter::Counter;
 
 use crate::Api;
 
@@ -59,7 +60,10 @@ async fn tell(api: &Api, node: u64) {
 fn take_in(api: &Api, node: u64, payload: &[u8]) {
     match serde_json::from_slice::<Counted>(payload) {
         Ok(counted) if counted.node == node => {}
-        Ok(counted) => api.limits().take_in(counted, Instant::now()),
+        Ok(counted) => {
+            Counter::LimitCountsHeard.add(1);
+            api.limits().take_in(counted, Instant::now());
+        }
         Err(error) => {
             tracing::warn!(error = %error, "counts of another node cannot be read: {error}");
         }

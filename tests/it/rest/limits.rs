@@ -79,3 +79,30 @@ async fn sign_ins_are_counted_over_all_nodes() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_nats_is_away_each_node_holds_the_limit_for_itself() {
+    let board = Board::builder().own_servers().limits_on().apis(2).start().await;
+    let alice = board.person("alice").await;
+    let nats = &board.servers().nats;
+    tokio::task::block_in_place(|| nats.kill()).unwrap();
+    for node in 0..2 {
+        let began = Instant::now();
+        let answers = join_all((0..150).map(|_| asks(&board, node, &alice))).await;
+        let allowed = answers.iter().filter(|answer| answer.status != 429).count();
+        let came_back = usize::try_from(began.elapsed().as_secs() * 2 + 2).unwrap();
+        assert!((100..=100 + came_back).contains(&allowed), "node {node} let {allowed} through");
+    }
+    tokio::task::block_in_place(|| nats.start_again()).unwrap();
+    eventually("counts go round again", DEADLINE, || async {
+        let bob = board.person("bob").await;
+        asks(&board, 0, &bob).await.is(200);
+        for asked in 1..=80 {
+            if left(&asks(&board, 1, &bob).await) < 100 - asked {
+                return Some(());
+            }
+        }
+        None
+    })
+    .await;
+}
