@@ -17,6 +17,8 @@ scenarios (cargo bench -p bench -- <scenario>):
   bigroom   a send into a room of 10,000 beside one into a room of 10
   webhooks  deliveries to one endpoint beside 500 that never answer
   hookcost  a send into an organization with 50 webhooks beside one with none
+  retention sends while a million expired messages are removed
+  search    searches in a million messages
   all       all of them, one after another
 see bench/README.md";
 
@@ -106,6 +108,8 @@ pub(crate) enum Scenario {
     Hookcost,
     /// A million expired messages.
     Retention,
+    /// Searches in a million messages.
+    Search,
     /// Everything.
     All,
 }

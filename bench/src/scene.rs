@@ -54,6 +54,15 @@ impl Plan {
         Self { people: rooms * people_each, rooms: (0..rooms).map(room).collect() }
     }
 
+    /// So many rooms, and for each of `readers` a person who is in that many of them, the last
+    /// ones.
+    pub(crate) fn of_readers(rooms: usize, readers: &[usize]) -> Self {
+        let is_in = |room: usize, &reader: &usize| room + readers[reader] >= rooms;
+        let people =
+            |room: usize| (0..readers.len()).filter(|reader| is_in(room, reader)).collect();
+        Self { people: readers.len(), rooms: (0..rooms).map(people).collect() }
+    }
+
     /// One room of everyone and one of the first few.
     pub(crate) fn big_and_small(big: usize, small: usize) -> Self {
         Self { people: big, rooms: vec![(0..big).collect(), (0..small).collect()] }

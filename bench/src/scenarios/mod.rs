@@ -6,6 +6,7 @@ mod history;
 mod hookcost;
 mod idle;
 mod retention;
+mod search;
 mod send;
 mod storm;
 mod webhooks;
@@ -54,6 +55,7 @@ pub(crate) async fn run(scenario: Scenario, options: &Options) -> anyhow::Result
         Scenario::Webhooks,
         Scenario::Hookcost,
         Scenario::Retention,
+        Scenario::Search,
     ];
     let chosen = if scenario == Scenario::All { &all[..] } else { &[scenario] };
     let mut faults = Faults::default();
@@ -93,6 +95,7 @@ async fn run_one(
         Scenario::Webhooks => webhooks::run(&mut stage).await?,
         Scenario::Hookcost => hookcost::run(&mut stage).await?,
         Scenario::Retention => retention::run(&mut stage).await?,
+        Scenario::Search => search::run(&mut stage).await?,
     }
     let faults = stage.faults;
     for (name, value) in
@@ -115,6 +118,7 @@ fn name(scenario: Scenario) -> &'static str {
         Scenario::Webhooks => "webhooks",
         Scenario::Hookcost => "hookcost",
         Scenario::Retention => "retention",
+        Scenario::Search => "search",
         Scenario::All => "all",
     }
 }
