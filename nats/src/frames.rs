@@ -6,9 +6,10 @@
 
 use domain::notification::Notification;
 use domain::room::{Room, RoomChange, RoomSettings};
+use domain::upload::Attached;
 use domain::{
     InviteId, LogEvent, Message, MessageId, NotificationId, OrgId, Person, Reaction, RoomId, Seq,
-    Timestamp, UserId, What,
+    Timestamp, UploadId, UserId, What,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -32,10 +33,9 @@ pub struct MessageView {
     /// A file's address.
     pub file_url: Option<String>,
     /// The upload it carries.
-    pub upload_id: Option<String>,
+    pub upload_id: Option<UploadId>,
     /// What is known of the upload.
-    #[schema(value_type = Option<Object>)]
-    pub upload: Option<()>,
+    pub upload: Option<AttachedView>,
     /// The message of this room that it answers.
     pub reply_to: Option<MessageId>,
     /// In the order in which each emoji first came.
@@ -48,6 +48,34 @@ pub struct MessageView {
     pub edited_at: Option<Timestamp>,
     /// The sender's own id for this send.
     pub nonce: Option<String>,
+}
+
+/// What a message tells of the upload that it carries.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Attached)]
+pub struct AttachedView {
+    /// The file's name, as text.
+    pub filename: String,
+    /// Its type.
+    pub content_type: String,
+    /// Bytes.
+    pub file_size: i64,
+    /// Pixels; null until they are known, and for what is no image.
+    pub width: Option<i32>,
+    /// Pixels; null until they are known, and for what is no image.
+    pub height: Option<i32>,
+}
+
+impl From<&Attached> for AttachedView {
+    fn from(upload: &Attached) -> Self {
+        Self {
+            filename: upload.filename.clone(),
+            content_type: upload.content_type.clone(),
+            file_size: upload.file_size,
+            width: upload.width,
+            height: upload.height,
+        }
+    }
 }
 
 /// One emoji and those who reacted with it.
@@ -70,8 +98,8 @@ impl From<&Message> for MessageView {
             sender: message.sender,
             body: message.body.clone(),
             file_url: message.file_url.clone(),
-            upload_id: None,
-            upload: None,
+            upload_id: message.upload.as_ref().map(|upload| upload.id),
+            upload: message.upload.as_ref().map(AttachedView::from),
             reply_to: message.reply_to,
             reactions: message.reactions.iter().map(ReactionView::from).collect(),
             is_deleted: message.is_deleted,

@@ -18,7 +18,7 @@ const CALLERS: [&str; 6] = ["nobody", "stranger", "outsider", "MEMBER", "MANAGER
 ///
 /// In paths and bodies, words in capitals stand for what is in the cell's world: its ORG, ROOM,
 /// MESSAGE (its owner's), NOTIFICATION (the owner's), COLLEAGUE (in the room), NEWCOMER (in the organization only), INVITE and
-/// TOKEN (of an invite for the stranger), LOGIN (another of the caller's), FRESH (a word of the
+/// TOKEN (of an invite for the stranger), UPLOAD (the owner's, posted in the room), LOGIN (another of the caller's), FRESH (a word of the
 /// cell's own).
 type Row = (&'static str, &'static str, &'static str);
 
@@ -119,6 +119,14 @@ const ROWS: &[Row] = &[
         "/messages/MESSAGE/reactions/",
         r#"{"emoji":"👍"}"#,
     ),
+    (
+        "POST /api/v1/uploads/presign/",
+        "/uploads/presign/",
+        r#"{"filename":"a.txt","content_type":"text/plain","file_size":1}"#,
+    ),
+    ("POST /api/v1/uploads/{id}/complete/", "/uploads/UPLOAD/complete/", ""),
+    ("GET /api/v1/uploads/my-uploads/", "/uploads/my-uploads/", ""),
+    ("GET /api/v1/uploads/{id}/", "/uploads/UPLOAD/", ""),
     ("GET /api/v1/webhooks/", "/webhooks/", ""),
     (
         "POST /api/v1/webhooks/",
@@ -168,12 +176,14 @@ impl Grounds<'_> {
         let invite = self.invite(row, org, &caller, who).await;
         let (webhook, event) = self.webhook(row, org).await;
         let notification = self.notification(row, room, &colleague).await;
+        let upload = self.upload(row, room).await;
         let login = caller.on_another_device(board).await.login;
         let fill = |text: &str| {
             text.replace("TOKEN", invite["token"].as_str().unwrap_or_default())
                 .replace("INVITE", &invite["id"].to_string())
                 .replace("NOTIFICATION", &notification.to_string())
                 .replace("WEBHOOK", &webhook.to_string())
+                .replace("UPLOAD", upload["id"].as_str().unwrap_or_default())
                 .replace("EVENT", event.as_str().unwrap_or_default())
                 .replace("ORG", &org.to_string())
                 .replace("ROOM", &room.to_string())
@@ -210,6 +220,16 @@ impl Grounds<'_> {
             Some(one["id"].clone())
         })
         .await
+    }
+
+    /// An upload that a message in the room carries, if the row needs one.
+    async fn upload(&self, row: &Row, room: i64) -> Value {
+        if !row.1.contains("UPLOAD") {
+            return Value::Null;
+        }
+        let upload = self.owner.uploads("minutes.txt", "text/plain", b"minutes").await;
+        self.owner.posts_file(room, &upload).await;
+        upload
     }
 
     /// The ids of a webhook and of an event of it, if the row needs them.

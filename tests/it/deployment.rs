@@ -156,6 +156,14 @@ fn every_role_has_the_settings_that_it_needs_and_no_other() {
     }
     assert!(!settings_of("edge").contains_key("CHATBOARD_DATABASE_URL"));
     assert!(!settings_of("janitor").contains_key("CHATBOARD_NATS_URL"));
+    let files = |role| -> BTreeMap<String, String> {
+        let is_of_files = |name: &String| name.starts_with("CHATBOARD_S3_");
+        settings_of(role).into_iter().filter(|(name, _)| is_of_files(name)).collect()
+    };
+    assert_eq!(files("api"), files("janitor"));
+    for role in ["edge", "relay", "webhooks", "notifier", "migrate"] {
+        assert_eq!(files(role), BTreeMap::new(), "{role} has nothing to do with files");
+    }
     let days = settings_of("janitor")["CHATBOARD_RETENTION_DAYS"].clone();
     for role in ["api", "relay", "webhooks", "notifier"] {
         assert_eq!(settings_of(role)["CHATBOARD_RETENTION_DAYS"], days, "{role}");
@@ -274,6 +282,21 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
 }
 
 #[test]
+fn files_go_to_a_store_that_the_roles_and_browsers_reach() {
+    let (compose, api) = (compose(), settings_of("api"));
+    assert_eq!(port(&api["CHATBOARD_S3_ENDPOINT"]), 9000);
+    assert!(api["CHATBOARD_S3_ENDPOINT"].contains("//objects:"));
+    let published = list(&compose["services/objects/ports"]);
+    let outside = port(&api["CHATBOARD_S3_PUBLIC_ENDPOINT"]);
+    assert_eq!(published, [format!("{outside}:9000")]);
+    let of_store = |name: &str| &compose[&format!("services/objects/environment/{name}")];
+    let of_api = |name: &str| &compose[&format!("services/api/environment/{name}")];
+    assert_eq!(of_store("MINIO_ROOT_USER"), of_api("CHATBOARD_S3_ACCESS_KEY"));
+    assert_eq!(of_store("MINIO_ROOT_PASSWORD"), of_api("CHATBOARD_S3_SECRET_KEY"));
+    assert_eq!(of_store("MINIO_API_CORS_ALLOW_ORIGIN"), of_api("CHATBOARD_PUBLIC_URL"));
+}
+
+#[test]
 fn images_are_pinned() {
     let compose = compose();
     let images = compose.iter().filter(|(path, _)| path.ends_with("/image"));
@@ -286,7 +309,8 @@ fn images_are_pinned() {
     );
     for image in images {
         let tag = image.split_once(':').map_or("", |(_, tag)| tag);
-        let is_version = tag.trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit());
+        let tag = tag.trim_start_matches("RELEASE.").trim_start_matches('v');
+        let is_version = tag.starts_with(|c: char| c.is_ascii_digit());
         assert!(is_version || tag.starts_with("bookworm"), "{image} is not pinned");
     }
     let ours = format!("chatboard:{}", env!("CARGO_PKG_VERSION"));

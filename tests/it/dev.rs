@@ -119,7 +119,7 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
 
     dev.start_again();
     let second = project.endpoints(&dev).await;
-    for name in ["api", "edges", "operations", "postgres", "nats", "smtp", "mail"] {
+    for name in ["api", "edges", "operations", "postgres", "nats", "s3", "smtp", "mail"] {
         assert_eq!(first[name], second[name], "{name}");
     }
     assert!(sign_in(&second).await["access"].is_string());

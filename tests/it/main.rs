@@ -11,6 +11,7 @@ mod deployment;
 mod dev;
 mod edge;
 mod errors;
+mod files;
 mod hostile;
 mod janitor;
 mod journeys;

@@ -13,6 +13,7 @@ use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::builder::Builder;
+use crate::files::Files;
 use crate::mailbox::Mailbox;
 use crate::person::Person;
 use crate::process::Process;
@@ -34,6 +35,7 @@ pub struct Board {
     pub(crate) life: Lifecycle,
     pub(crate) own: Option<Servers>,
     pub(crate) mailbox: Option<Mailbox>,
+    pub(crate) files: Files,
     pub(crate) database_url: String,
     pub(crate) prefix: String,
 }
@@ -308,6 +310,11 @@ impl Board {
     /// Where mails go.
     pub fn mailbox(&self) -> &Mailbox {
         self.mailbox.as_ref().expect("Builder::mails_after was asked for")
+    }
+
+    /// Where files go.
+    pub fn files(&self) -> &Files {
+        &self.files
     }
 
     /// Works on the processes: api, relay, then the edges.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use domain::upload::UploadRules;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::tokens::SigningKeys;
@@ -14,6 +15,7 @@ use store::Store;
 use tokio::net::TcpListener;
 
 use crate::board::{Board, Host, Reach};
+use crate::files::Files;
 use crate::mailbox::Mailbox;
 use crate::process::Process;
 use crate::servers::Servers;
@@ -57,6 +59,8 @@ pub struct Builder {
     notifiers: usize,
     janitors: usize,
     retention_days: u32,
+    user_quota: i64,
+    org_quota: i64,
 }
 
 impl Default for Builder {
@@ -75,6 +79,8 @@ impl Default for Builder {
             notifiers: 1,
             janitors: 0,
             retention_days: 90,
+            user_quota: 0,
+            org_quota: 0,
         }
     }
 }
@@ -91,6 +97,7 @@ struct Ground {
     clock: Clock,
     life: Lifecycle,
     mailbox: Option<Mailbox>,
+    files: Files,
 }
 
 impl Builder {
@@ -179,6 +186,13 @@ impl Builder {
         Self { retention_days, ..self }
     }
 
+    /// A person's files, and those of an organization, may hold so many bytes; 0 is no limit, as
+    /// it is unless said otherwise.
+    #[must_use]
+    pub fn quotas(self, user_quota: i64, org_quota: i64) -> Self {
+        Self { user_quota, org_quota, ..self }
+    }
+
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
@@ -192,13 +206,15 @@ impl Builder {
             Some(_) => Some(Mailbox::start().await),
             None => None,
         };
+        let clock = Clock::system();
         let ground = Ground {
+            files: Files::start(&clock).await,
             mailbox,
             database_url: servers.postgres.database_url(&database),
             nats_url: servers.nats.url(),
             prefix: format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed)),
             pem: SigningKeys::generate().expect("a key can be made"),
-            clock: Clock::system(),
+            clock,
             life: Lifecycle::new(),
         };
         let (host, api, edges) = if self.place == Place::Processes {
@@ -222,6 +238,7 @@ impl Builder {
             store,
             life: ground.life,
             mailbox: ground.mailbox,
+            files: ground.files,
             database_url: ground.database_url,
             prefix: ground.prefix,
         }
@@ -255,8 +272,13 @@ impl Builder {
         }
         for _ in 0..self.janitors {
             let store = self.store(ground, JANITOR_CONNECTIONS).await;
-            let config = janitor::Config { scan_every: JANITOR_SCAN, ..janitor::Config::default() };
-            let parts = janitor::Parts { store, clock: ground.clock.clone() };
+            let config = janitor::Config {
+                scan_every: JANITOR_SCAN,
+                previews_every: JANITOR_SCAN,
+                ..janitor::Config::default()
+            };
+            let objects = Some(ground.files.objects());
+            let parts = janitor::Parts { store, objects, clock: ground.clock.clone() };
             janitor::start(config, parts, &ground.life).await.expect("the janitor starts");
         }
         (Host::Here, public_url, edges)
@@ -282,6 +304,11 @@ impl Builder {
             allowed_origins: self.origins.clone(),
             access_token_ttl: self.access_ttl,
             guard: self.webhooks.as_ref().map(|config| config.guard.clone()).unwrap_or_default(),
+            uploads: UploadRules {
+                user_quota: self.user_quota,
+                org_quota: self.org_quota,
+                ..UploadRules::default()
+            },
             ..api::Config::default()
         };
         if !self.has_limits {
@@ -291,6 +318,7 @@ impl Builder {
         let parts = api::Parts {
             store: self.store(ground, API_CONNECTIONS).await,
             bus: bus(ground, "api").await,
+            objects: Some(ground.files.objects()),
             keys: SigningKeys::parse(&ground.pem).unwrap(),
             clock: ground.clock.clone(),
         };
@@ -338,6 +366,7 @@ impl Builder {
             ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),
         ];
         let mail = ground.mailbox.as_ref().zip(self.mail_delay);
+        shared.extend(ground.files.settings());
         if let Some((mailbox, delay)) = mail {
             shared.push(("CHATBOARD_SMTP_URL", mailbox.smtp_url()));
             shared.push(("CHATBOARD_MAIL_DELAY", format!("{}ms", delay.as_millis())));

@@ -19,6 +19,7 @@
 mod board;
 mod builder;
 mod crowd;
+mod files;
 mod follower;
 pub mod http;
 mod mailbox;
@@ -31,11 +32,13 @@ mod servers;
 mod snapshot;
 mod socket;
 mod storm;
+pub mod uploads;
 mod wait;
 
 pub use board::{Board, Team};
 pub use builder::Builder;
 pub use devstack::mail_sink::Mail;
+pub use files::Files;
 pub use follower::Follower;
 pub use mailbox::Mailbox;
 pub use person::{PASSWORD, Person, foreign_keys};
@@ -48,6 +51,9 @@ pub use snapshot::{root, snapshot};
 pub use socket::{Closed, Opening, Socket};
 pub use storm::{Report, Storm};
 pub use wait::{DEADLINE, eventually, spawn, within};
+
+/// The smallest picture: a PNG of one pixel.
+pub const PNG: &[u8] = include_bytes!("pixel.png");
 
 /// A JSON value, as every answer and frame is one.
 pub use serde_json::{Value, json};

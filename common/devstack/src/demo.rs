@@ -207,7 +207,7 @@ async fn post(
 ) -> anyhow::Result<MessageId> {
     let draft = MessageDraft { body: Some(body), ..MessageDraft::default() };
     let message = NewMessage::parse(draft).map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
-    let mut posted = post_messages(tx, &[Post { caller, room, message }], at).await?;
+    let mut posted = post_messages(tx, &[Post { caller, room, message }], 0, at).await?;
     ensure!(posted.len() == 1, "one message was posted");
     match posted.remove(0) {
         Ok(posted) => Ok(posted.message.id),

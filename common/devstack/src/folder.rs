@@ -33,7 +33,7 @@ pub struct Endpoints {
     pub postgres: String,
     /// NATS.
     pub nats: String,
-    /// The object store; none in this version.
+    /// The object store: our own, unless another is set.
     pub s3: Option<String>,
     /// Where mails are handed over: our own sink, which delivers nothing, unless another is set.
     pub smtp: Option<String>,

@@ -1,5 +1,6 @@
 //! Servers of our own, for `chatboard dev` and for the tests: Postgres and nats-server,
-//! and in this process a mail server that only keeps what it is given ([`MailSink`]).
+//! and in this process a mail server that only keeps what it is given ([`MailSink`]) and an object
+//! store over a folder ([`ObjectStore`]).
 //!
 //! A server is started by a small guard process ([`guard`]) that holds a pipe to us: when we end,
 //! however we end, the guard reads the end of the pipe and stops its server. What even that
@@ -18,6 +19,7 @@ mod install;
 pub mod mail_sink;
 mod nats_binary;
 mod nats_server;
+pub mod object_store;
 pub mod ports;
 mod postgres;
 mod postgres_binaries;
@@ -29,6 +31,7 @@ use std::path::PathBuf;
 pub use folder::Folder;
 pub use mail_sink::MailSink;
 pub use nats_server::NatsServer;
+pub use object_store::ObjectStore;
 pub use postgres::Postgres;
 
 /// How a server is started.

@@ -26,6 +26,7 @@ pub mod room;
 pub mod search;
 pub mod text;
 pub mod timestamp;
+pub mod upload;
 pub mod user;
 pub mod webhook;
 
@@ -38,3 +39,4 @@ pub use message::{Message, NewMessage, Reaction};
 pub use notification::EventId;
 pub use refusal::{FieldErrors, Refusal};
 pub use timestamp::Timestamp;
+pub use upload::{Upload, UploadId};

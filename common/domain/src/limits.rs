@@ -63,3 +63,13 @@ pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 pub const WEBHOOK_FAILURES_TOLD: i32 = 4;
 /// How long a webhook may do nothing but fail before it is disabled.
 pub const WEBHOOK_FAILING_MAX: Duration = Duration::from_secs(5 * 24 * 3600);
+/// Characters of an upload's file name.
+pub const FILENAME_CHARS_MAX: usize = 255;
+/// How long the address lives under which a file is put.
+pub const UPLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long the address lives under which a file is fetched.
+pub const DOWNLOAD_URL_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long an upload may stay incomplete.
+pub const PENDING_UPLOAD_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// How long a complete upload may stay without a message that carries it.
+pub const UNPOSTED_UPLOAD_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);

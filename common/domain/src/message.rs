@@ -8,6 +8,10 @@ use crate::mentions::{self, Mentions};
 use crate::refusal::{FieldErrors, Refusal};
 use crate::text;
 use crate::timestamp::Timestamp;
+use crate::upload::{Attached, UploadId};
+
+/// What is said of an upload that a message cannot carry.
+pub const NOT_YOUR_UPLOAD: &str = "must be a completed upload of yours";
 
 /// A stored message in its present state.
 #[derive(Clone, Debug)]
@@ -24,8 +28,10 @@ pub struct Message {
     pub sender: UserId,
     /// Its text, `CommonMark`; empty once deleted.
     pub body: String,
-    /// A file elsewhere.
+    /// A file's address: elsewhere, or that of the upload.
     pub file_url: Option<String>,
+    /// The upload that it carries.
+    pub upload: Option<Attached>,
     /// The message of the same room that it answers.
     pub reply_to: Option<MessageId>,
     /// Reactions in the order in which each emoji first came.
@@ -46,6 +52,7 @@ impl Message {
         self.is_deleted = true;
         self.body.clear();
         self.file_url = None;
+        self.upload = None;
         self.reactions.clear();
     }
 }
@@ -79,6 +86,7 @@ pub struct MessageDraft {
 pub struct NewMessage {
     body: String,
     file_url: Option<String>,
+    upload: Option<UploadId>,
     reply_to: Option<MessageId>,
     nonce: Option<String>,
     content_hash: [u8; 32],
@@ -98,10 +106,15 @@ impl NewMessage {
                 .map_err(|fault| errors.add("file_url", fault))
                 .ok()
         });
-        if draft.upload_id.is_some() {
-            errors.add("upload_id", "must be a completed upload of yours");
-        }
-        if let Err(fault) = check_body(&body, file_url.is_some() || errors.iter().count() > 0) {
+        let upload = draft.upload_id.and_then(|id| {
+            let id = UploadId::from_client(&id);
+            if id.is_none() {
+                errors.add("upload_id", NOT_YOUR_UPLOAD);
+            }
+            id
+        });
+        let has_file = file_url.is_some() || upload.is_some();
+        if let Err(fault) = check_body(&body, has_file || !errors.is_empty()) {
             errors.add("body", fault);
         }
         let reply_to = draft.reply_to.and_then(|id| {
@@ -117,9 +130,10 @@ impl NewMessage {
             errors.add("nonce", fault);
         }
         errors.finish()?;
-        let content_hash = content_hash(&body, file_url.as_deref(), reply_to);
+        let content_hash = content_hash(&body, file_url.as_deref(), reply_to, upload);
         let mentions = mentions::find(&body);
-        Ok(Self { body, file_url, reply_to, nonce: draft.nonce, content_hash, mentions })
+        let nonce = draft.nonce;
+        Ok(Self { body, file_url, upload, reply_to, nonce, content_hash, mentions })
     }
 
     /// The text.
@@ -127,7 +141,21 @@ impl NewMessage {
         &self.body
     }
 
-    /// A file elsewhere.
+    /// The upload that it carries.
+    pub fn upload(&self) -> Option<UploadId> {
+        self.upload
+    }
+
+    /// The message with the address of its upload, which takes the place of any other file's.
+    #[must_use]
+    pub fn with_upload_url(mut self, url: impl FnOnce(UploadId) -> String) -> Self {
+        if let Some(upload) = self.upload {
+            self.file_url = Some(url(upload));
+        }
+        self
+    }
+
+    /// A file's address.
     pub fn file_url(&self) -> Option<&str> {
         self.file_url.as_deref()
     }
@@ -187,13 +215,22 @@ fn check_nonce(nonce: &str) -> Result<(), String> {
     }
 }
 
-/// SHA-256 over the length-prefixed parts, so that no two contents share an encoding.
-fn content_hash(body: &str, file_url: Option<&str>, reply_to: Option<MessageId>) -> [u8; 32] {
+/// SHA-256 over the length-prefixed parts, so that no two contents share an encoding. Without an
+/// upload it is what it was before there were any.
+fn content_hash(
+    body: &str,
+    file_url: Option<&str>,
+    reply_to: Option<MessageId>,
+    upload: Option<UploadId>,
+) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in [body, file_url.unwrap_or_default()] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part.as_bytes());
     }
     hash.update(reply_to.map_or(0, |id| id.0).to_le_bytes());
+    if let Some(upload) = upload {
+        hash.update(upload.0.as_bytes());
+    }
     hash.finalize().into()
 }

@@ -1,7 +1,7 @@
 //! Points in time as the contract writes them: RFC 3339, UTC, six digits.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
 use serde::{Deserialize, Serialize, Serializer};
@@ -62,6 +62,12 @@ impl From<DateTime<Utc>> for Timestamp {
 impl From<Timestamp> for DateTime<Utc> {
     fn from(time: Timestamp) -> Self {
         time.0
+    }
+}
+
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        time.0.into()
     }
 }
 

@@ -1,1 +1,341 @@
-//! The object store that holds files.
+//! The object store: the only place that knows S3.
+//!
+//! Bytes of files never pass through ChatBoard. A client puts them under an address that
+//! [`Objects::presign_put`] signs for exactly one type, one length and one object that is not
+//! there yet, and fetches them under one that [`Objects::presign_get`] signs: the store itself
+//! refuses all else. **Invariants:** every call ends in time; no key or signed address is logged.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_http_client::tls;
+use bytes::Bytes;
+
+/// How long a connection to the store may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one call may take, with its repeats.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a call is tried.
+const TRIES: u32 = 2;
+
+/// Where the store is and how it is reached.
+#[derive(Clone)]
+pub struct Config {
+    /// Its address; `None` for Amazon's own in the region.
+    pub endpoint: Option<String>,
+    /// Its address as clients reach it, where that is another one.
+    pub public_endpoint: Option<String>,
+    /// The bucket.
+    pub bucket: String,
+    /// The region.
+    pub region: String,
+    /// The id of the key.
+    pub access_key: String,
+    /// The key. Never logged.
+    pub secret_key: String,
+    /// Whether the bucket stands in the path, not in the host.
+    pub has_path_style: bool,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("endpoint", &self.endpoint)
+            .field("public_endpoint", &self.public_endpoint)
+            .field("bucket", &self.bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the store did not do what it was asked for.
+#[derive(Clone, Debug)]
+pub struct Error(String);
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What the store tells of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Bytes.
+    pub size: i64,
+    /// The type that it was put with.
+    pub content_type: String,
+}
+
+/// An address under which a client may put one object.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// The address.
+    pub url: String,
+    /// Headers that the client must send, besides the length that every client sends by itself.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The way to one bucket. Clones share it.
+#[derive(Clone)]
+pub struct Objects(Arc<Inner>);
+
+struct Inner {
+    client: Client,
+    /// Signs addresses for clients.
+    signer: Client,
+    bucket: String,
+}
+
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Objects").field(&self.0.bucket).finish()
+    }
+}
+
+impl Objects {
+    /// Makes the way to a bucket. Nothing is asked of the store yet: it may be away, now and later.
+    pub fn connect(config: &Config) -> Self {
+        let client = client(config, config.endpoint.as_deref());
+        let signer = match &config.public_endpoint {
+            Some(url) => self::client(config, Some(url)),
+            None => client.clone(),
+        };
+        Self(Arc::new(Inner { client, signer, bucket: config.bucket.clone() }))
+    }
+
+    /// Signs an address under which an object of exactly this type and length can be put, once.
+    ///
+    /// # Errors
+    /// When the signature cannot be made.
+    pub async fn presign_put(
+        &self,
+        key: &str,
+        (content_type, size): (&str, i64),
+        (from, lives): (SystemTime, Duration),
+    ) -> anyhow::Result<Put> {
+        let request = self
+            .0
+            .signer
+            .put_object()
+            .bucket(&self.0.bucket)
+            .key(key)
+            .content_type(content_type)
+            .content_length(size)
+            .if_none_match("*")
+            .presigned(during(from, lives)?)
+            .await
+            .context("an address to put under cannot be signed")?;
+        let headers = request
+            .headers()
+            .filter(|(name, _)| !is_sent_by_itself(name))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Ok(Put { url: request.uri().to_owned(), headers })
+    }
+
+    /// Signs an address under which an object can be fetched; the store answers with
+    /// `disposition` as its `Content-Disposition`.
+    ///
+    /// # Errors
+    /// When the signature cannot be made.
+    pub async fn presign_get(
+        &self,
+        key: &str,
+        disposition: &str,
+        (from, lives): (SystemTime, Duration),
+    ) -> anyhow::Result<String> {
+        let request: PresignedRequest = self
+            .0
+            .signer
+            .get_object()
+            .bucket(&self.0.bucket)
+            .key(key)
+            .response_content_disposition(disposition)
+            .presigned(during(from, lives)?)
+            .await
+            .context("an address to fetch from cannot be signed")?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// Scheme, host and port of the addresses that are signed for clients.
+    ///
+    /// # Errors
+    /// When the configured address is no good.
+    pub async fn origin(&self) -> anyhow::Result<String> {
+        let during = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
+        let url = url::Url::parse(&self.presign_get("origin", "attachment", during).await?)?;
+        Ok(url.origin().ascii_serialization())
+    }
+
+    /// What the store tells of an object; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn head(&self, key: &str) -> Result<Option<Head>, Error> {
+        let answer = self.0.client.head_object().bucket(&self.0.bucket).key(key).send().await;
+        match answer {
+            Ok(head) => Ok(Some(Head {
+                size: head.content_length().unwrap_or(-1),
+                content_type: head.content_type().unwrap_or_default().to_owned(),
+            })),
+            Err(error) if status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(failed("look at an object", &error)),
+        }
+    }
+
+    /// The first bytes of an object, at most `max`; none when it is not there.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn start_of(&self, key: &str, max: usize) -> Result<Bytes, Error> {
+        let range = format!("bytes=0-{}", max.saturating_sub(1));
+        let request = self.0.client.get_object().bucket(&self.0.bucket).key(key).range(range);
+        self.read(request, max).await
+    }
+
+    /// An object, if it has at most `max` bytes.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses, or the object is larger.
+    pub async fn get(&self, key: &str, max: usize) -> Result<Bytes, Error> {
+        self.read(self.0.client.get_object().bucket(&self.0.bucket).key(key), max).await
+    }
+
+    async fn read(
+        &self,
+        request: aws_sdk_s3::operation::get_object::builders::GetObjectFluentBuilder,
+        max: usize,
+    ) -> Result<Bytes, Error> {
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if status(&error) == Some(404) => return Ok(Bytes::new()),
+            Err(error) => return Err(failed("read an object", &error)),
+        };
+        let reading = async {
+            let mut bytes = Vec::new();
+            while let Some(chunk) = answer.body.next().await {
+                let chunk =
+                    chunk.map_err(|error| Error(format!("an object broke off: {error}")))?;
+                if bytes.len() + chunk.len() > max {
+                    return Err(Error(format!("an object has more than {max} bytes")));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(Bytes::from(bytes))
+        };
+        let read = tokio::time::timeout(CALL_TIMEOUT, reading).await;
+        read.unwrap_or_else(|_| Err(Error("an object was not read in time".to_owned())))
+    }
+
+    /// Puts a small object of our own making.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn put(&self, key: &str, content_type: &str, bytes: Bytes) -> Result<(), Error> {
+        self.0
+            .client
+            .put_object()
+            .bucket(&self.0.bucket)
+            .key(key)
+            .content_type(content_type)
+            .body(ByteStream::from(bytes))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failed("put an object", &error))
+    }
+
+    /// Removes an object. One that is not there is removed already.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        match self.0.client.delete_object().bucket(&self.0.bucket).key(key).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if status(&error) == Some(404) => Ok(()),
+            Err(error) => Err(failed("remove an object", &error)),
+        }
+    }
+
+    /// Makes the bucket unless it is there, and checks that it can be reached with our key.
+    ///
+    /// # Errors
+    /// When the store does not answer, or refuses.
+    pub async fn ensure_bucket(&self) -> Result<(), Error> {
+        let bucket = &self.0.bucket;
+        match self.0.client.head_bucket().bucket(bucket).send().await {
+            Ok(_) => return Ok(()),
+            Err(error) if status(&error) == Some(404) => {}
+            Err(error) => return Err(failed("look at the bucket", &error)),
+        }
+        match self.0.client.create_bucket().bucket(bucket).send().await {
+            Ok(_) => Ok(()),
+            // Another node was first.
+            Err(error) if status(&error) == Some(409) => Ok(()),
+            Err(error) => Err(failed("make the bucket", &error)),
+        }
+    }
+}
+
+fn client(config: &Config, endpoint: Option<&str>) -> Client {
+    let key = Credentials::new(&config.access_key, &config.secret_key, None, None, "settings");
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let mut builder = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(key)
+        .force_path_style(config.has_path_style)
+        // Stores other than Amazon's do not know the newer checksums.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .retry_config(RetryConfig::standard().with_max_attempts(TRIES))
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(CALL_TIMEOUT)
+                .build(),
+        );
+    if let Some(endpoint) = endpoint {
+        builder = builder.endpoint_url(endpoint);
+    }
+    Client::from_conf(builder.build())
+}
+
+fn during(from: SystemTime, lives: Duration) -> anyhow::Result<PresigningConfig> {
+    Ok(PresigningConfig::builder().start_time(from).expires_in(lives).build()?)
+}
+
+/// Browsers let no page set these; every client sends them.
+fn is_sent_by_itself(name: &str) -> bool {
+    name.eq_ignore_ascii_case("content-length") || name.eq_ignore_ascii_case("host")
+}
+
+fn status<E>(error: &SdkError<E>) -> Option<u16> {
+    error.raw_response().map(|response| response.status().as_u16())
+}
+
+fn failed<E>(what: &str, error: &SdkError<E>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    Error(format!("the object store did not {what}: {}", DisplayErrorContext(error)))
+}

@@ -34,6 +34,7 @@ macro_rules! meters {
 meters! { Counter, describe_counter,
     HttpRequests = "chatboard_http_requests_total", "REST requests by method, route and status";
     RateLimited = "chatboard_rate_limited_total", "Requests refused by a limit, by limit";
+    LimitCountsHeard = "chatboard_limit_counts_heard_total", "Messages of other nodes with what they let through";
     MessagesPosted = "chatboard_messages_posted_total", "Messages committed";
     PostsRefused = "chatboard_posts_refused_total", "Sends turned away because the queue was full";
     EventsPublished = "chatboard_events_published_total", "Events handed to NATS";
@@ -63,6 +64,8 @@ meters! { Counter, describe_counter,
     MailAttempts = "chatboard_mail_attempts_total", "Attempts to mail something, by kind and outcome";
     JanitorRemoved = "chatboard_janitor_removed_total", "Rows and objects removed because their time was over, by kind";
     JanitorFailures = "chatboard_janitor_failures_total", "Rounds of the janitor that failed and are repeated";
+    Previews = "chatboard_previews_total", "Attempts to make a small picture of an upload, by outcome: made, failed, late";
+    ObjectStoreFailures = "chatboard_object_store_failures_total", "Times the object store was asked whether it is there, and was not";
     NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
 }
 
@@ -86,6 +89,9 @@ meters! { Gauge, describe_gauge,
     MailConfigured = "chatboard_mail_configured", "1 where a mail server is set, 0 where mails wait for that";
     JanitorRound = "chatboard_janitor_round_at_seconds", "When the janitor last finished a round, by work, in seconds since 1970";
     JanitorBacklog = "chatboard_janitor_backlog_rows", "Stretches of logs and deleted rooms, organizations and webhooks that still have to be removed (at most 10,000 counted)";
+    FilesRemoving = "chatboard_janitor_files", "Uploads whose objects still have to be removed (at most 10,000 counted)";
+    PreviewsDue = "chatboard_previews_due", "Uploads of which a small picture is still to be made (at most 10,000 counted)";
+    ObjectStoreUp = "chatboard_object_store_up", "1 while the bucket can be reached, where an object store is set";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
@@ -106,7 +112,8 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 8] = [
+const LABELLED: [Counter; 9] = [
+    Counter::Previews,
     Counter::JanitorRemoved,
     Counter::HttpRequests,
     Counter::RateLimited,

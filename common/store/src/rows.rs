@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use domain::{Message, MessageId, OrgId, Person, Reaction, RoomId, Seq, Timestamp, UserId};
+use domain::upload::Attached;
+use domain::{
+    Message, MessageId, OrgId, Person, Reaction, RoomId, Seq, Timestamp, UploadId, UserId,
+};
 use sqlx::PgConnection;
 
 use crate::Result;
@@ -17,6 +20,7 @@ pub(crate) struct MessageRow {
     pub(crate) sender: UserId,
     pub(crate) body: String,
     pub(crate) file_url: Option<String>,
+    pub(crate) upload: Option<UploadId>,
     pub(crate) reply_to: Option<MessageId>,
     pub(crate) nonce: Option<String>,
     pub(crate) is_deleted: bool,
@@ -32,6 +36,7 @@ macro_rules! select_messages {
             r#"select m.id as "id: domain::MessageId", m.seq as "seq: domain::Seq",
                       m.org_id as "org: domain::OrgId", m.room_id as "room: domain::RoomId",
                       m.sender_id as "sender: domain::UserId", m.body, m.file_url,
+                      m.upload_id as "upload: domain::UploadId",
                       m.reply_to as "reply_to: domain::MessageId", m.nonce, m.is_deleted,
                       m.created_at as "created_at: domain::Timestamp",
                       m.edited_at as "edited_at: domain::Timestamp"
@@ -43,7 +48,7 @@ macro_rules! select_messages {
 pub(crate) use select_messages;
 
 impl MessageRow {
-    pub(crate) fn into_message(self, reactions: Vec<Reaction>) -> Message {
+    fn into_message(self, reactions: Vec<Reaction>, upload: Option<Attached>) -> Message {
         Message {
             id: self.id,
             seq: self.seq,
@@ -52,6 +57,7 @@ impl MessageRow {
             sender: self.sender,
             body: self.body,
             file_url: self.file_url,
+            upload,
             reply_to: self.reply_to,
             reactions,
             is_deleted: self.is_deleted,
@@ -62,8 +68,8 @@ impl MessageRow {
     }
 }
 
-/// Completes rows with their reactions, keeping their order.
-pub(crate) async fn with_reactions(
+/// Completes rows with their reactions and what is known of their uploads, keeping their order.
+pub(crate) async fn completed(
     conn: &mut PgConnection,
     rows: Vec<MessageRow>,
 ) -> Result<Vec<Message>> {
@@ -75,7 +81,7 @@ pub(crate) async fn with_reactions(
                from message_reactions where message_id = any($1) order by id"#,
             &ids,
         )
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await?;
         for row in found {
             let of_message = reactions.entry(row.message).or_default();
@@ -85,22 +91,44 @@ pub(crate) async fn with_reactions(
             }
         }
     }
+    let uploads: Vec<UploadId> = rows.iter().filter_map(|row| row.upload).collect();
+    let uploads = attached(conn, &uploads).await?;
     Ok(rows
         .into_iter()
         .map(|row| {
             let reactions = reactions.remove(&row.id).unwrap_or_default();
-            row.into_message(reactions)
+            let upload = row.upload.and_then(|id| uploads.get(&id).cloned());
+            row.into_message(reactions, upload)
         })
         .collect())
 }
 
-/// Messages by their ids, with their reactions.
+/// What messages tell of the uploads that they carry.
+pub(crate) async fn attached(
+    conn: &mut PgConnection,
+    ids: &[UploadId],
+) -> Result<HashMap<UploadId, Attached>> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query_as!(
+        Attached,
+        r#"select id as "id: UploadId", filename, content_type, file_size, width, height
+           from file_uploads where id = any($1)"#,
+        ids as &[UploadId],
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|upload| (upload.id, upload)).collect())
+}
+
+/// Messages by their ids, complete.
 pub(crate) async fn messages(
     conn: &mut PgConnection,
     ids: &[i64],
 ) -> Result<HashMap<MessageId, Message>> {
     let rows = select_messages!("where m.id = any($1)", ids).fetch_all(&mut *conn).await?;
-    let messages = with_reactions(conn, rows).await?;
+    let messages = completed(conn, rows).await?;
     Ok(messages.into_iter().map(|message| (message.id, message)).collect())
 }
 

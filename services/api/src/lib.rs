@@ -29,6 +29,7 @@ mod routes;
 mod start;
 mod transact;
 mod unsubscribe;
+mod uploads;
 mod webhooks;
 
 pub use routes::{openapi, router};

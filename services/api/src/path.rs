@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use domain::UploadId;
 
 /// The id of a path with one.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +15,10 @@ pub struct PathId<T>(pub T);
 /// The ids of a path with two, in its order.
 #[derive(Clone, Copy, Debug)]
 pub struct PathIds<A, B>(pub A, pub B);
+
+/// The upload of a path.
+#[derive(Clone, Copy, Debug)]
+pub struct PathUpload(pub UploadId);
 
 /// The id of a path, and a word after it.
 #[derive(Clone, Debug)]
@@ -47,6 +52,19 @@ impl<S: Send + Sync, A: From<i64>, B: From<i64>> FromRequestParts<S> for PathIds
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let [first, second] = ids(parts, state).await;
         Ok(Self(first.into(), second.into()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PathUpload {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let id = params.ok().and_then(|params| {
+            let (_, text) = params.iter().next()?;
+            UploadId::from_client(text)
+        });
+        Ok(Self(id.unwrap_or(UploadId::NOWHERE)))
     }
 }
 

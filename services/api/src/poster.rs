@@ -60,18 +60,20 @@ struct Worker {
     store: Store,
     publisher: Publisher,
     clock: Clock,
+    /// Bytes that the files of one organization may hold; 0 is no limit.
+    org_quota: i64,
 }
 
 impl Poster {
     /// Starts the task that commits groups of at most `group_max` sends; with 1, each send is a
-    /// transaction of its own.
+    /// transaction of its own. Files of one organization may hold `org_quota` bytes together.
     pub(crate) fn start(
         (store, publisher, clock): (Store, Publisher, Clock),
-        group_max: usize,
+        (group_max, org_quota): (usize, i64),
         life: &Lifecycle,
     ) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_MAX);
-        let worker = Worker { store, publisher, clock };
+        let worker = Worker { store, publisher, clock, org_quota };
         if group_max > 1 {
             let task = worker.commit_groups(receiver, group_max, life.clone());
             life.spawn_essential("poster", task);
@@ -253,7 +255,7 @@ impl Worker {
         now: Timestamp,
     ) -> Result<Vec<Result<Posted, Refusal>>, Error> {
         let mut tx = self.store.begin().await?;
-        let results = post_messages(&mut tx, posts, now).await?;
+        let results = post_messages(&mut tx, posts, self.org_quota, now).await?;
         let committed = tx.commit().await?;
         publish(&self.publisher, &committed);
         Ok(results)

@@ -21,6 +21,7 @@ use crate::{Api, http};
         (name = "orgs", description = "Organizations, members, invites"),
         (name = "rooms", description = "Rooms and direct messages"),
         (name = "messages", description = "Messages and reactions"),
+        (name = "uploads", description = "Files"),
         (name = "notifications", description = "What concerns you, and why you were told"),
         (name = "webhooks", description = "What happens, told to other systems"),
         (name = "operations", description = "Health and documents")
@@ -51,6 +52,7 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(crate::messages::routes())
         .merge(crate::notifications::routes())
         .merge(crate::unsubscribe::routes())
+        .merge(crate::uploads::routes())
         .merge(crate::webhooks::routes());
     let mut router = OpenApiRouter::with_openapi(Document::openapi())
         .merge(crate::auth::root_routes())

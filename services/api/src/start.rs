@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use domain::{LoginId, Timestamp, UserId};
+use domain::upload::UploadRules;
+use domain::{LoginId, Timestamp, UploadId, UserId};
 use nats::bus::Bus;
 use nats::frames::LiveFrame;
 use nats::publish::Publisher;
+use objects::Objects;
 use runtime::revoked::RevokedLogins;
 use runtime::tokens::{SigningKeys, Verifier};
 use runtime::{Clock, Lifecycle};
@@ -41,6 +43,8 @@ pub struct Config {
     pub trusted_proxies: Vec<String>,
     /// Messages in one group commit; 1 commits each by itself.
     pub post_batch_max: usize,
+    /// What may be uploaded.
+    pub uploads: UploadRules,
     /// Which addresses webhooks may have.
     pub guard: outbound::Guard,
 }
@@ -56,6 +60,7 @@ impl Default for Config {
             sign_ins_per_minute: 10,
             trusted_proxies: Vec::new(),
             post_batch_max: 256,
+            uploads: UploadRules::default(),
             guard: outbound::Guard::default(),
         }
     }
@@ -68,6 +73,8 @@ pub struct Parts {
     pub store: Store,
     /// The connection to NATS.
     pub bus: Bus,
+    /// The object store; without one there are no uploads.
+    pub objects: Option<Objects>,
     /// What signs access tokens.
     pub keys: SigningKeys,
     /// The time.
@@ -84,6 +91,7 @@ struct Inner {
     proxies: Vec<IpAddr>,
     store: Store,
     bus: Bus,
+    objects: Option<Objects>,
     keys: SigningKeys,
     verifier: Verifier,
     revoked: RevokedLogins,
@@ -102,7 +110,7 @@ struct Inner {
 /// # Errors
 /// When the configuration is no good.
 pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<Api> {
-    let Parts { store, bus, keys, clock } = parts;
+    let Parts { store, bus, objects, keys, clock } = parts;
     let proxies = config
         .trusted_proxies
         .iter()
@@ -111,7 +119,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     let publisher = Publisher::start(bus.clone(), life);
     let poster = Poster::start(
         (store.clone(), publisher.clone(), clock.clone()),
-        config.post_batch_max,
+        (config.post_batch_max, config.uploads.org_quota),
         life,
     );
     let last_seen = LastSeen::start(store.clone(), life);
@@ -123,6 +131,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         proxies,
         store,
         bus,
+        objects,
         keys,
         clock,
         poster,
@@ -156,6 +165,11 @@ impl Api {
     /// The connection to NATS.
     pub fn bus(&self) -> &Bus {
         &self.0.bus
+    }
+
+    /// The object store, if there is one.
+    pub(crate) fn objects(&self) -> Option<&Objects> {
+        self.0.objects.as_ref()
     }
 
     /// What signs access tokens.
@@ -210,6 +224,11 @@ impl Api {
     /// The absolute address of a path below `/api/v1`.
     pub fn link(&self, path: &str) -> String {
         format!("{}/api/v1{path}", self.0.config.public_url.trim_end_matches('/'))
+    }
+
+    /// The stable address of an upload.
+    pub(crate) fn upload_url(&self, upload: UploadId) -> String {
+        self.link(&format!("/uploads/{upload}/"))
     }
 
     /// Commits, then publishes what became true.

@@ -9,13 +9,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Args;
 use devstack::folder::{Endpoints, Ports};
-use devstack::{Folder, MailSink, NatsServer, Options, Postgres, demo, ports, progress};
+use devstack::{
+    Folder, MailSink, NatsServer, ObjectStore, Options, Postgres, demo, ports, progress,
+};
 use runtime::config::{Settings, Source};
 use runtime::tokens::SigningKeys;
 use runtime::{Clock, Lifecycle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{roles, tools};
+use crate::{files, roles, tools};
 
 /// Where the search for free ports begins.
 const HTTP_PORT: u16 = 8080;
@@ -102,6 +104,7 @@ async fn start(
     let (postgres, nats) = start_servers(settings, folder, &mut ports).await?;
     let edges = choose_addresses(settings, flags, &mut ports)?;
     let mails = start_mail_sink(settings, folder, &mut ports, life).await?;
+    start_object_store(settings, folder, &mut ports, life).await?;
     make_signing_key(settings, folder)?;
     let database = settings.database_url.clone().context("there is no database")?;
     store::migrate(database.expose()).await.with_context(|| {
@@ -130,9 +133,9 @@ async fn start(
         operations: format!("http://{}", reachable(settings.ops_addr)),
         postgres: database.expose().to_owned(),
         nats: settings.nats_url.as_ref().map(|url| url.expose().to_owned()).unwrap_or_default(),
+        s3: files::config(settings)?.and_then(|config| config.endpoint),
         smtp: settings.smtp_url.as_ref().map(|url| url.expose().to_owned()),
         mail: mails.as_ref().map(MailSink::page_url),
-        ..Endpoints::default()
     };
     folder.publish(&endpoints)?;
     Ok(Servers { _postgres: postgres, _nats: nats, endpoints, has_demo })
@@ -232,6 +235,31 @@ async fn start_mail_sink(
     Ok(Some(sink))
 }
 
+/// Files go to a store of our own unless settings name one.
+async fn start_object_store(
+    settings: &mut Settings,
+    folder: &Folder,
+    ports: &mut Ports,
+    life: &Lifecycle,
+) -> anyhow::Result<()> {
+    if files::config(settings)?.is_some() {
+        return Ok(());
+    }
+    let wanted = ports.get("s3").copied();
+    let store =
+        ObjectStore::start(&folder.path().join("objects"), wanted, Clock::system(), life).await?;
+    ports.insert("s3".to_owned(), store.port());
+    let wrong = |fault: String| anyhow::anyhow!(fault);
+    let (access_key, secret_key) = store.key();
+    settings.s3_endpoint = Some(store.url().parse().map_err(wrong)?);
+    store.bucket().clone_into(&mut settings.s3_bucket);
+    store.region().clone_into(&mut settings.s3_region);
+    access_key.clone_into(&mut settings.s3_access_key);
+    settings.s3_secret_key = Some(secret_key.parse().map_err(wrong)?);
+    settings.s3_path_style = true;
+    Ok(())
+}
+
 fn is_default(settings: &Settings, name: &str) -> bool {
     settings.effective().iter().any(|one| one.spec.name == name && one.source == Source::Default)
 }
@@ -301,6 +329,9 @@ fn greeting(settings: &Settings, servers: &Servers, folder: &Folder, took: Durat
     }
     if let Some(mail) = &servers.endpoints.mail {
         line("Mails", &format!("{mail}/"));
+    }
+    if let Some(s3) = &servers.endpoints.s3 {
+        line("Files", s3);
     }
     line("Metrics", &format!("{}/metrics", servers.endpoints.operations));
     line("Data", &format!("{}", folder.path().display()));

@@ -6,6 +6,7 @@
 mod admin;
 #[cfg(feature = "dev")]
 mod dev;
+mod files;
 mod page;
 mod roles;
 mod tools;

@@ -10,6 +10,7 @@ use axum::Router;
 use domain::UserId;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
+use objects::Objects;
 use runtime::config::Settings;
 use runtime::lifecycle::End;
 use runtime::meter::{Gauge, label};
@@ -20,7 +21,7 @@ use runtime::{Clock, Lifecycle, operations};
 use store::Store;
 use tokio::net::TcpListener;
 
-use crate::{web, welcome};
+use crate::{files, web, welcome};
 
 /// How long stopping may take: within the 30 s that the contract gives it.
 const STOP_GRACE: Duration = Duration::from_secs(25);
@@ -59,6 +60,11 @@ impl Role {
             Self::Notifier => "notifier",
             Self::Janitor => "janitor",
         }
+    }
+
+    /// Whether it has to do with files.
+    fn has_files(self) -> bool {
+        matches!(self, Self::Api | Self::Janitor)
     }
 
     fn needs(self) -> &'static [&'static str] {
@@ -102,7 +108,11 @@ pub(crate) async fn start(
 ) -> anyhow::Result<()> {
     let metrics = Metrics::install();
     metrics.keep_up(life);
-    let starter = Starter { settings, clock: Clock::system(), life };
+    let objects = files::connect(settings)?.filter(|_| roles.iter().any(|role| role.has_files()));
+    if let Some(objects) = &objects {
+        life.spawn(files::watch(objects.clone(), life.clone()));
+    }
+    let starter = Starter { settings, objects, clock: Clock::system(), life };
     let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
     let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
     let mut worker = None;
@@ -181,6 +191,7 @@ pub(crate) fn public_url(settings: &Settings) -> String {
 
 struct Starter<'a> {
     settings: &'a Settings,
+    objects: Option<Objects>,
     clock: Clock,
     life: &'a Lifecycle,
 }
@@ -230,11 +241,13 @@ impl Starter<'_> {
             sign_ins_per_minute: settings.sign_ins_per_minute,
             trusted_proxies: settings.trusted_proxies.iter().map(ToString::to_string).collect(),
             post_batch_max: settings.post_batch_max as usize,
+            uploads: files::rules(settings),
             guard: self.guard(),
         };
         let parts = api::Parts {
             store: self.store("api").await?,
             bus: self.bus("api").await?,
+            objects: self.objects.clone(),
             keys,
             clock: self.clock.clone(),
         };
@@ -291,18 +304,20 @@ impl Starter<'_> {
 
     async fn janitor(&self) -> anyhow::Result<Store> {
         let store = self.store("janitor").await?;
-        let parts = janitor::Parts { store: store.clone(), clock: self.clock.clone() };
+        let (objects, clock) = (self.objects.clone(), self.clock.clone());
+        let parts = janitor::Parts { store: store.clone(), objects, clock };
         janitor::start(janitor::Config::default(), parts, self.life).await?;
         Ok(store)
     }
 
     /// REST with the page that people open.
-    fn api_router(&self, api: &api::Api) -> Router {
-        let origins = web::Origins {
-            public_url: public_url(self.settings),
-            store: self.settings.s3_endpoint.as_ref().map(|url| url.as_str().to_owned()),
+    async fn api_router(&self, api: &api::Api) -> anyhow::Result<Router> {
+        let store = match &self.objects {
+            Some(objects) => Some(objects.origin().await?),
+            None => None,
         };
-        web::before(welcome::router().merge(api::router(api)), origins)
+        let origins = web::Origins { public_url: public_url(self.settings), store };
+        Ok(web::before(welcome::router().merge(api::router(api)), origins))
     }
 
     /// Opens the public listeners: one for both where they share an address.
@@ -316,12 +331,12 @@ impl Starter<'_> {
         let life = self.life;
         match (api, edge) {
             (Some(api), Some(edge)) if ws == http => {
-                let router = self.api_router(api).merge(edge::router(edge));
+                let router = self.api_router(api).await?.merge(edge::router(edge));
                 serve(http, router, "REST and WebSockets", life).await
             }
             (api, edge) => {
                 if let Some(api) = api {
-                    serve(http, self.api_router(api), "REST", life).await?;
+                    serve(http, self.api_router(api).await?, "REST", life).await?;
                 }
                 if let Some(edge) = edge {
                     serve(ws, edge_router(edge), "an edge", life).await?;

@@ -4,9 +4,13 @@
 //! left, and looks again after a while. **Invariants:** a batch is claimed with `skip locked`, so
 //! any number of janitors share the work and none waits for another; what a batch removes and the
 //! record of it commit together, so that a janitor may die at any line; after a full batch it
-//! rests for as long as that took, so that the record is never its alone.
+//! rests for as long as that took, so that the record is never its alone. Files are removed from
+//! the object store while no transaction is open, and their rows after that: see [`files`].
 
 mod expiries;
+mod files;
+mod picture;
+mod previews;
 mod removals;
 mod retention;
 mod rounds;
@@ -14,6 +18,7 @@ mod words;
 
 use std::time::Duration;
 
+use objects::Objects;
 use runtime::{Clock, Lifecycle};
 use store::Store;
 
@@ -24,11 +29,14 @@ pub struct Config {
     pub scan_every: Duration,
     /// Rows that one transaction removes at most, of what it counts by.
     pub batch: i64,
+    /// How often it looks whether a preview is to be made.
+    pub previews_every: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { scan_every: Duration::from_secs(60), batch: 500 }
+        let previews_every = Duration::from_millis(500);
+        Self { scan_every: Duration::from_secs(60), batch: 500, previews_every }
     }
 }
 
@@ -37,6 +45,8 @@ impl Default for Config {
 pub struct Parts {
     /// The record.
     pub store: Store,
+    /// The object store; without one there are no uploads.
+    pub objects: Option<Objects>,
     /// The time by which things expire.
     pub clock: Clock,
 }
@@ -56,11 +66,15 @@ struct Janitor {
 /// None now; start-up that can fail will say so here.
 #[expect(clippy::unused_async, reason = "every role starts the same way")]
 pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<()> {
-    let Parts { store, clock } = parts;
+    let Parts { store, objects, clock } = parts;
     let janitor = Janitor { config, store, clock, life: life.clone() };
     life.spawn_essential("janitor expiries", expiries::run(janitor.clone()));
     life.spawn_essential("janitor retention", retention::run(janitor.clone()));
     life.spawn_essential("janitor removals", removals::run(janitor.clone()));
+    if let Some(objects) = objects {
+        life.spawn_essential("janitor files", files::run(janitor.clone(), objects.clone()));
+        life.spawn_essential("janitor previews", previews::run(janitor.clone(), objects));
+    }
     life.spawn_essential("janitor words", words::run(janitor));
     Ok(())
 }

@@ -12,7 +12,11 @@ const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 const REST_MAX: Duration = Duration::from_secs(1);
 
 /// Ends a round: says how it went, and waits until the next is due. One that failed is repeated.
-pub(crate) async fn finish(janitor: &Janitor, work: &'static str, round: store::Result<()>) {
+pub(crate) async fn finish<E: std::fmt::Display>(
+    janitor: &Janitor,
+    work: &'static str,
+    round: Result<(), E>,
+) {
     match round {
         Ok(()) => {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]

@@ -30,8 +30,9 @@ async fn a_message_carries_a_file_and_everyone_in_the_room_sees_what_it_is() {
 
     // Over a socket too.
     let mut socket = alice.opens(0, room).await;
-    let send = json!({"type": "message", "upload_id": upload["id"], "nonce": "f1", "body": "again"});
-    socket.sends(send).await;
+    let frame =
+        json!({"type": "message", "upload_id": upload["id"], "nonce": "f1", "body": "again"});
+    socket.sends(frame).await;
     let ack = socket.next_of_type("ack").await;
     let message = alice.get(&format!("/messages/{}/", ack["id"])).await.is(200);
     assert_eq!(message["upload"], told);
@@ -46,7 +47,8 @@ async fn only_a_completed_upload_of_ones_own_can_be_carried() {
     let (alice, bob, room) = (&team.alice, &team.bob, team.room);
     let theirs = bob.uploads("his.txt", "text/plain", TEXT).await;
     let pending = alice.announces("mine.txt", "text/plain", 1).await.is(201);
-    for bad in [theirs["id"].clone(), json!("nope"), json!("0197b3c4-5d6e-7f80-9a0b-1c2d3e4f5061")] {
+    for bad in [theirs["id"].clone(), json!("nope"), json!("0197b3c4-5d6e-7f80-9a0b-1c2d3e4f5061")]
+    {
         try_post(alice, room, json!({"upload_id": bad})).await.blames(&["upload_id"]);
     }
     try_post(alice, room, json!({"upload_id": 7})).await.blames(&["upload_id"]);
@@ -58,12 +60,12 @@ async fn only_a_completed_upload_of_ones_own_can_be_carried() {
         alice.uploads("1.txt", "text/plain", TEXT).await,
         alice.uploads("2.txt", "text/plain", TEXT).await,
     );
-    let send = |upload: &Value| json!({"upload_id": upload["id"], "nonce": "n"});
-    let sent = try_post(alice, room, send(&one)).await.is(201);
-    let again = try_post(alice, room, send(&one)).await;
+    let draft = |upload: &Value| json!({"upload_id": upload["id"], "nonce": "n"});
+    let sent = try_post(alice, room, draft(&one)).await.is(201);
+    let again = try_post(alice, room, draft(&one)).await;
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.is(200), sent);
-    try_post(alice, room, send(&two)).await.refuses(409, "nonce_conflict");
+    try_post(alice, room, draft(&two)).await.refuses(409, "nonce_conflict");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,7 +76,7 @@ async fn a_file_is_for_those_who_can_read_a_message_that_carries_it() {
     let carol = board.person("carol").await;
     board.put_into_org(team.org, &carol, "MEMBER").await;
     let secret = alice.makes_room(team.org, "secret", "PRIVATE").await;
-    alice.post(&format!("/rooms/{secret}/invite/"), json!({"user_id": bob.id})).await.is(200);
+    alice.post(&format!("/rooms/{secret}/invite/"), json!({"user_id": bob.id})).await.is(201);
     let upload = alice.uploads("plan.txt", "text/plain", TEXT).await;
     bob.upload(&upload).await.refuses(404, "not_found");
     let sent = alice.posts_file(secret, &upload).await;

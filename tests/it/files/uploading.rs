@@ -14,10 +14,12 @@ async fn a_file_goes_into_the_store_and_comes_back_as_an_attachment() {
     let announced = announced.is(201);
     assert_eq!(announced["method"], "PUT");
     assert_eq!(announced["file_url"], Value::from(at));
-    assert!(announced["file_url"].as_str().unwrap().ends_with(&format!(
-        "/api/v1/uploads/{}/",
-        announced["id"].as_str().unwrap()
-    )));
+    assert!(
+        announced["file_url"]
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("/api/v1/uploads/{}/", announced["id"].as_str().unwrap()))
+    );
     let pending = alice.upload(&announced).await.is(200);
     assert_eq!(pending["status"], "pending");
     assert_eq!(pending["download_url"], Value::Null);

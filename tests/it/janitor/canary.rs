@@ -1,4 +1,5 @@
-//! After its time, what was said is nowhere: not in the record, not in what the bus keeps.
+//! After its time, what was said is nowhere: not in the record, not in what the bus keeps, not
+//! among the files.
 
 use std::path::Path;
 
@@ -70,13 +71,20 @@ async fn after_its_time_what_was_said_is_nowhere() {
     let dm = alice.post("/rooms/dm/", dm).await.is(201)["id"].as_i64().unwrap();
     alice.posts(dm, &format!("psst {CANARY}")).await;
     let path = format!("/messages/{}/", said["id"]);
+    let file = format!("what {CANARY} sang");
+    let name = format!("{CANARY}.txt");
+    let posted = bob.uploads(&name, "text/plain", file.as_bytes()).await;
+    bob.posts_file(team.room, &posted).await;
+    bob.uploads(&name, "text/plain", file.as_bytes()).await;
     board.settle().await;
     bob.patch(&path, json!({"body": format!("{CANARY}, edited @{}", alice.email)})).await.is(200);
     let reply = json!({"body": format!("{CANARY} too"), "reply_to": said["id"]});
     alice.post(&format!("/messages/rooms/{}/", team.room), reply).await.is(201);
-    receiver.gets(3).await;
+    receiver.gets(4).await;
     board.settle().await;
     let store = board.servers().nats.store();
+    let files = board.files().store().folder();
+    assert!(sings_in(files), "among the files");
     assert!(singing(&board).await.len() >= 5, "it sings while it may");
     assert!(sings_in(&store), "in the stream too");
 
@@ -90,6 +98,8 @@ async fn after_its_time_what_was_said_is_nowhere() {
         singing(&board).await.is_empty().then_some(())
     })
     .await;
+    eventually("the files are silent", DEADLINE, async || (!sings_in(files)).then_some(())).await;
+    assert_eq!(board.files().keys(), Vec::<String>::new());
     // What came last lies in a file until something comes after it.
     bob.posts(team.room, "onward").await;
     eventually("the stream is silent", DEADLINE, async || (!sings_in(&store)).then_some(())).await;

@@ -114,7 +114,7 @@ impl State {
     }
 }
 
-async fn listen(wanted: Option<u16>, what: &str) -> anyhow::Result<(TcpListener, u16)> {
+pub(crate) async fn listen(wanted: Option<u16>, what: &str) -> anyhow::Result<(TcpListener, u16)> {
     let port = ports::free_port(wanted)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await

@@ -116,6 +116,30 @@ settings! {
         mail_delay: Duration = "1m" in Duration::ZERO..=Duration::from_secs(86_400), "MAIL_DELAY",
             "How long a notification may stay unread before it is mailed to who is not online.";
     }
+    "Files" {
+        s3_endpoint: Option<WebUrl> = "", "S3_ENDPOINT",
+            "Where the object store for files is, of any kind that speaks S3: `https://s3.example.org`. Without it and with a bucket, Amazon's own; without either there are no uploads, and `dev` keeps them in its folder.";
+        s3_public_endpoint: Option<WebUrl> = "", "S3_PUBLIC_ENDPOINT",
+            "What browsers reach the object store under, where that is another address.";
+        s3_bucket: String = "", "S3_BUCKET",
+            "The bucket for files. It is made at the start unless it is there; its CORS rules must allow PUT and GET from the origins of `CHATBOARD_PUBLIC_URL` and `CHATBOARD_ALLOWED_ORIGINS`.";
+        s3_region: String = "us-east-1", "S3_REGION",
+            "The bucket's region.";
+        s3_access_key: String = "", "S3_ACCESS_KEY",
+            "The id of the key to the object store.";
+        s3_secret_key: Option<Secret> = "", "S3_SECRET_KEY",
+            "The key to the object store.";
+        s3_path_style: bool = "true", "S3_PATH_STYLE",
+            "Whether the bucket stands in the path, as most stores want it, and not in the host.";
+        upload_max_mib: u32 = "100" in 1..=5_000, "UPLOAD_MAX_MIB",
+            "MiB that one file may have.";
+        upload_types: Vec<String> = "image/jpeg,image/png,image/gif,image/webp,application/pdf,text/plain,application/zip,video/mp4,audio/mpeg,audio/wav", "UPLOAD_TYPES",
+            "The types that files may have, separated by commas.";
+        user_quota_mib: u32 = "10240", "USER_QUOTA_MIB",
+            "MiB that one person's files may have together; 0 is no limit.";
+        org_quota_mib: u32 = "102400", "ORG_QUOTA_MIB",
+            "MiB that the files posted in one organization may have together; 0 is no limit.";
+    }
     "Retention" {
         retention_days: u32 = "90" in 0..=36_500, "RETENTION_DAYS",
             "Days after which messages are served no more and then removed; 0 keeps all. An organization's ADMIN can set fewer. The same for every role.";
@@ -131,12 +155,5 @@ settings! {
             "The TOML file with settings, as `--config` names it. Not a key of that file.";
         data_dir: PathBuf = ".chatboard", "DATA_DIR",
             "Where `dev` keeps its data, its key and `endpoints.json`.";
-    }
-    "Reserved: not used by this version" {
-        s3_endpoint: Option<WebUrl> = "", "S3_ENDPOINT", "Reserved: not used by this version. Where the object store is.";
-        s3_bucket: String = "", "S3_BUCKET", "Reserved: not used by this version. The bucket for uploads.";
-        s3_region: String = "", "S3_REGION", "Reserved: not used by this version. The bucket's region.";
-        s3_access_key: String = "", "S3_ACCESS_KEY", "Reserved: not used by this version. The id of the key to the object store.";
-        s3_secret_key: Option<Secret> = "", "S3_SECRET_KEY", "Reserved: not used by this version. The key to the object store.";
     }
 }

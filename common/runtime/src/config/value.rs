@@ -32,6 +32,14 @@ impl Secret {
     }
 }
 
+impl std::str::FromStr for Secret {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(***)")
@@ -157,6 +165,14 @@ impl WebUrl {
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl std::str::FromStr for WebUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::parse(text)
     }
 }
 
@@ -298,6 +314,22 @@ impl Setting for u32 {
 
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("{text:?} is no whole number from 0 to {}", u32::MAX))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Setting for bool {
+    const KIND: &'static str = "true or false";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(format!("{text:?} is neither true nor false")),
+        }
     }
 
     fn show(&self) -> String {

@@ -8,6 +8,7 @@ use domain::mentions::{self, Mentions};
 use domain::search;
 use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
 
+use super::uploads;
 use crate::access::{self, MemberAccess};
 use crate::log::{LockedRoom, Note, append, append_noted};
 use crate::queries::messages::find_message;
@@ -115,13 +116,16 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
         return Ok(());
     }
     sqlx::query!(
-        "update messages set is_deleted = true, body = '', file_url = null, mentions_room = false,
-             search = null
+        "update messages set is_deleted = true, body = '', file_url = null, upload_id = null,
+             mentions_room = false, search = null
          where id = $1",
         message.id.0,
     )
     .execute(tx.conn())
     .await?;
+    if let Some(upload) = &message.upload {
+        uploads::let_go(tx, &[upload.id]).await?;
+    }
     replace_mentions(tx, &message, &Mentions::default()).await?;
     sqlx::query!("delete from message_reactions where message_id = $1", message.id.0)
         .execute(tx.conn())

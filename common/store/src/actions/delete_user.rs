@@ -43,6 +43,7 @@ pub async fn delete_user(
     sqlx::query!("update logins set user_agent = '' where user_id = $1", user.0)
         .execute(tx.conn())
         .await?;
+    super::uploads::forget_unposted(tx, user, now).await?;
     // What waits to be mailed is not; the rest goes in batches.
     sqlx::query!(
         "update mails set status = 'dropped', next_attempt_at = null, secret = null

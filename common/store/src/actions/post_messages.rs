@@ -12,9 +12,10 @@ use domain::access::Standing;
 use domain::search;
 use domain::{
     AccessLevel, Caller, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId, Seq, Timestamp,
-    UserId, What,
+    UploadId, UserId, What,
 };
 
+use super::uploads::{self, Attachable};
 use crate::access::parse_role;
 use crate::log::{LockedRoom, PUBLISH_GRACE, lock_rooms};
 use crate::queries::messages::find_message;
@@ -64,12 +65,14 @@ enum Verdict {
 }
 
 /// Posts a batch, in order. Each send gets its own answer; an `Err` of the whole means that
-/// nothing happened.
+/// nothing happened. Files of one organization may hold `org_quota` bytes together; 0 is no limit.
 ///
-/// Refuses with `NotFound`, `NotAMember`, `ValidationFailed` (`reply_to`), `NonceConflict`.
+/// Refuses with `NotFound`, `NotAMember`, `ValidationFailed` (`reply_to`, `upload_id`),
+/// `UploadIncomplete`, `NonceConflict`.
 pub async fn post_messages(
     tx: &mut Tx,
     posts: &[Post],
+    org_quota: i64,
     now: Timestamp,
 ) -> Result<Vec<Result<Posted, Refusal>>> {
     let ids: Vec<RoomId> = posts.iter().map(|post| post.room).collect();
@@ -77,9 +80,11 @@ pub async fn post_messages(
         lock_rooms(tx, &ids).await?.into_iter().map(|room| (room.id, room)).collect();
     let mut checks = check(tx, posts, now).await?;
     free_nonces(tx, &mut checks).await?;
-    let verdicts = judge(posts, checks);
+    let uploads = lock_uploads(tx, posts, (&rooms, org_quota), now).await?;
+    let verdicts = judge(posts, checks, &uploads);
     let mentioned = mentioned(tx, posts, &verdicts).await?;
-    let inserted = insert(tx, posts, &verdicts, (&mut rooms, &mentioned), now).await?;
+    let found = Found { mentioned, uploads };
+    let inserted = insert(tx, posts, &verdicts, (&mut rooms, &found), now).await?;
 
     let mut answers: Vec<Result<Posted, Refusal>> = Vec::with_capacity(posts.len());
     for (at, verdict) in verdicts.into_iter().enumerate() {
@@ -192,7 +197,26 @@ async fn free_nonces(tx: &mut Tx, checks: &mut [Option<Check>]) -> Result<()> {
     Ok(())
 }
 
-fn judge(posts: &[Post], checks: Vec<Option<Check>>) -> Vec<Verdict> {
+/// The uploads that are to be carried, held until the end of the transaction: the janitor, which
+/// removes what no message carries, waits.
+async fn lock_uploads(
+    tx: &mut Tx,
+    posts: &[Post],
+    (rooms, org_quota): (&HashMap<RoomId, LockedRoom>, i64),
+    now: Timestamp,
+) -> Result<HashMap<UploadId, Attachable>> {
+    let wanted: Vec<(UploadId, domain::OrgId)> = posts
+        .iter()
+        .filter_map(|post| Some((post.message.upload()?, rooms.get(&post.room)?.org)))
+        .collect();
+    uploads::lock(tx, &wanted, org_quota, now).await
+}
+
+fn judge(
+    posts: &[Post],
+    checks: Vec<Option<Check>>,
+    uploads: &HashMap<UploadId, Attachable>,
+) -> Vec<Verdict> {
     let mut firsts: HashMap<(RoomId, UserId, &str), usize> = HashMap::new();
     posts
         .iter()
@@ -216,6 +240,9 @@ fn judge(posts: &[Post], checks: Vec<Option<Check>>) -> Vec<Verdict> {
             if !check.is_reply_here {
                 let fault = "must be a message of this room";
                 return Verdict::Refused(Refusal::invalid("reply_to", fault));
+            }
+            if let Some(refusal) = uploads::refused(post.caller, post.message.upload(), uploads) {
+                return Verdict::Refused(refusal);
             }
             if is_replay.is_some() {
                 return Verdict::Refused(Refusal::NonceConflict);
@@ -256,12 +283,20 @@ async fn mentioned(
     Ok(found)
 }
 
+/// What was found out about the sends of a batch.
+struct Found {
+    /// Who is mentioned by name, for each send that will be inserted and names anyone.
+    mentioned: HashMap<usize, Vec<UserId>>,
+    /// The uploads that are carried.
+    uploads: HashMap<UploadId, Attachable>,
+}
+
 /// Inserts what is to be inserted: messages, mentions, outbox rows and the rooms' new ends.
 async fn insert(
     tx: &mut Tx,
     posts: &[Post],
     verdicts: &[Verdict],
-    (rooms, mentioned): (&mut HashMap<RoomId, LockedRoom>, &HashMap<usize, Vec<UserId>>),
+    (rooms, found): (&mut HashMap<RoomId, LockedRoom>, &Found),
     now: Timestamp,
 ) -> Result<HashMap<usize, Message>> {
     let mut rows = Rows::default();
@@ -281,8 +316,8 @@ async fn insert(
     let mut mentions: (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) = Default::default();
     for (row, &at) in rows.at.iter().enumerate() {
         let Some(&id) = ids.get(&(rows.rooms[row], rows.seqs[row])) else { continue };
-        let message = rows.message(row, id, &posts[at], now);
-        for person in mentioned.get(&at).into_iter().flatten() {
+        let message = rows.message(row, id, &posts[at], (&found.uploads, now));
+        for person in found.mentioned.get(&at).into_iter().flatten() {
             mentions.0.push(id.0);
             mentions.1.push(person.0);
             mentions.2.push(message.room.0);
@@ -297,6 +332,7 @@ async fn insert(
         });
         messages.insert(at, message);
     }
+    uploads::note_posted(tx, messages.values(), now).await?;
     if !mentions.0.is_empty() {
         sqlx::query!(
             "insert into message_mentions (message_id, user_id, room_id, seq)
@@ -322,6 +358,7 @@ struct Rows {
     senders: Vec<i64>,
     bodies: Vec<String>,
     file_urls: Vec<Option<String>>,
+    uploads: Vec<Option<UploadId>>,
     replies: Vec<Option<i64>>,
     mentions_room: Vec<bool>,
     nonces: Vec<Option<String>>,
@@ -339,6 +376,7 @@ impl Rows {
         self.senders.push(post.caller.user.0);
         self.bodies.push(message.body().to_owned());
         self.file_urls.push(message.file_url().map(str::to_owned));
+        self.uploads.push(message.upload());
         self.replies.push(message.reply_to().map(|id| id.0));
         self.mentions_room.push(message.mentions().room);
         self.nonces.push(message.nonce().map(str::to_owned));
@@ -351,16 +389,16 @@ impl Rows {
     async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<HashMap<(i64, i64), MessageId>> {
         let rows = sqlx::query!(
             r#"with sent as (
-                   insert into messages (org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                                         mentions_room, nonce, content_hash, search, created_at)
-                   select org_id, room_id, seq, sender_id, body, file_url, reply_to,
+                   insert into messages (org_id, room_id, seq, sender_id, body, file_url, upload_id,
+                                         reply_to, mentions_room, nonce, content_hash, search, created_at)
+                   select org_id, room_id, seq, sender_id, body, file_url, upload_id, reply_to,
                           mentions_room, nonce, content_hash, search::tsvector, $11
                    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
                                $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[],
-                               $13::text[])
+                               $13::text[], $14::uuid[])
                         with ordinality
                         as t (org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                              mentions_room, nonce, content_hash, search, at)
+                              mentions_room, nonce, content_hash, search, upload_id, at)
                    order by at
                    returning id, room_id, seq
                ), pending as (
@@ -388,13 +426,21 @@ impl Rows {
             now as Timestamp,
             (now + PUBLISH_GRACE) as Timestamp,
             &self.searches,
+            &self.uploads as &[Option<UploadId>],
         )
         .fetch_all(tx.conn())
         .await?;
         Ok(rows.into_iter().map(|row| ((row.room, row.seq), row.id)).collect())
     }
 
-    fn message(&self, row: usize, id: MessageId, post: &Post, now: Timestamp) -> Message {
+    fn message(
+        &self,
+        row: usize,
+        id: MessageId,
+        post: &Post,
+        (uploads, now): (&HashMap<UploadId, Attachable>, Timestamp),
+    ) -> Message {
+        let upload = post.message.upload().and_then(|id| uploads.get(&id));
         Message {
             id,
             seq: Seq(self.seqs[row]),
@@ -403,6 +449,7 @@ impl Rows {
             sender: post.caller.user,
             body: post.message.body().to_owned(),
             file_url: post.message.file_url().map(str::to_owned),
+            upload: upload.map(|upload| upload.attached.clone()),
             reply_to: post.message.reply_to(),
             reactions: Vec::new(),
             is_deleted: false,

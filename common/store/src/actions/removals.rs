@@ -7,6 +7,7 @@
 use domain::{OrgId, RoomId, Timestamp, UserId};
 
 use super::retention::{Run, remove_about};
+use super::uploads;
 use crate::{Error, Result, Tx};
 
 /// Notes that rooms were deleted.
@@ -127,6 +128,7 @@ async fn of_room(tx: &mut Tx, room: RoomId, limit: i64) -> Result<Counts> {
     .await?;
     if !messages.is_empty() {
         let about = remove_about(tx, &messages).await?;
+        uploads::let_go_of(tx, &messages).await?;
         let gone = sqlx::query!("delete from messages where id = any($1)", &messages)
             .execute(tx.conn())
             .await?;

@@ -11,6 +11,7 @@
 use domain::retention::{Counts, Retention, RetentionChange};
 use domain::{OrgId, PurgeId, Role, RoomId, Timestamp};
 
+use super::uploads;
 use crate::access::OrgAccess;
 use crate::queries::retention::retention;
 use crate::{Result, Tx};
@@ -219,10 +220,11 @@ pub async fn trim(tx: &mut Tx, stretch: Stretch, run: &Run, now: Timestamp) -> R
     .execute(tx.conn())
     .await?;
     let about = remove_about(tx, &all).await?;
+    uploads::let_go_of(tx, &all).await?;
     sqlx::query!(
         "with gone as (delete from messages where id = any($1))
          update messages
-         set body = '', file_url = null, reply_to = null, nonce = null, content_hash = '',
+         set body = '', file_url = null, upload_id = null, reply_to = null, nonce = null, content_hash = '',
              mentions_room = false, is_deleted = true, search = null
          where id = any($2)",
         &messages.gone,

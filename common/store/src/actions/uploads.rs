@@ -201,9 +201,8 @@ pub(super) async fn note_posted(
     messages: impl Iterator<Item = &Message>,
     now: Timestamp,
 ) -> Result<()> {
-    let (ids, orgs): (Vec<UploadId>, Vec<OrgId>) = messages
-        .filter_map(|message| Some((message.upload.as_ref()?.id, message.org)))
-        .unzip();
+    let (ids, orgs): (Vec<UploadId>, Vec<OrgId>) =
+        messages.filter_map(|message| Some((message.upload.as_ref()?.id, message.org))).unzip();
     if ids.is_empty() {
         return Ok(());
     }

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::Result;
 use crate::access::MemberAccess;
 use crate::page::Slice;
-use crate::rows::{select_messages, with_reactions};
+use crate::rows::{completed, select_messages};
 
 /// A stretch of a room's messages, in the order that the slice asks for, of those that are kept.
 pub async fn messages(
@@ -40,7 +40,7 @@ pub async fn messages(
         .fetch_all(&mut *conn)
         .await?
     };
-    with_reactions(conn, rows).await
+    completed(conn, rows).await
 }
 
 /// The greatest id of a room's messages whose `seq` is at most `seq`: 0 when there is none.
@@ -74,5 +74,5 @@ pub async fn find_message(
     )
     .fetch_optional(&mut *conn)
     .await?;
-    Ok(with_reactions(conn, row.into_iter().collect()).await?.pop())
+    Ok(completed(conn, row.into_iter().collect()).await?.pop())
 }

@@ -18,5 +18,6 @@ pub mod rooms;
 pub mod search;
 pub mod support;
 pub mod unread;
+pub mod uploads;
 pub mod users;
 pub mod webhooks;

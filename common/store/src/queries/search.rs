@@ -14,7 +14,7 @@ use domain::{Message, OrgId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use crate::page::Slice;
-use crate::rows::{select_messages, with_reactions};
+use crate::rows::{completed, select_messages};
 use crate::{Result, Store};
 
 /// Messages that are walked through before the index is asked.
@@ -64,7 +64,7 @@ pub async fn search(
         None => wanted.ask_index(conn).await?,
     };
     let rows = select_messages!("where m.id = any($1)", &found).fetch_all(&mut *conn).await?;
-    let mut messages = with_reactions(conn, rows).await?;
+    let mut messages = completed(conn, rows).await?;
     messages.sort_by_key(|message| message.id);
     if slice.descending {
         messages.reverse();

@@ -53,7 +53,11 @@ impl PostMessage {
         let draft = MessageDraft {
             body: self.body.optional("body", &mut errors),
             file_url: self.file_url.optional("file_url", &mut errors),
-            upload_id: self.upload_id.optional("upload_id", &mut errors),
+            // One that could not be read is a file all the same: the body may be blank.
+            upload_id: self
+                .upload_id
+                .optional("upload_id", &mut errors)
+                .or_else(|| errors.names("upload_id").then(String::new)),
             reply_to: self.reply_to.optional("reply_to", &mut errors),
             nonce: self.nonce.optional("nonce", &mut errors),
         };
@@ -92,10 +96,13 @@ pub(crate) fn post_message(
 ) -> Submitted {
     match message.into_message() {
         Err(refusal) => Submitted::Invalid(caller, room, refusal),
-        Ok(message) => match api.poster().submit(Post { caller, room, message }) {
-            Ok(pending) => Submitted::Pending(pending),
-            Err(problem) => Submitted::Refused(problem),
-        },
+        Ok(message) => {
+            let message = message.with_upload_url(|upload| api.upload_url(upload));
+            match api.poster().submit(Post { caller, room, message }) {
+                Ok(pending) => Submitted::Pending(pending),
+                Err(problem) => Submitted::Refused(problem),
+            }
+        }
     }
 }
 

@@ -1,0 +1,243 @@
+//! The end of uploads, and their small pictures.
+//!
+//! An upload ends in three steps, so that a janitor may die at any line. Its row is marked
+//! `removing` ([`end_expired`], [`end_let_go`]): from that commit on nobody is shown it. Whoever
+//! claims it ([`claim_ended`]) has it for a while, removes its objects from the store while no
+//! transaction is open, and says so ([`forget`]): then the row goes, or waits. It waits for the end
+//! of the address under which the object could be put, and of what was begun under it; then the
+//! objects are removed once more. **Invariant:** an object of ours is in the store only while its
+//! row is here. Meanwhile `expires_at` of a row that is `removing` says when to look at it again.
+
+use std::time::Duration;
+
+use domain::{OrgId, Timestamp, UploadId};
+
+use super::retention::Run;
+use crate::{Result, Tx};
+
+/// How long whoever claims what ended has it for itself.
+const CLAIM_LIFETIME: Duration = Duration::from_secs(60);
+/// How long bytes may be on their way that were begun to be put in time.
+const PUT_GRACE: Duration = Duration::from_secs(3600);
+/// How long whoever makes a preview has it for itself: longer than that takes.
+const PREVIEW_LIFETIME: Duration = Duration::from_secs(120);
+/// How often a preview is tried.
+const PREVIEW_TRIES_MAX: i32 = 3;
+
+/// Ends at most `limit` uploads that were not completed, or not posted, in time.
+pub async fn end_expired(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+    let ended = sqlx::query!(
+        "update file_uploads set status = 'removing', preview_state = 'none', expires_at = $1
+         where id = any(array(
+             select id from file_uploads
+             where expires_at <= $1 and status in ('pending', 'completed')
+             order by expires_at limit $2 for update skip locked))",
+        now as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(ended.rows_affected())
+}
+
+/// Of at most `limit` uploads that a message let go of, ends those that no other carries. Returns
+/// how many it looked at.
+pub async fn end_let_go(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+    let let_go = sqlx::query_scalar!(
+        r#"select id as "id: UploadId" from file_uploads
+           where is_let_go order by number limit $1 for update skip locked"#,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    // Whoever posts holds the row, so now that it is ours a fresh look sees every message there is.
+    sqlx::query!(
+        "with carried as (
+             select distinct upload_id from messages where upload_id = any($1)
+         )
+         update file_uploads f
+         set is_let_go = false,
+             status = case when c.upload_id is null then 'removing' else f.status end,
+             preview_state = case when c.upload_id is null then 'none' else f.preview_state end,
+             expires_at = case when c.upload_id is null then $2 else f.expires_at end
+         from unnest($1) as t (id) left join carried c on c.upload_id = t.id
+         where f.id = t.id",
+        &let_go as &[UploadId],
+        now as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(let_go.len() as u64)
+}
+
+/// An upload that has ended, and its objects.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Which.
+    pub id: UploadId,
+    /// Where its objects are, or were, in the store.
+    pub keys: Vec<String>,
+}
+
+/// Claims at most `limit` uploads that have ended and that nobody else is removing.
+pub async fn claim_ended(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Vec<Ended>> {
+    let rows = sqlx::query!(
+        r#"update file_uploads set expires_at = $2
+           where id = any(array(
+               select id from file_uploads
+               where status = 'removing' and expires_at <= $1
+               order by expires_at limit $3 for update skip locked))
+           returning id as "id: UploadId", object_key, preview_key"#,
+        now as Timestamp,
+        (now + CLAIM_LIFETIME) as Timestamp,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let ended = rows.into_iter().map(|row| {
+        let keys = [Some(row.object_key), row.preview_key];
+        Ended { id: row.id, keys: keys.into_iter().flatten().collect() }
+    });
+    Ok(ended.collect())
+}
+
+/// Removes the rows of claimed uploads whose objects are gone from the store and cannot come back;
+/// the rest waits. `now` is a time before they were removed. Returns which organization each removed one was posted in, if any.
+pub async fn forget(
+    tx: &mut Tx,
+    uploads: &[UploadId],
+    now: Timestamp,
+) -> Result<Vec<Option<OrgId>>> {
+    let gone = sqlx::query_scalar!(
+        r#"delete from file_uploads
+           where id = any(array(
+                   select id from file_uploads where id = any($1) order by id for update))
+               and status = 'removing' and put_until <= $2
+               and coalesce(preview_until <= $3, true)
+           returning org_id as "org: OrgId""#,
+        uploads as &[UploadId],
+        (now - PUT_GRACE) as Timestamp,
+        now as Timestamp,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    sqlx::query!(
+        "update file_uploads
+         set expires_at = greatest(put_until + make_interval(secs => $2), preview_until)
+         where id = any($1) and status = 'removing'",
+        uploads as &[UploadId],
+        PUT_GRACE.as_secs_f64(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone)
+}
+
+/// Adds removed files to the record of an organization.
+pub async fn record_files(tx: &mut Tx, run: &Run, files: i64, now: Timestamp) -> Result<Run> {
+    run.record(tx, &[("files", files)], now).await
+}
+
+/// An image of which a small picture is to be made.
+#[derive(Clone, Debug)]
+pub struct DuePreview {
+    /// Which upload.
+    pub id: UploadId,
+    /// Where the image is in the store.
+    pub object_key: String,
+    /// Its bytes.
+    pub file_size: i64,
+    /// Where the picture goes.
+    pub preview_key: String,
+}
+
+/// Claims the next preview that nobody else makes; `key` is where it goes unless an earlier try
+/// has named a place.
+pub async fn claim_preview(tx: &mut Tx, key: String, now: Timestamp) -> Result<Option<DuePreview>> {
+    let row = sqlx::query!(
+        r#"update file_uploads
+           set preview_until = $2, preview_tries = preview_tries + 1,
+               preview_key = coalesce(preview_key, $3)
+           where id = (
+               select id from file_uploads
+               where preview_state = 'due' and coalesce(preview_until <= $1, true)
+                   and preview_tries < $4
+               order by number limit 1 for update skip locked)
+           returning id as "id: UploadId", object_key, file_size,
+                     preview_key as "preview_key!""#,
+        now as Timestamp,
+        (now + PREVIEW_LIFETIME) as Timestamp,
+        key,
+        PREVIEW_TRIES_MAX,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| DuePreview {
+        id: row.id,
+        object_key: row.object_key,
+        file_size: row.file_size,
+        preview_key: row.preview_key,
+    }))
+}
+
+/// Notes a claimed preview that is in the store, and the image's size in pixels. `false` when the
+/// upload has ended meanwhile: the picture is then nobody's.
+pub async fn note_preview(tx: &mut Tx, id: UploadId, (width, height): (i32, i32)) -> Result<bool> {
+    let noted = sqlx::query!(
+        "update file_uploads
+         set preview_state = 'made', preview_until = null, width = $2, height = $3
+         where id = $1 and preview_state = 'due'",
+        id as UploadId,
+        width,
+        height,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(noted.rows_affected() > 0)
+}
+
+/// Notes that there is no preview, and never will be.
+pub async fn fail_preview(tx: &mut Tx, id: UploadId) -> Result<()> {
+    sqlx::query!(
+        "update file_uploads set preview_state = 'failed', preview_until = null
+         where id = $1 and preview_state = 'due'",
+        id as UploadId,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Gives up previews that were tried often enough: whoever tried last may have died of it.
+pub async fn fail_hopeless_previews(tx: &mut Tx, now: Timestamp) -> Result<u64> {
+    let failed = sqlx::query!(
+        "update file_uploads set preview_state = 'failed', preview_until = null
+         where id = any(array(
+             select id from file_uploads
+             where preview_state = 'due' and preview_tries >= $2
+                 and coalesce(preview_until <= $1, true)
+             order by number limit 100 for update skip locked))",
+        now as Timestamp,
+        PREVIEW_TRIES_MAX,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(failed.rows_affected())
+}
+
+/// How many uploads wait to be removed, and how many previews to be made, each counted up to
+/// 10,000.
+pub async fn waiting(tx: &mut Tx, now: Timestamp) -> Result<(i64, i64)> {
+    let row = sqlx::query!(
+        r#"select (select count(*) from (
+                      select from file_uploads where status = 'removing' and expires_at <= $1
+                      limit 10000) removing) as "removing!",
+                  (select count(*) from (
+                      select from file_uploads where preview_state = 'due'
+                      limit 10000) due) as "due!""#,
+        now as Timestamp,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok((row.removing, row.due))
+}

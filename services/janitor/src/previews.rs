@@ -1,0 +1,148 @@
+//! Small pictures of uploaded images, and the images' sizes.
+//!
+//! The row names the picture's place in the store before the picture is there, and a janitor that
+//! dies in between has tried: nothing is orphaned, nothing is tried for ever. One image is decoded
+//! at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::UploadId;
+use objects::Objects;
+use runtime::meter::{Counter, label};
+use store::actions::files_upkeep::{
+    DuePreview, claim_preview, fail_hopeless_previews, fail_preview, note_preview,
+};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::Janitor;
+use crate::files::Failure;
+use crate::picture::{self, Picture};
+use crate::rounds::batch;
+
+/// Bytes of an image of which there is a preview.
+const IMAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
+/// How long decoding may take.
+const DECODING_TIMEOUT: Duration = Duration::from_secs(30);
+/// The pause after a failure.
+const FAILURE_PAUSE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()> {
+    // Held by the thread that decodes, which cannot be stopped: a second would not start beside it.
+    let decoding = Arc::new(Semaphore::new(1));
+    while !janitor.life.is_draining() {
+        let made = next(&janitor, &objects, &decoding).await;
+        if let Err(error) = &made {
+            Counter::JanitorFailures.add(1);
+            tracing::warn!(error = %error, "a preview could not be made and is put off: {error}");
+        }
+        let pause = match made {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => janitor.config.previews_every,
+            Err(_) => FAILURE_PAUSE,
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = janitor.life.draining() => {}
+        }
+    }
+    Ok(())
+}
+
+/// Makes the next preview. Whether there was one to make.
+async fn next(
+    janitor: &Janitor,
+    objects: &Objects,
+    decoding: &Arc<Semaphore>,
+) -> Result<bool, Failure> {
+    let Some(due) = batch(janitor, claim(janitor)).await? else { return Ok(false) };
+    let outcome = make(janitor, objects, decoding, &due).await;
+    let name = outcome.as_ref().copied().unwrap_or("late");
+    Counter::Previews.add_with(1, vec![label("outcome", name)]);
+    outcome.map(|_| true)
+}
+
+/// Makes a claimed preview. Returns what came of it, in a word.
+async fn make(
+    janitor: &Janitor,
+    objects: &Objects,
+    decoding: &Arc<Semaphore>,
+    due: &DuePreview,
+) -> Result<&'static str, Failure> {
+    if due.file_size > i64::try_from(IMAGE_BYTES_MAX).unwrap_or(i64::MAX) {
+        return fail(janitor, due).await;
+    }
+    let bytes = objects.get(&due.object_key, IMAGE_BYTES_MAX).await.map_err(Failure::Objects)?;
+    match decode(decoding, bytes).await {
+        Some(Ok(picture)) => put(janitor, objects, due, picture).await,
+        Some(Err(reason)) => {
+            tracing::debug!("there is no preview of {}: {reason}", due.id);
+            fail(janitor, due).await
+        }
+        None => Ok("late"),
+    }
+}
+
+async fn claim(janitor: &Janitor) -> store::Result<Option<DuePreview>> {
+    let now = janitor.clock.now();
+    let mut tx = janitor.store.begin().await?;
+    let hopeless = fail_hopeless_previews(&mut tx, now).await?;
+    let key = format!("previews/{}", Uuid::new_v4().simple());
+    let due = claim_preview(&mut tx, key, now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    if hopeless > 0 {
+        Counter::Previews.add_with(hopeless, vec![label("outcome", "failed")]);
+    }
+    Ok(due)
+}
+
+/// Decodes an image beside everything else; `None` when that takes too long, or panics.
+async fn decode(
+    decoding: &Arc<Semaphore>,
+    bytes: impl AsRef<[u8]> + Send + 'static,
+) -> Option<Result<Picture, String>> {
+    let work = async {
+        let slot = Arc::clone(decoding).acquire_owned().await.ok()?;
+        let decoded = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            picture::shrink(bytes.as_ref())
+        });
+        decoded.await.ok()
+    };
+    tokio::time::timeout(DECODING_TIMEOUT, work).await.ok().flatten()
+}
+
+async fn put(
+    janitor: &Janitor,
+    objects: &Objects,
+    due: &DuePreview,
+    picture: Picture,
+) -> Result<&'static str, Failure> {
+    let put = objects.put(&due.preview_key, picture.content_type, picture.bytes.into()).await;
+    put.map_err(Failure::Objects)?;
+    let signed = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
+    let size = (signed(picture.size.0), signed(picture.size.1));
+    if !batch(janitor, note(janitor, due.id, size)).await? {
+        objects.delete(&due.preview_key).await.map_err(Failure::Objects)?;
+    }
+    Ok("made")
+}
+
+async fn note(janitor: &Janitor, id: UploadId, size: (i32, i32)) -> store::Result<bool> {
+    let mut tx = janitor.store.begin().await?;
+    let is_wanted = note_preview(&mut tx, id, size).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(is_wanted)
+}
+
+async fn fail(janitor: &Janitor, due: &DuePreview) -> Result<&'static str, Failure> {
+    let failing = async {
+        let mut tx = janitor.store.begin().await?;
+        fail_preview(&mut tx, due.id).await?;
+        let _nothing_to_publish = tx.commit().await?;
+        Ok(())
+    };
+    batch(janitor, failing).await?;
+    Ok("failed")
+}

@@ -1,0 +1,139 @@
+//! The end of uploads: what nobody uses is gone, row and object.
+
+use std::time::Duration;
+
+use testkit::{Board, DEADLINE, Person, Value, eventually, json};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The same person with a token that outlives every test.
+fn for_long(person: &Person) -> Person {
+    person.with_token(&person.mint(1_000 * DAY))
+}
+
+/// Uploads a note.
+async fn note(person: &Person) -> Value {
+    person.uploads("note.txt", "text/plain", b"hello").await
+}
+
+/// Waits until so many uploads and objects are there.
+async fn left(board: &Board, rows: i64, objects: usize) {
+    let what = format!("{rows} rows and {objects} objects are left");
+    eventually(&what, DEADLINE, async || {
+        let there = board.count("select count(*) from file_uploads").await;
+        (there == rows && board.files().keys().len() == objects).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_completed_or_not_posted_in_time_goes() {
+    let board = Board::builder().edges(1).janitors(2).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    alice.announces("never.txt", "text/plain", 5).await.is(201);
+    alice.puts("half.txt", "text/plain", b"hello").await;
+    note(&alice).await;
+    let posted = note(&alice).await;
+    alice.posts_file(team.room, &posted).await;
+
+    board.clock.advance(23 * HOUR + 59 * HOUR / 60);
+    left(&board, 4, 3).await;
+    board.clock.advance(HOUR / 30);
+    left(&board, 2, 2).await;
+    board.clock.advance(29 * DAY);
+    board.clock.advance(DAY);
+    left(&board, 1, 1).await;
+    alice.upload(&posted).await.is(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_message_carries_any_more_goes() {
+    let board = Board::builder().edges(1).janitors(2).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    let upload = note(&alice).await;
+    let first = alice.posts_file(team.room, &upload).await;
+    let second = alice.posts_file(team.room, &upload).await;
+    alice.delete(&format!("/messages/{}/", first["id"])).await.is(204);
+    eventually("the janitor has looked", DEADLINE, async || {
+        let waiting = board.count("select count(*) from file_uploads where is_let_go").await;
+        (waiting == 0).then_some(())
+    })
+    .await;
+    left(&board, 1, 1).await;
+    team.bob.upload(&upload).await.is(200);
+
+    alice.delete(&format!("/messages/{}/", second["id"])).await.is(204);
+    // The bytes at once; the row when nothing can be put under its address any more.
+    left(&board, 1, 0).await;
+    alice.upload(&upload).await.refuses(404, "not_found");
+    board.clock.advance(2 * HOUR + HOUR / 60);
+    left(&board, 0, 0).await;
+    let purges = alice.get(&format!("/orgs/{}/purges/", team.org)).await.results();
+    assert!(purges.iter().any(|purge| purge["removed"]["files"] == 1), "{purges:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_go_with_their_messages_unless_they_are_held() {
+    let board = Board::builder().edges(1).janitors(1).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    let upload = note(&alice).await;
+    alice.posts_file(team.room, &upload).await;
+    let retention = format!("/orgs/{}/retention/", team.org);
+    alice.patch(&retention, json!({"legal_hold": true})).await.is(200);
+    board.clock.advance(91 * DAY);
+    // Two rounds later it is there still: what came after it has gone.
+    let other = note(&alice).await;
+    board.clock.advance(31 * DAY);
+    eventually("the other has gone", DEADLINE, async || {
+        (alice.upload(&other).await.status == 404).then_some(())
+    })
+    .await;
+    left(&board, 1, 1).await;
+    alice.upload(&upload).await.is(200);
+    alice.patch(&retention, json!({"legal_hold": false})).await.is(200);
+    left(&board, 0, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_go_with_their_room() {
+    let board = Board::builder().edges(1).janitors(1).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    let room = alice.makes_room(team.org, "short", "PUBLIC").await;
+    let upload = note(&alice).await;
+    alice.posts_file(room, &upload).await;
+    alice.delete(&format!("/rooms/{room}/")).await.is(204);
+    left(&board, 1, 0).await;
+    board.clock.advance(3 * HOUR);
+    left(&board, 0, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_janitor_that_died_in_between_leaves_nothing_behind() {
+    let board = Board::builder().edges(1).janitors(2).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    for name in ["a", "b", "c"] {
+        alice.uploads(name, "text/plain", b"hello").await;
+    }
+    board.files().goes_away().await;
+    board.clock.advance(31 * DAY);
+    eventually("they have ended", DEADLINE, async || {
+        let sql = "select count(*) from file_uploads where status = 'removing'";
+        (board.count(sql).await == 3).then_some(())
+    })
+    .await;
+    // One died after the object went, another before; and nobody could reach the store so far.
+    let gone = board.texts("select object_key from file_uploads order by number limit 1").await;
+    let object = board.files().store().folder().join("chatboard").join(&gone[0]);
+    std::fs::remove_file(object).unwrap();
+    assert_eq!(board.count("select count(*) from file_uploads").await, 3);
+    board.files().comes_back().await;
+    // Whoever had claimed them has them for a minute.
+    board.clock.advance(HOUR);
+    left(&board, 0, 0).await;
+}
