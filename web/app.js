@@ -56,7 +56,8 @@ function draw() {
   }
   if (path in gates) return go("/", { replace: true });
   const [, room = 0, message = 0] = path.match(/^\/r\/(\d+)(?:\/m\/(\d+))?/) ?? [];
-  render(html`<cb-chat .room=${Number(room)} .message=${Number(message)}></cb-chat>`, document.body);
+  const screen = /^\/(orgs|notifications|profile)\b|^\/r\/\d+\/settings$/.test(path) ? path : "";
+  render(html`<cb-chat .room=${Number(room)} .message=${Number(message)} .screen=${screen}></cb-chat>`, document.body);
 }
 
 addEventListener("popstate", draw);
@@ -65,7 +66,7 @@ document.addEventListener("click", (event) => {
   const link = /** @type {Element} */ (event.target).closest?.("a[href]");
   if (!(link instanceof HTMLAnchorElement) || link.target || link.download || event.defaultPrevented) return;
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-  if (link.origin !== location.origin || !/^\/(r\/|sign-in|register|$)/.test(link.pathname)) return;
+  if (link.origin !== location.origin || !/^\/(r\/|orgs\/|notifications|profile|sign-in|register|$)/.test(link.pathname)) return;
   event.preventDefault();
   go(link.pathname);
 });

@@ -10,12 +10,14 @@ import "./room.js";
 import "./timeline.js";
 
 class Chat extends LitElement {
-  static properties = { room: { type: Number }, message: { type: Number }, drawer: { state: true }, org: { state: true }, quiet: { state: true } };
+  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true } };
 
   constructor() {
     super();
     this.room = 0;
     this.message = 0;
+    /** The address of what stands in the room's place; empty for the room. */ this.screen = "";
+    /** What draws the screens; fetched when one is first opened. @type {typeof import("/screens/screens.js")|null|Error} */ this.screens = null;
     this.org = Number(localStorage.getItem("chatboard.org")) || 0;
     /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
     /** Whether a break of the connection is too short to speak of. */ this.quiet = true;
@@ -73,18 +75,33 @@ class Chat extends LitElement {
   /** @param {Map<string, any>} changed */
   willUpdate(changed) {
     const room = board.rooms.get(this.room);
-    if (room) {
+    if (changed.has("screen") && this.screen) this.openScreens();
+    const settled = Number(this.screen.match(/^\/orgs\/(\d+)/)?.[1]);
+    if (settled && board.orgs.some((org) => org.id === settled)) this.org = settled;
+    else if (room) {
       this.org = room.info.org;
       localStorage.setItem("chatboard.org", String(this.org));
       localStorage.setItem("chatboard.room", String(this.room));
     } else if (!board.orgs.some((org) => org.id === this.org)) this.org = board.orgs[0]?.id ?? 0;
-    if (changed.has("room") && this.room) this.drawer = false;
+    if ((changed.has("room") && this.room) || (changed.has("screen") && this.screen)) this.drawer = false;
     const loud = [...board.rooms.values()].filter(wants).reduce((sum, one) => sum + (one.info.is_dm ? one.unread : one.mentions), 0);
-    document.title = `${loud ? `(${loud}) ` : ""}${room ? `${room.name} · ` : ""}ChatBoard`;
+    document.title = `${loud ? `(${loud}) ` : ""}${this.titleFor(room)}ChatBoard`;
+  }
+
+  /** @param {import("/chatboard/room.js").Room|undefined} room */
+  titleFor(room) {
+    const name = this.screen ? this.screens && "titleOf" in this.screens && this.screens.titleOf(this.screen) : room?.name;
+    return name ? `${name} · ` : "";
+  }
+
+  async openScreens() {
+    if (this.screens && !(this.screens instanceof Error)) return;
+    this.screens = null;
+    this.screens = await import("/screens/screens.js").catch((error) => error);
   }
 
   updated() {
-    if (this.room || !board.rooms.size) return;
+    if (this.room || this.screen || !board.rooms.size) return;
     const rooms = [...board.rooms.values()].filter((room) => room.info.org === this.org);
     const last = board.rooms.get(Number(localStorage.getItem("chatboard.room"))) ?? rooms.find((room) => !room.info.is_dm) ?? rooms[0];
     if (last && last.info.org === this.org && location.pathname === "/") go(`/r/${last.id}`, { replace: true });
@@ -99,18 +116,23 @@ class Chat extends LitElement {
 
   render() {
     const room = board.rooms.get(this.room);
-    return html`<div class=${this.drawer || !this.room ? "chat drawer" : "chat"}
+    return html`<div class=${this.drawer || !(this.room || this.screen) ? "chat drawer" : "chat"}
         @open-switcher=${() => show("cb-switcher")} @open-dm=${() => show("cb-new-dm", { org: this.org })}
         @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
         @open-search=${(/** @type {CustomEvent} */ event) => show("cb-search", { org: this.org, room: event.detail })}
         @open-sections=${(/** @type {CustomEvent} */ event) => show("cb-section", { room: event.detail })}
         @open-members=${(/** @type {CustomEvent} */ event) => show("cb-members", { room: event.detail })}
         @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
-        @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".room-link") && (this.drawer = false)}>
+        @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".sidebar a") && (this.drawer = false)}>
       <cb-sidebar .current=${this.room} .org=${this.org}></cb-sidebar>
-      <main>${room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
+      <main>${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
       ${this.renderStatus()}
     </div>`;
+  }
+
+  renderScreen() {
+    if (this.screens instanceof Error) return html`<div class="empty" role="alert"><p>This could not be loaded.</p><p><button class="link" @click=${this.openScreens}>Try again</button></p></div>`;
+    return this.screens ? html`<cb-screen .path=${this.screen}></cb-screen>` : html`<div class="empty" aria-busy="true"></div>`;
   }
 
   renderEmpty() {

@@ -3,7 +3,8 @@
 import { LitElement, html, nothing } from "lit";
 import { board, go } from "/state.js";
 
-class FormDialog extends LitElement {
+/** A form in a dialog: subclasses draw its fields and save them. */
+export class FormDialog extends LitElement {
   static properties = { errors: { state: true }, problem: { state: true }, busy: { state: true } };
 
   constructor() {

@@ -38,7 +38,7 @@ class ChatSidebar extends LitElement {
     super();
     this.current = 0;
     this.org = 0;
-    this.follow = new Follow(this, ["rooms", "user", "status"]);
+    this.follow = new Follow(this, ["rooms", "user", "status", "notification"]);
   }
 
   createRenderRoot() {
@@ -71,6 +71,8 @@ class ChatSidebar extends LitElement {
         <section aria-label=${name}><h2>${name}${this.renderAdd(name, role)}</h2>
           <ul>${repeat(list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>
       <footer><span class="me">${board.user ? avatar(board.user.id, board.status === "online") : nothing}<bdi>${board.user ? board.nameOf(board.user.id) : ""}</bdi></span>
+        <a class="icon-button bell" href="/notifications" aria-label=${board.unreadNotifications ? `Notifications, ${board.unreadNotifications} unread` : "Notifications"} title="Notifications">${icon("bell")}${
+          board.unreadNotifications ? html`<b class="badge" aria-hidden="true">${board.unreadNotifications > 99 ? "99+" : board.unreadNotifications}</b>` : nothing}</a>
         <button class="icon-button" @click=${() => board.signOut()}>Sign out</button></footer>
     </nav>`;
   }
@@ -80,7 +82,8 @@ class ChatSidebar extends LitElement {
     const elsewhere = (/** @type {number} */ org) => [...board.rooms.values()].some((room) => room.info.org === org && wants(room));
     return html`<header class="org-head">${board.orgs.length > 1 ? html`<select aria-label="Organization" @change=${(/** @type {any} */ event) => this.ask("org", Number(event.target.value))}>
         ${board.orgs.map((org) => html`<option value=${org.id} ?selected=${org.id === this.org}>${org.name}${org.id !== this.org && elsewhere(org.id) ? " •" : ""}</option>`)}</select>`
-      : html`<b dir="auto">${name}</b>`}</header>`;
+      : html`<b dir="auto">${name}</b>`}
+      ${this.org ? html`<a class="icon-button" href=${`/orgs/${this.org}/settings`} aria-label="Organization settings" title="Organization settings">${icon("settings")}</a>` : nothing}</header>`;
   }
 
   /** @param {string} name @param {string|undefined} role */

@@ -34,3 +34,8 @@ async fn nothing_that_strangers_write_runs() {
 async fn every_screen_is_accessible_light_dark_and_on_a_phone() {
     walk("pictures.mjs", Board::builder().processes()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_makes_a_webhook_sends_again_what_failed_and_deletes_it() {
+    walk("webhooks.mjs", Board::builder().processes()).await;
+}

@@ -1,0 +1,68 @@
+// An organization: its name, leaving it, deleting it.
+
+import { html, nothing } from "lit";
+import { board, go } from "/state.js";
+import { fullTimeOf } from "/chat/people.js";
+import { Part, ask } from "./base.js";
+
+/** The rooms and organizations anew, then to where there is something. */
+async function goOn() {
+  await board.load().catch(() => {});
+  go("/", { replace: true });
+}
+
+class General extends Part {
+  async load() {
+    /** @type {any} */ this.info = await board.request("GET", `/orgs/${this.place.id}/`);
+  }
+
+  /** @param {FormData} data */
+  async rename(data) {
+    this.info = await board.request("PATCH", `/orgs/${this.place.id}/`, { name: String(data.get("name")).trim() });
+    const known = this.org;
+    if (known) known.name = this.info.name;
+    board.listChanged();
+  }
+
+  leave() {
+    ask({
+      label: `Leave ${this.info.name}?`, text: html`<p>You leave all of its rooms. To come back you need an invitation.</p>`, action: "Leave", said: "You have left.",
+      call: async () => {
+        await board.request("DELETE", `/orgs/${this.place.id}/members/${board.user?.id}/`);
+        await goOn();
+      },
+    });
+  }
+
+  askDelete() {
+    ask({
+      label: `Delete ${this.info.name}?`, action: "Delete the organization", word: this.info.name, said: "The organization is gone.",
+      text: html`<p>Its rooms, messages, files and webhooks are deleted, for everyone. This cannot be undone.</p>`,
+      call: async () => {
+        await board.request("DELETE", `/orgs/${this.place.id}/`);
+        await goOn();
+      },
+    });
+  }
+
+  renderPart() {
+    const { info, isAdmin } = this;
+    return html`<h2>General</h2><p class="screen-intro">Made on ${fullTimeOf(info.created_at)}. You are ${info.role === "ADMIN" ? "an admin" : info.role === "MANAGER" ? "a manager" : "a member"}.</p>
+      ${isAdmin ? html`<form class="screen-card" @submit=${this.submit("name", (data) => this.rename(data), "Saved.")}>
+          <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("name", "name")}</label>${this.fault("name")}
+          <div class="buttons end"><button class="primary" ?disabled=${this.busy === "name"}>Save</button></div></form>` : nothing}
+      <div class="screen-card"><h3>Another organization</h3><p class="note">With its own people and rooms; you are its admin.</p>
+        <form class="line" @submit=${this.submit("new", (data) => this.make(data), "It is made.")}><label>Its name<input name="name" required maxlength="120" dir="auto" autocomplete="off">${this.fault("new", "name")}</label><button ?disabled=${this.busy === "new"}>Make it</button></form>${this.fault("new")}</div>
+      <div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay. The last admin cannot leave.</p><div class="buttons"><button class="warn" @click=${this.leave}>Leave this organization…</button></div></div>
+      ${isAdmin ? html`<div class="screen-card danger"><h3>Delete</h3><p class="note">With everything in it. Not possible while a legal hold is on.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this organization…</button></div></div>` : nothing}`;
+  }
+
+  /** @param {FormData} data */
+  async make(data) {
+    const { id } = await board.request("POST", "/orgs/", { name: String(data.get("name")).trim() });
+    await board.load();
+    go(`/orgs/${id}/settings/members`);
+  }
+}
+
+customElements.define("cb-org-general", General);

@@ -1,0 +1,132 @@
+// `<cb-screen path="/orgs/1/settings/webhooks">`: what stands in the room's place, with its parts at
+// the side. Everything here is fetched when a screen is first opened.
+
+import { LitElement, html, nothing } from "lit";
+import { Follow, board, go } from "/state.js";
+import { icon } from "/chat/icons.js";
+import "./organization.js";
+import "./webhooks.js";
+
+/** Their look comes with them: nothing is drawn before it is there. */
+await new Promise((done) => {
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/styles/screens.css", onload: done, onerror: done });
+  document.head.append(link);
+});
+
+/**
+ * @typedef {{name: string, label: string, draw: (place: {id: number, rest: string}) => any, may?: (role: string) => boolean}} PartOf
+ * @typedef {{pattern: RegExp, base: (id: string) => string, title: (id: number) => string, back: (id: number) => string, parts: PartOf[], role: (id: number) => string}} Place
+ */
+
+const isAdmin = (/** @type {string} */ role) => role === "ADMIN";
+const orgOf = (/** @type {number} */ id) => board.orgs.find((org) => org.id === id);
+
+/** @type {Place[]} */
+const PLACES = [
+  {
+    pattern: /^\/orgs\/(\d+)\/settings(?:\/([a-z]+))?(?:\/([\w-]+))?$/,
+    base: (id) => `/orgs/${id}/settings`,
+    title: (id) => orgOf(id)?.name ?? "",
+    role: (id) => orgOf(id)?.role ?? "",
+    back: () => "/",
+    parts: [
+      { name: "general", label: "General", draw: (place) => html`<cb-org-general .place=${place}></cb-org-general>` },
+      { name: "webhooks", label: "Webhooks", draw: (place) => html`<cb-webhooks .place=${place}></cb-webhooks>`, may: isAdmin },
+    ],
+  },
+];
+
+/** @param {string} path */
+function find(path) {
+  for (const place of PLACES) {
+    const found = path.match(place.pattern);
+    if (!found) continue;
+    const [, id = "0", name = "", rest = ""] = found;
+    const role = place.role(Number(id));
+    const parts = place.parts.filter((part) => !part.may || part.may(role));
+    return { place, id: Number(id), rest, parts, part: parts.find((part) => part.name === name) ?? (name ? undefined : parts[0]), base: place.base(id), isKnown: role !== "" };
+  }
+  return null;
+}
+
+/** What the window is called. @param {string} path */
+export function titleOf(path) {
+  const found = find(path);
+  if (!found?.part) return "Settings";
+  const title = found.place.title(found.id);
+  return found.part.label === title ? title : `${found.part.label} · ${title}`;
+}
+
+class Screen extends LitElement {
+  static properties = { path: { type: String }, said: { state: true } };
+
+  constructor() {
+    super();
+    this.path = "";
+    this.said = "";
+    this.follow = new Follow(this, ["rooms", "user"]);
+    this.onSaid = (/** @type {any} */ event) => this.saying(event.detail);
+  }
+
+  createRenderRoot() {
+    return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    addEventListener("screen-said", this.onSaid);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    removeEventListener("screen-said", this.onSaid);
+    clearTimeout(this.timer);
+  }
+
+  /** @param {string} text */
+  saying(text) {
+    clearTimeout(this.timer);
+    this.said = text;
+    this.timer = setTimeout(() => (this.said = ""), 4000);
+  }
+
+  /** @param {Map<string, any>} changed */
+  updated(changed) {
+    if (!changed.has("path")) return;
+    this.querySelector(".screen-body")?.scrollTo(0, 0);
+    // Who reads by ear hears where they are; who came by the keyboard goes on from here.
+    if (!this.contains(document.activeElement)) /** @type {HTMLElement|null} */ (this.querySelector("h1"))?.focus();
+  }
+
+  /** @param {KeyboardEvent} event */
+  keys(event) {
+    if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
+    if (/** @type {Element} */ (event.target).matches("input, textarea, select")) return;
+    go(this.found?.place.back(this.found.id) ?? "/");
+  }
+
+  openRooms() {
+    this.dispatchEvent(new CustomEvent("open-rooms", { bubbles: true }));
+  }
+
+  render() {
+    const found = (this.found = find(this.path));
+    const toast = html`<p class=${this.said ? "toast shown" : "toast"} role="status">${this.said}</p>`;
+    const menu = html`<button class="icon-button back" aria-label="Rooms" @click=${this.openRooms}>${icon("menu")}</button>`;
+    if (!found?.part || !found.isKnown) {
+      const isLoading = board.status !== "online" && !board.orgs.length;
+      return html`<section class="screen"><header class="screen-head">${menu}<h1 tabindex="-1">${isLoading ? "" : "Nothing here"}</h1></header>
+        ${isLoading ? nothing : html`<div class="empty"><p>There is nothing here for you.</p><p><a href="/">Back to the rooms</a></p></div>`}</section>`;
+    }
+    const { place, id, part, parts, base, rest } = found;
+    return html`<section class="screen" aria-label=${place.title(id)} @keydown=${this.keys}>
+      <header class="screen-head">${menu}<h1 tabindex="-1" dir="auto">${place.title(id)}</h1>
+        <a class="icon-button" href=${place.back(id)} aria-label="Close" title="Close (Esc)">${icon("close")}</a></header>
+      ${parts.length > 1 ? html`<nav class="screen-parts" aria-label="Settings">${parts.map((one) => html`
+        <a href=${`${base}/${one.name}`} aria-current=${one === part ? "page" : nothing}>${one.label}</a>`)}</nav>` : nothing}
+      <div class=${parts.length > 1 ? "screen-body" : "screen-body wide"} tabindex="-1">${part.draw({ id, rest })}</div>
+      ${toast}</section>`;
+  }
+}
+
+customElements.define("cb-screen", Screen);
