@@ -61,6 +61,8 @@ export class ChatBoard extends EventTarget {
   #asked = new Set();
   /** @type {any} */
   #countsTimer;
+  /** @type {any} */
+  #notificationsTimer;
   /** Rooms that changed and are told of soon, together. @type {Set<number>} */
   #dirty = new Set();
   #listDirty = false;
@@ -197,7 +199,7 @@ export class ChatBoard extends EventTarget {
   async load() {
     const [orgs, counts] = await Promise.all([
       Array.fromAsync(this.items("/orgs/")), this.request("GET", "/auth/me/unread-counts/"), this.#loadRooms(),
-      this.request("GET", "/notifications/unread-count/").then((n) => (this.unreadNotifications = n.unread_count)),
+      this.countNotifications(),
     ]);
     this.orgs = orgs;
     this.#count(counts);
@@ -270,6 +272,20 @@ export class ChatBoard extends EventTarget {
       this.changed(room.id);
     }
     this.listChanged();
+  }
+
+  /** Asks how many notifications are unread. */
+  async countNotifications() {
+    const before = this.unreadNotifications;
+    this.unreadNotifications = (await this.request("GET", "/notifications/unread-count/")).unread_count;
+    if (before !== this.unreadNotifications) this.listChanged();
+  }
+
+  /** Reading a room reads what its messages notified of: asks, once for many reads. */
+  #notificationsSoon() {
+    if (!this.unreadNotifications) return;
+    clearTimeout(this.#notificationsTimer);
+    this.#notificationsTimer = setTimeout(() => this.countNotifications().catch(() => {}), 1500);
   }
 
   /** Asks for the exact unread counts, once for many causes. */
@@ -358,6 +374,7 @@ export class ChatBoard extends EventTarget {
       default:
         if (frame.seq !== undefined) room?.offer(frame);
         else room?.hint(frame);
+        if (frame.type === "read" && frame.user_id === this.user?.id) this.#notificationsSoon();
     }
     this.#emit("frame", frame);
   }

@@ -17,7 +17,7 @@ class Chat extends LitElement {
     this.room = 0;
     this.message = 0;
     /** The address of what stands in the room's place; empty for the room. */ this.screen = "";
-    /** What draws the screens; fetched when one is first opened. @type {typeof import("/screens/screens.js")|null|Error} */ this.screens = null;
+    /** What draws the screens; fetched when one is first opened. @type {typeof import("/screens/shell.js")|null|Error} */ this.screens = null;
     this.org = Number(localStorage.getItem("chatboard.org")) || 0;
     /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
     /** Whether a break of the connection is too short to speak of. */ this.quiet = true;
@@ -97,7 +97,7 @@ class Chat extends LitElement {
   async openScreens() {
     if (this.screens && !(this.screens instanceof Error)) return;
     this.screens = null;
-    this.screens = await import("/screens/screens.js").catch((error) => error);
+    this.screens = await import("/screens/shell.js").catch((error) => error);
   }
 
   updated() {

@@ -39,3 +39,13 @@ async fn every_screen_is_accessible_light_dark_and_on_a_phone() {
 async fn an_admin_makes_a_webhook_sends_again_what_failed_and_deletes_it() {
     walk("webhooks.mjs", Board::builder().processes()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_people_are_told_of_comes_by_itself_opens_its_message_and_says_why() {
+    walk("notifications.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_admin_keeps_the_organization_its_people_and_how_long_things_are_kept() {
+    walk("organization.mjs", Board::builder().processes()).await;
+}

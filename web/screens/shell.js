@@ -4,12 +4,15 @@
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
 import { icon } from "/chat/icons.js";
+import "./members.js";
+import "./notifications.js";
 import "./organization.js";
+import "./retention.js";
 import "./webhooks.js";
 
 /** Their look comes with them: nothing is drawn before it is there. */
 await new Promise((done) => {
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/styles/screens.css", onload: done, onerror: done });
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/styles/settings.css", onload: done, onerror: done });
   document.head.append(link);
 });
 
@@ -19,19 +22,34 @@ await new Promise((done) => {
  */
 
 const isAdmin = (/** @type {string} */ role) => role === "ADMIN";
+const isManager = (/** @type {string} */ role) => role === "ADMIN" || role === "MANAGER";
 const orgOf = (/** @type {number} */ id) => board.orgs.find((org) => org.id === id);
 
 /** @type {Place[]} */
 const PLACES = [
   {
-    pattern: /^\/orgs\/(\d+)\/settings(?:\/([a-z]+))?(?:\/([\w-]+))?$/,
+    pattern: /^\/orgs\/(?<id>\d+)\/settings(?:\/(?<name>[a-z]+))?(?:\/(?<rest>[\w-]+))?$/,
     base: (id) => `/orgs/${id}/settings`,
     title: (id) => orgOf(id)?.name ?? "",
     role: (id) => orgOf(id)?.role ?? "",
     back: () => "/",
     parts: [
       { name: "general", label: "General", draw: (place) => html`<cb-org-general .place=${place}></cb-org-general>` },
+      { name: "members", label: "Members", draw: (place) => html`<cb-members-of .place=${place}></cb-members-of>` },
+      { name: "invites", label: "Invitations", draw: (place) => html`<cb-invites .place=${place}></cb-invites>`, may: isManager },
       { name: "webhooks", label: "Webhooks", draw: (place) => html`<cb-webhooks .place=${place}></cb-webhooks>`, may: isAdmin },
+      { name: "retention", label: "Retention", draw: (place) => html`<cb-retention .place=${place}></cb-retention>`, may: isAdmin },
+    ],
+  },
+  {
+    pattern: /^\/notifications(?:\/(?<name>[a-z]+))?$/,
+    base: () => "/notifications",
+    title: () => "Notifications",
+    role: () => "MEMBER",
+    back: () => "/",
+    parts: [
+      { name: "list", label: "Notifications", draw: (place) => html`<cb-notifications .place=${place}></cb-notifications>` },
+      { name: "mails", label: "E-mail", draw: (place) => html`<cb-mail-preferences .place=${place}></cb-mail-preferences>` },
     ],
   },
 ];
@@ -41,7 +59,7 @@ function find(path) {
   for (const place of PLACES) {
     const found = path.match(place.pattern);
     if (!found) continue;
-    const [, id = "0", name = "", rest = ""] = found;
+    const { id = "0", name = "", rest = "" } = /** @type {any} */ (found).groups;
     const role = place.role(Number(id));
     const parts = place.parts.filter((part) => !part.may || part.may(role));
     return { place, id: Number(id), rest, parts, part: parts.find((part) => part.name === name) ?? (name ? undefined : parts[0]), base: place.base(id), isKnown: role !== "" };

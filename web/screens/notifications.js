@@ -1,0 +1,143 @@
+// What a person was told of, newest first: opening it, marking it, why it came or did not, and what is mailed.
+
+import { html, nothing } from "lit";
+import { board } from "/state.js";
+import { plain } from "/markdown.js";
+import { icon } from "/chat/icons.js";
+import { avatar, dayOf, timeOf } from "/chat/people.js";
+import { Pages, Part, momentOf } from "./base.js";
+
+/**
+ * @typedef {{id: number, title: string, message: string, notification_type: string, is_read: boolean, created_at: string,
+ *   data: {org: number, room?: number, message?: number, invite_id?: number, by: number}}} Notification
+ * @typedef {{channel: "app"|"email", outcome: "sent"|"suppressed", reason: string|null, decided_at: string}} Decision
+ */
+
+const REASONS = /** @type {Record<string, string>} */ ({
+  read: "you had read it already", online: "you were here", muted: "the room is muted", deleted: "the message was deleted",
+  preference: "you do not want such mails", rate: "there were too many at once",
+});
+const CHANNELS = { app: ["Shown here", "Not shown here"], email: ["Mailed to you", "Not mailed"] };
+
+/** @param {Notification} one */
+function addressOf({ data, notification_type }) {
+  if (data.room && data.message) return `/r/${data.room}/m/${data.message}`;
+  if (data.room) return `/r/${data.room}`;
+  return notification_type === "role_change" && board.orgs.some((org) => org.id === data.org) ? `/orgs/${data.org}/settings/members` : null;
+}
+
+class Notifications extends Part {
+  /** @type {Pages<Notification>} */
+  list = new Pages();
+  onlyUnread = false;
+  /** What was asked why. @type {Map<number, Decision[]>} */
+  why = new Map();
+  onNotification = () => this.reload();
+
+  connectedCallback() {
+    super.connectedCallback();
+    board.addEventListener("notification", this.onNotification);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    board.removeEventListener("notification", this.onNotification);
+  }
+
+  async load() {
+    /** @type {Record<string, string>} */
+    const params = this.onlyUnread ? { is_read: "false" } : {};
+    await Promise.all([this.list.first("/notifications/", params), board.countNotifications()]);
+  }
+
+  /** @param {boolean} onlyUnread */
+  filter(onlyUnread) {
+    this.onlyUnread = onlyUnread;
+    this.reload();
+  }
+
+  /** @param {Notification} one @param {boolean} isRead */
+  mark(one, isRead) {
+    return this.run(`mark-${one.id}`, async () => {
+      one.is_read = isRead;
+      this.requestUpdate();
+      await board.request("PATCH", `/notifications/${one.id}/`, { is_read: isRead });
+      await board.countNotifications();
+    });
+  }
+
+  markAll() {
+    return this.run("all", async () => {
+      await board.request("POST", "/notifications/mark-all-read/");
+      await this.load();
+    }, "All are read.");
+  }
+
+  /** @param {Notification} one */
+  askWhy(one) {
+    if (this.why.delete(one.id)) return this.requestUpdate();
+    return this.run(`why-${one.id}`, async () => {
+      const { decisions } = await board.request("GET", `/notifications/decisions/?message=${one.data.message}`);
+      this.why.set(one.id, decisions);
+    });
+  }
+
+  renderPart() {
+    const { items } = this.list;
+    const tab = (/** @type {string} */ label, /** @type {boolean} */ only) => html`<button aria-pressed=${this.onlyUnread === only} @click=${() => this.filter(only)}>${label}</button>`;
+    return html`<div class="screen-top"><div class="buttons" role="group" aria-label="Which">${tab("All", false)}${tab("Unread", true)}</div>
+        <button ?disabled=${!board.unreadNotifications || this.busy === "all"} @click=${this.markAll}>Mark all as read</button></div>${this.fault("all")}
+      ${items.length ? this.days().map(([day, ones]) => html`<h2 class="rows-head">${day}</h2><ul class="rows">${ones.map((one) => this.renderOne(one))}</ul>`)
+        : html`<p class="nothing notifications-none">${this.onlyUnread ? "Nothing is unread." : "Nothing yet. Mentions and direct messages come here."}</p>`}
+      ${this.renderMore(this.list)}`;
+  }
+
+  /** @returns {[string, Notification[]][]} */
+  days() {
+    /** @type {Map<string, Notification[]>} */
+    const days = new Map();
+    for (const one of this.list.items) days.set(dayOf(one.created_at), [...(days.get(dayOf(one.created_at)) ?? []), one]);
+    return [...days];
+  }
+
+  /** @param {Notification} one */
+  renderOne(one) {
+    const address = addressOf(one);
+    const why = this.why.get(one.id);
+    const org = board.orgs.length > 1 ? board.orgs.find(({ id }) => id === one.data.org)?.name : "";
+    const text = html`<b class="wrap" dir="auto">${one.title}</b>${one.message ? html`<small class="wrap clamp" dir="auto">${plain(one.message)}</small>` : nothing}
+      <small>${timeOf(one.created_at)}${org ? html` · <bdi>${org}</bdi>` : nothing}</small>`;
+    return html`<li class=${one.is_read ? "stack" : "stack unread"} data-notification=${one.id}>${avatar(one.data.by)}
+      ${address ? html`<a class="row-text" href=${address} @click=${() => one.is_read || this.mark(one, true)}>${text}</a>` : html`<span class="row-text">${text}</span>`}
+      <span class="row-end">${one.data.message ? html`<button class="icon-button" aria-expanded=${why !== undefined} aria-label=${`Why? ${one.title}`} @click=${() => this.askWhy(one)}>Why?</button>` : nothing}
+        <button class="icon-button" aria-label=${`Mark as ${one.is_read ? "unread" : "read"}: ${one.title}`} title=${one.is_read ? "Mark as unread" : "Mark as read"} @click=${() => this.mark(one, !one.is_read)}>${one.is_read ? icon("bell") : icon("check")}</button></span>
+      ${why ? html`<ul class="why">${why.length ? why.map((decision) => this.renderDecision(decision)) : html`<li>Nothing is decided yet.</li>`}</ul>` : nothing}
+      ${this.fault(`mark-${one.id}`)}${this.fault(`why-${one.id}`)}</li>`;
+  }
+
+  /** @param {Decision} decision */
+  renderDecision({ channel, outcome, reason, decided_at: at }) {
+    const [yes, no] = CHANNELS[channel];
+    return html`<li>${outcome === "sent" ? yes : html`${no}: ${REASONS[reason ?? ""] ?? reason}`} <small>${momentOf(at)}</small></li>`;
+  }
+}
+
+const MAILS = { all: ["Everything", "Mentions and direct messages."], mentions: ["Mentions only", "When someone writes your name, or to everyone."], none: ["Nothing", "Invitations still come by mail."] };
+
+class MailPreferences extends Part {
+  /** @param {string} which */
+  choose(which) {
+    return this.run("mails", async () => board.rest.setUser(await board.request("PATCH", "/auth/me/", { email_notifications: which })), "Saved.");
+  }
+
+  renderPart() {
+    const chosen = board.user?.email_notifications;
+    return html`<h2>E-mail</h2><p class="screen-intro">When you are not here, and have not read it after a minute, we write to <bdi>${board.user?.email}</bdi>.</p>
+      <form class="screen-card"><fieldset class="choices-of"><legend>Mail me</legend>${Object.entries(MAILS).map(([name, [label, note]]) => html`<label class="check">
+        <input type="radio" name="mails" value=${name} .checked=${chosen === name} ?disabled=${this.busy === "mails"} @change=${() => this.choose(name)}><span>${label}<small>${note}</small></span></label>`)}</fieldset>${this.fault("mails")}</form>
+      <p class="note">What each room may tell you of is set in the room itself.</p>`;
+  }
+}
+
+customElements.define("cb-notifications", Notifications);
+customElements.define("cb-mail-preferences", MailPreferences);
