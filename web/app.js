@@ -56,7 +56,7 @@ function draw() {
   }
   if (path in gates) return go("/", { replace: true });
   const [, room = 0, message = 0] = path.match(/^\/r\/(\d+)(?:\/m\/(\d+))?/) ?? [];
-  const screen = /^\/(orgs|notifications|profile)\b|^\/r\/\d+\/settings$/.test(path) ? path : "";
+  const screen = /^\/(orgs|notifications|profile)\b|^\/r\/\d+\/settings\b/.test(path) ? path : "";
   render(html`<cb-chat .room=${Number(room)} .message=${Number(message)} .screen=${screen}></cb-chat>`, document.body);
 }
 

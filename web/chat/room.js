@@ -138,6 +138,7 @@ class ChatRoom extends LitElement {
       ${item("Mentions", settings.notify === "mentions", { notify: "mentions" })}
       ${item("Nothing (mute)", settings.notify === "none", { notify: "none" })}
       <hr><button role="menuitem" @click=${() => { this.menu = false; this.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
+      <button role="menuitem" @click=${() => go(`/r/${id}/settings`)}>Room settings…</button>
       ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${this.leave}>Leave the room</button>`}
     </div>`;
   }

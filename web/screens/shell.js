@@ -8,6 +8,7 @@ import "./members.js";
 import "./notifications.js";
 import "./organization.js";
 import "./retention.js";
+import { roleIn } from "./room.js";
 import "./webhooks.js";
 
 /** Their look comes with them: nothing is drawn before it is there. */
@@ -39,6 +40,17 @@ const PLACES = [
       { name: "invites", label: "Invitations", draw: (place) => html`<cb-invites .place=${place}></cb-invites>`, may: isManager },
       { name: "webhooks", label: "Webhooks", draw: (place) => html`<cb-webhooks .place=${place}></cb-webhooks>`, may: isAdmin },
       { name: "retention", label: "Retention", draw: (place) => html`<cb-retention .place=${place}></cb-retention>`, may: isAdmin },
+    ],
+  },
+  {
+    pattern: /^\/r\/(?<id>\d+)\/settings(?:\/(?<name>[a-z]+))?$/,
+    base: (id) => `/r/${id}/settings`,
+    title: (id) => board.rooms.get(id)?.name ?? "",
+    role: roleIn,
+    back: (id) => `/r/${id}`,
+    parts: [
+      { name: "room", label: "Settings", draw: (place) => html`<cb-room-settings .place=${place}></cb-room-settings>` },
+      { name: "members", label: "Members", draw: (place) => html`<cb-room-members .place=${place}></cb-room-members>`, may: (role) => role !== "DM" },
     ],
   },
   {

@@ -37,7 +37,7 @@ async fn every_screen_is_accessible_light_dark_and_on_a_phone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_makes_a_webhook_sends_again_what_failed_and_deletes_it() {
-    walk("webhooks.mjs", Board::builder().processes()).await;
+    walk("webhooks.mjs", Board::builder().webhooks().processes()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,4 +48,9 @@ async fn what_people_are_told_of_comes_by_itself_opens_its_message_and_says_why(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_keeps_the_organization_its_people_and_how_long_things_are_kept() {
     walk("organization.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_is_kept_by_its_keeper_and_set_by_each_of_its_people() {
+    walk("room.mjs", Board::builder().processes()).await;
 }
