@@ -8,10 +8,13 @@ import { sizeOf } from "./people.js";
 /** Signed addresses by upload, and when they end. @type {Map<string, {until: number, found: Promise<any>}>} */
 const known = new Map();
 
-/** @param {string} id */
-function lookUp(id) {
+/** When it is looked again for the picture of an image that was just sent. */
+const PICTURE_WAITS_MS = [700, 1500, 3000, 6000];
+
+/** @param {string} id @param {boolean} [anew] */
+function lookUp(id, anew = false) {
   const one = known.get(id);
-  if (one && one.until > Date.now()) return one.found;
+  if (one && one.until > Date.now() && !anew) return one.found;
   const found = board.request("GET", `/uploads/${id}/`);
   known.set(id, { until: Date.now() + 45 * 60_000, found });
   found.catch(() => known.delete(id));
@@ -54,9 +57,25 @@ class ChatFile extends LitElement {
   async load() {
     try {
       this.found = await lookUp(this.uploadId);
+      // Its size and its picture are made after it was sent.
+      for (const wait of this.isImage ? PICTURE_WAITS_MS : []) {
+        if (this.found.preview_url || !this.isConnected) return;
+        await new Promise((done) => setTimeout(done, wait));
+        this.found = await lookUp(this.uploadId, true);
+      }
     } catch {
       this.failed = true;
     }
+  }
+
+  get isImage() {
+    return Boolean(this.upload?.content_type?.startsWith("image/"));
+  }
+
+  /** Pixels, once they are known. */
+  get size() {
+    const { width, height } = this.upload?.width ? this.upload : this.found ?? {};
+    return { width, height };
   }
 
   /** Downloads with a fresh address: the shown one may have ended. @param {Event} event */
@@ -73,17 +92,17 @@ class ChatFile extends LitElement {
   /** @param {Map<string, unknown>} changed */
   updated(changed) {
     const picture = /** @type {HTMLElement|null} */ (this.querySelector(".picture"));
-    if (!picture || !changed.has("upload")) return;
-    const { width, height } = this.upload;
+    if (!picture || !(changed.has("upload") || changed.has("found"))) return;
+    const { width, height } = this.size;
     const scale = Math.min(1, 400 / width, 300 / height);
     picture.style.setProperty("--w", `${Math.round(width * scale)}px`);
     picture.style.setProperty("--ratio", `${width} / ${height}`);
   }
 
   render() {
-    const { filename, content_type, file_size, width } = this.upload ?? {};
+    const { filename, file_size } = this.upload ?? {};
     if (this.failed) return html`<p class="file-gone">${filename ?? "File"} is no longer available.</p>`;
-    if (content_type?.startsWith("image/") && width) {
+    if (this.isImage && this.size.width) {
       return html`<a class="picture" href="#" @click=${this.open} aria-label=${`Open ${filename}`}>
         ${this.found ? html`<img src=${this.found.preview_url ?? this.found.download_url} alt=${filename}>` : nothing}</a>`;
     }

@@ -26,6 +26,11 @@ async fn a_killed_edge_a_cut_network_and_an_expired_token_lose_nothing_that_peop
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_go_from_one_browser_into_the_store_and_to_another() {
+    walk("files.mjs", Board::builder().processes().janitors(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_strangers_write_runs() {
     walk("hostile.mjs", Board::builder().processes()).await;
 }

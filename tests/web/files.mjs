@@ -1,0 +1,79 @@
+// Files: picked, dropped and pasted; straight from the browser into the object store, and seen by
+// the other, small at first. What the store or the API refuses is said beside the file.
+
+import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
+import { composer, openRoom, sees, send, signIn, timeline } from "./ui.mjs";
+
+/** A picture that is drawn in the page: its bytes. */
+const draw = (page, width, height) => page.evaluate(async ([w, h]) => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: w, height: h });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "teal";
+  pen.fillRect(0, 0, w, h / 2);
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  return [...new Uint8Array(await blob.arrayBuffer())];
+}, [width, height]);
+
+/** Gives the composer files as a drop or a paste does. */
+const hand = (page, event, name, type, bytes) => composer(page).evaluate((field, given) => {
+  const data = new DataTransfer();
+  data.items.add(new File([new Uint8Array(given.bytes)], given.name, { type: given.type }));
+  const made = given.event === "paste"
+    ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true })
+    : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+  field.dispatchEvent(made);
+}, { event, name, type, bytes: [...bytes] });
+
+const attached = (page, name) => page.getByRole("list", { name: "Files" }).locator("li").filter({ hasText: name });
+const stored = async (page, name) => {
+  await attached(page, name).waitFor();
+  await eventually(`${name} is stored`, async () => (await attached(page, name).getByRole("progressbar").count()) === 0);
+};
+
+await journey("files", async (browser, step) => {
+  const { alice, bob, room } = stage;
+  const [hers, his] = [await browser.page(0), await browser.page(1)];
+  await Promise.all([signIn(hers, alice), signIn(his, bob)]);
+  await Promise.all([openRoom(hers, room), openRoom(his, room)]);
+
+  const picture = await draw(hers, 960, 480);
+  await hers.locator("input[type=file]").setInputFiles({ name: "sea.png", mimeType: "image/png", buffer: Buffer.from(picture) });
+  await stored(hers, "sea.png");
+  await send(hers, "The sea, today");
+  await sees(his, "The sea, today");
+  const seen = timeline(his).getByRole("img", { name: "sea.png" });
+  await seen.waitFor();
+  await eventually("the picture is there", () => seen.evaluate((image) => image.complete && image.naturalWidth > 0));
+  check((await seen.evaluate((image) => image.naturalWidth)) <= 480, "it is the small one");
+  const box = await timeline(his).locator(".picture").boundingBox();
+  check(Math.abs(box.width / box.height - 2) < 0.05, `its place has its shape: ${box.width} by ${box.height}`);
+  step("a picture was picked, and the other sees it");
+
+  await hand(hers, "drop", "notes.txt", "text/plain", Buffer.from("first line\n"));
+  await stored(hers, "notes.txt");
+  await hand(hers, "paste", "more.txt", "text/plain", Buffer.from("second line\n"));
+  await stored(hers, "more.txt");
+  await composer(hers).press("Enter");
+  for (const name of ["notes.txt", "more.txt"]) await timeline(his).getByRole("link", { name }).waitFor();
+  const last = (await rest(bob, "GET", `/messages/rooms/${room}/?limit=1`)).results[0];
+  const { download_url: url } = await rest(bob, "GET", `/uploads/${last.upload_id}/`);
+  const [text, isThere] = await his.evaluate(async (from) => {
+    const answer = await fetch(from);
+    return [await answer.text(), answer.ok];
+  }, url);
+  same([text, isThere], ["second line\n", true], "what was pasted");
+  step("files were dropped and pasted");
+
+  await hers.locator("input[type=file]").setInputFiles({ name: "page.html", mimeType: "text/html", buffer: Buffer.from("<p>") });
+  await attached(hers, "page.html").getByText(/must be one of/).waitFor();
+  const fake = Buffer.from("<script>alert(1)</script>");
+  await hers.locator("input[type=file]").setInputFiles({ name: "fake.png", mimeType: "image/png", buffer: fake });
+  await attached(hers, "fake.png").locator("small").filter({ hasText: /not complete/ }).waitFor();
+  await isAccessible(hers, "files that were refused");
+  for (const name of ["page.html", "fake.png"]) await hers.getByRole("button", { name: `Remove ${name}` }).click();
+  step("what is refused is said beside the file");
+
+  await send(hers, "That is all");
+  await sees(his, "That is all");
+  same((await hers.evaluate(() => window.violations)).concat(await his.evaluate(() => window.violations)), [], "violations");
+});
