@@ -63,6 +63,8 @@ export class ChatBoard extends EventTarget {
   #countsTimer;
   /** @type {any} */
   #notificationsTimer;
+  /** @type {any} */
+  #orgsTimer;
   /** Rooms that changed and are told of soon, together. @type {Set<number>} */
   #dirty = new Set();
   #listDirty = false;
@@ -296,6 +298,17 @@ export class ChatBoard extends EventTarget {
     }, 2000);
   }
 
+  /** Rooms come and go with their organization, and roles change: reads the organizations anew, once for many causes. */
+  #orgsSoon() {
+    this.#orgsTimer ??= setTimeout(async () => {
+      this.#orgsTimer = undefined;
+      const orgs = await Array.fromAsync(this.items("/orgs/")).catch(() => null);
+      if (!orgs || !this.user) return;
+      this.orgs = orgs;
+      this.listChanged();
+    }, 500);
+  }
+
   // --- The socket and the tabs that share it ----------------------------------------------------
 
   #lead() {
@@ -356,19 +369,23 @@ export class ChatBoard extends EventTarget {
         break;
       case "room.added":
         this.#addRoom(frame.room);
+        if (!this.orgs.some((org) => org.id === frame.room.org)) this.#orgsSoon();
         this.listChanged();
         break;
       case "room.removed":
         this.#removeRoom(frame.room_id);
+        this.#orgsSoon();
         break;
       case "room.deleted":
         this.#removeRoom(frame.room);
+        this.#orgsSoon();
         break;
       case "room.settings":
         this.#settingsCame(frame);
         break;
       case "notification":
         this.unreadNotifications++;
+        if (frame.notification.notification_type === "role_change") this.#orgsSoon();
         this.#emit("notification", frame.notification);
         break;
       default:

@@ -29,7 +29,6 @@ await journey("organization", async (browser, step) => {
   await hers.locator(`[data-user="${carol.id}"]`).waitFor({ state: "detached" });
   await hers.getByRole("combobox", { name: /^Role of/ }).selectOption("MANAGER");
   await hers.getByText(/is a manager now/).waitFor();
-  await his.reload();
   await to(his, "Invitations");
   same((await rest(bob, "GET", `/orgs/${org}/`)).role, "MANAGER", "his role");
   await hers.getByLabel("Find people").fill("");
@@ -98,5 +97,10 @@ await journey("organization", async (browser, step) => {
   await askToDelete();
   await eventually("the organization is gone", () => rest(bob, "GET", "/orgs/").then(({ results }) => results.length === 0));
   await his.locator(`a[href="/r/${room}"]`).waitFor({ state: "detached" });
+  await his.getByRole("link", { name: "Make one" }).click();
+  await his.getByRole("textbox", { name: "Name" }).fill("His own");
+  await his.getByRole("button", { name: "Make the organization" }).click();
+  await his.getByRole("heading", { level: 1, name: "His own" }).waitFor();
+  same((await rest(bob, "GET", "/orgs/")).results.map(({ name, role }) => [name, role]), [["His own", "ADMIN"]], "his organizations");
   step("it is deleted once its name is typed and no hold is on");
 });

@@ -41,10 +41,10 @@ await journey("room", async (browser, step) => {
   await hers.locator(`[data-user="${carol.id}"]`).waitFor({ state: "detached" });
   await isAccessible(hers, "a room's members");
   await hers.getByRole("button", { name: "Add people" }).click();
-  await hers.getByRole("option", { name: /Carol/ }).waitFor();
+  await hers.getByRole("option", { name: /carol/i }).waitFor();
   await isAccessible(hers, "adding people");
   await hers.keyboard.press("Enter");
-  await hers.getByText("Carol Example is in.").or(hers.getByText(/ is in\.$/)).first().waitFor();
+  await hers.getByText(/ is in\.$/).waitFor();
   await hers.keyboard.press("Escape");
   await hers.locator(`[data-user="${carol.id}"]`).waitFor();
   const ids = (await rest(alice, "GET", `/rooms/${room}/members/`)).results.map(({ user }) => user).sort();
@@ -62,7 +62,8 @@ await journey("room", async (browser, step) => {
   await his.getByLabel("Section").fill("Rockets");
   await his.getByRole("button", { name: "Save" }).click();
   await his.getByRole("region", { name: "Rockets" }).getByRole("link", { name: "launch" }).waitFor();
-  same(await rest(bob, "GET", `/rooms/${room}/settings/`), { notify: "mentions", section: "Rockets", starred: false }, "his settings");
+  const expected = JSON.stringify({ notify: "mentions", section: "Rockets", starred: false });
+  await eventually("the server has his settings", async () => JSON.stringify(await rest(bob, "GET", `/rooms/${room}/settings/`)) === expected);
   same(await rest(alice, "GET", `/rooms/${room}/settings/`), { notify: "all", section: null, starred: false }, "her settings");
   await isAccessible(his, "a room's settings, for a member");
   step("what is one's own stays one's own");

@@ -137,6 +137,7 @@ class Chat extends LitElement {
 
   renderEmpty() {
     if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
+    if (!board.orgs.length) return html`<div class="empty"><p>You are in no organization yet.</p><p><a href="/orgs/new">Make one</a>, or ask someone for an invitation.</p></div>`;
     return html`<div class="empty"><p>${this.room ? "There is no such room for you." : "Choose a room, or press Ctrl K."}</p></div>`;
   }
 

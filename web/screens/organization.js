@@ -51,18 +51,27 @@ class General extends Part {
       ${isAdmin ? html`<form class="screen-card" @submit=${this.submit("name", (data) => this.rename(data), "Saved.")}>
           <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("name", "name")}</label>${this.fault("name")}
           <div class="buttons end"><button class="primary" ?disabled=${this.busy === "name"}>Save</button></div></form>` : nothing}
-      <div class="screen-card"><h3>Another organization</h3><p class="note">With its own people and rooms; you are its admin.</p>
-        <form class="line" @submit=${this.submit("new", (data) => this.make(data), "It is made.")}><label>Its name<input name="name" required maxlength="120" dir="auto" autocomplete="off">${this.fault("new", "name")}</label><button ?disabled=${this.busy === "new"}>Make it</button></form>${this.fault("new")}</div>
+      <p class="note"><a href="/orgs/new">Make another organization</a></p>
       <div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay. The last admin cannot leave.</p><div class="buttons"><button class="warn" @click=${this.leave}>Leave this organization…</button></div></div>
       ${isAdmin ? html`<div class="screen-card danger"><h3>Delete</h3><p class="note">With everything in it. Not possible while a legal hold is on.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this organization…</button></div></div>` : nothing}`;
   }
+}
 
+class NewOrganization extends Part {
   /** @param {FormData} data */
   async make(data) {
     const { id } = await board.request("POST", "/orgs/", { name: String(data.get("name")).trim() });
     await board.load();
-    go(`/orgs/${id}/settings/members`);
+    go(`/orgs/${id}/settings/invites`, { replace: true });
+  }
+
+  renderPart() {
+    return html`<h2>A new organization</h2><p class="screen-intro">With its own people and rooms; you are its admin. To come into one that exists, ask someone there for an invitation.</p>
+      <form class="screen-card" @submit=${this.submit("new", (data) => this.make(data), "It is made. Invite your people.")}>
+        <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="organization">${this.fault("new", "name")}</label>${this.fault("new")}
+        <div class="buttons end"><button class="primary" ?disabled=${this.busy === "new"}>Make the organization</button></div></form>`;
   }
 }
 
+customElements.define("cb-org-new", NewOrganization);
 customElements.define("cb-org-general", General);

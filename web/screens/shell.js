@@ -54,6 +54,14 @@ const PLACES = [
     ],
   },
   {
+    pattern: /^\/orgs\/new$/,
+    base: () => "/orgs/new",
+    title: () => "Organizations",
+    role: () => "MEMBER",
+    back: () => "/",
+    parts: [{ name: "new", label: "A new organization", draw: (place) => html`<cb-org-new .place=${place}></cb-org-new>` }],
+  },
+  {
     pattern: /^\/notifications(?:\/(?<name>[a-z]+))?$/,
     base: () => "/notifications",
     title: () => "Notifications",
@@ -71,7 +79,7 @@ function find(path) {
   for (const place of PLACES) {
     const found = path.match(place.pattern);
     if (!found) continue;
-    const { id = "0", name = "", rest = "" } = /** @type {any} */ (found).groups;
+    const { id = "0", name = "", rest = "" } = /** @type {any} */ (found).groups ?? {};
     const role = place.role(Number(id));
     const parts = place.parts.filter((part) => !part.may || part.may(role));
     return { place, id: Number(id), rest, parts, part: parts.find((part) => part.name === name) ?? (name ? undefined : parts[0]), base: place.base(id), isKnown: role !== "" };

@@ -59,3 +59,8 @@ async fn an_admin_keeps_the_organization_its_people_and_how_long_things_are_kept
 async fn a_room_is_kept_by_its_keeper_and_set_by_each_of_its_people() {
     walk("room.mjs", Board::builder().processes()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_screen_beside_the_chat_is_accessible_and_fits_and_keys_lead_there_and_back() {
+    walk("screens.mjs", Board::builder().processes()).await;
+}
