@@ -88,6 +88,25 @@ async fn sign_in(endpoints: &Value) -> Value {
     response.json().await.unwrap()
 }
 
+/// Uploads a file; the address under which its bytes are.
+async fn uploads_a_file(endpoints: &Value) -> String {
+    let http = testkit::http::client(testkit::DEADLINE);
+    let token = sign_in(endpoints).await["access"].as_str().unwrap().to_owned();
+    let uploads = format!("{}/api/v1/uploads", endpoints["api"].as_str().unwrap());
+    let body = json!({"filename": "a.txt", "content_type": "text/plain", "file_size": 5});
+    let asked = http.post(format!("{uploads}/presign/")).bearer_auth(&token).json(&body);
+    let announced: Value = asked.send().await.unwrap().json().await.unwrap();
+    let (url, id) = (announced["upload_url"].as_str().unwrap(), announced["id"].as_str().unwrap());
+    assert!(url.starts_with(endpoints["s3"].as_str().unwrap()), "{url}");
+    let put = testkit::uploads::put(url, &announced["headers"], b"hello").await;
+    assert_eq!(put.status, 200);
+    let done = http.post(format!("{uploads}/{id}/complete/")).bearer_auth(&token);
+    assert_eq!(done.send().await.unwrap().status().as_u16(), 200);
+    let asked = http.get(format!("{uploads}/{id}/")).bearer_auth(&token);
+    let upload: Value = asked.send().await.unwrap().json().await.unwrap();
+    upload["download_url"].as_str().unwrap().to_owned()
+}
+
 /// Asks for a new password, finds the mail in the browser's page, and that its link leads on.
 async fn finds_a_mail(endpoints: &Value) {
     let http = testkit::http::client(testkit::DEADLINE);
@@ -113,6 +132,7 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
     let first = project.endpoints(&dev).await;
     let servers = project.servers();
     assert!(sign_in(&first).await["access"].is_string());
+    let file = uploads_a_file(&first).await;
 
     dev.kill();
     wait_until_gone(&servers).await;
@@ -124,6 +144,7 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
     }
     assert!(sign_in(&second).await["access"].is_string());
     finds_a_mail(&second).await;
+    assert_eq!(testkit::uploads::fetch(&file).await.bytes, b"hello", "files are kept");
 
     let servers = project.servers();
     assert_eq!(dev.stop().await, Some(0));

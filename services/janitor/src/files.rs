@@ -17,6 +17,8 @@ use crate::rounds::{batch, count, finish};
 
 /// Uploads claimed at once: no more than can be removed while the claim lasts.
 const CLAIMED_MAX: i64 = 20;
+/// Failures after which the others of a claim are not tried.
+const FAILURES_MAX: usize = 3;
 
 pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()> {
     while !janitor.life.is_draining() {
@@ -82,21 +84,21 @@ async fn remove(janitor: &Janitor, objects: &Objects, runs: &mut Runs) -> Result
     let now = janitor.clock.now();
     let claimed = batch(janitor, claim(janitor)).await?;
     let mut gone: Vec<UploadId> = Vec::with_capacity(claimed.len());
-    let mut failure = None;
+    let mut failures = Vec::new();
     for ended in &claimed {
         match delete_all(objects, &ended.keys).await {
             Ok(()) => gone.push(ended.id),
-            Err(error) => {
-                // The store may be away: the others wait for the end of the claim.
-                failure = Some(error);
-                break;
-            }
+            Err(error) => failures.push(error),
+        }
+        // The store may be away: the others wait for the end of the claim.
+        if failures.len() >= FAILURES_MAX {
+            break;
         }
     }
     if !gone.is_empty() {
         batch(janitor, forget_all(janitor, &gone, runs, now)).await?;
     }
-    match failure {
+    match failures.pop() {
         Some(error) => Err(Failure::Objects(error)),
         None => Ok(!claimed.is_empty()),
     }

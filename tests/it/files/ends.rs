@@ -113,6 +113,48 @@ async fn files_go_with_their_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_janitors_share_the_work_and_count_each_file_once() {
+    let board = Board::builder().edges(1).janitors(3).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    let room = alice.makes_room(team.org, "full", "PUBLIC").await;
+    for _ in 0..45 {
+        let upload = note(&alice).await;
+        alice.posts_file(room, &upload).await;
+    }
+    board.clock.advance(3 * HOUR);
+    alice.delete(&format!("/rooms/{room}/")).await.is(204);
+    left(&board, 0, 0).await;
+    let purges = alice.get(&format!("/orgs/{}/purges/", team.org)).await.results();
+    let files = purges.iter().filter_map(|purge| purge["removed"]["files"].as_i64());
+    assert_eq!(files.sum::<i64>(), 45, "{purges:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_an_account_goes_what_it_never_posted() {
+    let board = Board::builder().edges(1).janitors(1).start().await;
+    let team = board.team().await;
+    let email = "dora@chat.test";
+    let user = board.register(email, "correct horse").await;
+    let tokens = board.sign_in(email, "correct horse").await;
+    let token = tokens["access"].as_str().unwrap();
+    let dora = board.person_with(user["id"].as_i64().unwrap(), email, token);
+    board.put_into_org(team.org, &dora, "MEMBER").await;
+    dora.post_empty(&format!("/rooms/{}/join/", team.room)).await.is(201);
+    let posted = note(&dora).await;
+    dora.posts_file(team.room, &posted).await;
+    note(&dora).await;
+    dora.announces("pending.txt", "text/plain", 5).await.is(201);
+    let body = json!({"password": "correct horse"});
+    dora.call("DELETE", "/auth/me/", Some(&body)).await.is(204);
+    // The bytes at once; what was posted stays, by "Deleted user".
+    left(&board, 3, 1).await;
+    team.bob.upload(&posted).await.is(200);
+    board.clock.advance(3 * HOUR);
+    left(&board, 1, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_janitor_that_died_in_between_leaves_nothing_behind() {
     let board = Board::builder().edges(1).janitors(2).start().await;
     let team = board.team().await;
