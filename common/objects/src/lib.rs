@@ -339,3 +339,56 @@ where
 {
     Error(format!("the object store did not {what}: {}", DisplayErrorContext(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(endpoint: Option<&str>, public: Option<&str>, has_path_style: bool) -> Objects {
+        Objects::connect(&Config {
+            endpoint: endpoint.map(str::to_owned),
+            public_endpoint: public.map(str::to_owned),
+            bucket: "files".to_owned(),
+            region: "eu-central-1".to_owned(),
+            access_key: "id".to_owned(),
+            secret_key: "a secret word".to_owned(),
+            has_path_style,
+        })
+    }
+
+    async fn put(objects: &Objects) -> Put {
+        let during = (SystemTime::UNIX_EPOCH, Duration::from_secs(60));
+        objects.presign_put("a/b", ("image/png", 7), during).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_signature_covers_type_length_and_that_nothing_was_there() {
+        let put = put(&objects(Some("http://127.0.0.1:9000"), None, true)).await;
+        let signed = "X-Amz-SignedHeaders=content-length%3Bcontent-type%3Bhost%3Bif-none-match";
+        assert!(put.url.contains(signed), "{}", put.url);
+        assert!(put.url.contains("X-Amz-Expires=60&"), "{}", put.url);
+        assert!(put.url.contains("X-Amz-Date=19700101T000000Z&"), "{}", put.url);
+        assert!(!put.url.contains("secret"), "{}", put.url);
+        let mut headers = put.headers.clone();
+        headers.sort();
+        let wanted = [("content-type", "image/png"), ("if-none-match", "*")];
+        assert_eq!(headers, wanted.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[tokio::test]
+    async fn addresses_are_those_that_clients_reach() {
+        let inside = Some("http://objects:9000");
+        for (objects, start) in [
+            (objects(inside, None, true), "http://objects:9000/files/a/b?"),
+            (objects(inside, None, false), "http://files.objects:9000/a/b?"),
+            (objects(inside, Some("https://s3.example"), true), "https://s3.example/files/a/b?"),
+            (objects(inside, Some("https://s3.example"), false), "https://files.s3.example/a/b?"),
+            (objects(None, None, false), "https://files.s3.eu-central-1.amazonaws.com/a/b?"),
+        ] {
+            let url = put(&objects).await.url;
+            assert!(url.starts_with(start), "{url}");
+            let origin = objects.origin().await.unwrap();
+            assert!(start.starts_with(&format!("{origin}/")), "{origin}");
+        }
+    }
+}
