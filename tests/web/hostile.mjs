@@ -82,6 +82,23 @@ await journey("hostile text", async (browser, step) => {
     if (address && !/^(https?:|mailto:|\/|#)/i.test(address)) throw new Error(`a link to ${address}`);
     await link.hover({ force: true, noWaitAfter: true }).catch(() => {});
   }
+  // The screens beside the chat show the same names, and what only they show.
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `@room ${VECTORS[1]}` });
+  const hook = await rest(alice, "POST", "/webhooks/", { org, url: "http://127.0.0.1:9/?x=%22%3E<svg/onload=pwned()>", events: ["message.created"], is_active: false });
+  const screens = ["", "/members", "/invites", "/webhooks", `/webhooks/${hook.id}`, "/retention"].map((part) => `/orgs/${org}/settings${part}`);
+  for (const address of [...screens, `/r/${room}/settings`, `/r/${room}/settings/members`, "/notifications"]) {
+    await page.evaluate((to) => {
+      history.pushState({}, "", to);
+      dispatchEvent(new PopStateEvent("popstate"));
+    }, address);
+    await page.locator(`.screen[data-path="${address}"]`).waitFor();
+    await page.locator("[aria-busy=true]").waitFor({ state: "detached" });
+    if (address === screens[0]) {
+      await page.getByRole("button", { name: "Delete this organization…" }).click();
+      await page.getByRole("button", { name: "Cancel" }).click();
+    }
+  }
+  step("the screens beside it too");
   await eventually("the page has settled", () => page.evaluate(() => document.readyState === "complete"));
   same(await page.evaluate(() => [window.ran, window.violations]), [0, []], "what ran, and what was reported");
 });

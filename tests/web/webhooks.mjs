@@ -70,6 +70,8 @@ await journey("webhooks", async (browser, step) => {
   await page.getByRole("button", { name: "Refresh" }).click();
   await row("message.created").getByText(/Retrying|Failed/).waitFor();
   await row("message.created").getByText(/500/).waitFor();
+  await row("message.created").getByRole("button", { name: /^Payload/ }).click();
+  await row("message.created").getByText('"body": "Does it hear me?"').waitFor();
   await isAccessible(page, "a delivery that failed");
   heard.status = 204;
   await row("message.created").getByRole("button", { name: /^Send again/ }).click();

@@ -25,6 +25,7 @@ class Deliveries extends Part {
     super();
     this.hook = 0;
     /** @type {Pages<Delivery>} */ this.list = new Pages();
+    /** What was sent, of those that are opened. @type {Map<string, string>} */ this.payloads = new Map();
   }
 
   /** @param {Map<string, any>} changed */
@@ -50,6 +51,15 @@ class Deliveries extends Part {
   look() {
     const isMoving = this.list.items.some(({ status }) => status === "pending" || status === "retrying");
     if (isMoving && this.list.items.length <= 50 && !document.hidden && !this.problem) this.reload();
+  }
+
+  /** Shows what was sent, or hides it. @param {Delivery} one */
+  showPayload(one) {
+    if (this.payloads.delete(one.id)) return this.requestUpdate();
+    return this.run(one.id, async () => {
+      const { results } = await board.request("GET", `/webhooks/${this.hook}/events/?limit=1&after=${one.sequence - 1}`);
+      this.payloads.set(one.id, JSON.stringify(results[0]?.payload ?? null, null, 2));
+    });
   }
 
   /** @param {Delivery} one */
@@ -89,7 +99,9 @@ class Deliveries extends Part {
     return html`<li class="stack"><span class="row-text"><span><b>${one.event_type}</b> <small>#${one.sequence}</small></span>
         <small class="wrap">${momentOf(one.created_at)} · ${attempts === 1 ? "1 attempt" : `${attempts} attempts`}${outcome ? html` · <bdi>${outcome}</bdi>` : nothing}${
           one.status === "retrying" && one.next_attempt_at ? html` · next ${momentOf(one.next_attempt_at)}` : nothing}</small><small class="wrap" dir="ltr"><code>${one.id}</code></small>${this.fault(one.id)}</span>
-      <span class="row-end"><span class=${`pill ${look}`}>${label}</span><button aria-label=${`Send again: ${one.event_type} #${one.sequence}`} ?disabled=${this.busy === one.id} @click=${() => this.again(one)}>Send again</button></span></li>`;
+      <span class="row-end"><span class=${`pill ${look}`}>${label}</span><button class="icon-button" aria-expanded=${this.payloads.has(one.id)} aria-label=${`Payload of ${one.event_type} #${one.sequence}`} @click=${() => this.showPayload(one)}>Payload</button>
+        <button aria-label=${`Send again: ${one.event_type} #${one.sequence}`} ?disabled=${this.busy === one.id} @click=${() => this.again(one)}>Send again</button></span>
+      ${this.payloads.has(one.id) ? html`<pre class="payload" dir="ltr" tabindex="0" aria-label="Payload">${this.payloads.get(one.id)}</pre>` : nothing}</li>`;
   }
 }
 

@@ -132,6 +132,7 @@ class Screen extends LitElement {
   updated(changed) {
     if (!changed.has("path")) return;
     this.querySelector(".screen-body")?.scrollTo(0, 0);
+    this.querySelector(".screen-parts [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     // Who reads by ear hears where they are; who came by the keyboard goes on from here.
     if (!this.contains(document.activeElement)) /** @type {HTMLElement|null} */ (this.querySelector("h1"))?.focus();
   }
@@ -157,7 +158,7 @@ class Screen extends LitElement {
         ${isLoading ? nothing : html`<div class="empty"><p>There is nothing here for you.</p><p><a href="/">Back to the rooms</a></p></div>`}</section>`;
     }
     const { place, id, part, parts, base, rest } = found;
-    return html`<section class="screen" aria-label=${place.title(id)} @keydown=${this.keys}>
+    return html`<section class="screen" data-path=${this.path} aria-label=${place.title(id)} @keydown=${this.keys}>
       <header class="screen-head">${menu}<h1 tabindex="-1" dir="auto">${place.title(id)}</h1>
         <a class="icon-button" href=${place.back(id)} aria-label="Close" title="Close (Esc)">${icon("close")}</a></header>
       ${parts.length > 1 ? html`<nav class="screen-parts" aria-label="Settings">${parts.map((one) => html`
