@@ -113,6 +113,28 @@ async fn files_go_with_their_room() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_posted_is_served_as_long_as_a_message_carries_it_and_no_longer() {
+    let board = Board::builder().edges(1).start().await;
+    let team = board.team().await;
+    let alice = for_long(&team.alice);
+    let (first, second) = (note(&alice).await, note(&alice).await);
+    let short = alice.makes_room(team.org, "short", "PUBLIC").await;
+    let third = note(&alice).await;
+    alice.posts_file(short, &third).await;
+    let sent = alice.posts_file(team.room, &first).await;
+    alice.posts_file(team.room, &second).await;
+    alice.delete(&format!("/messages/{}/", sent["id"])).await.is(204);
+    alice.upload(&first).await.refuses(404, "not_found");
+    alice.delete(&format!("/rooms/{short}/")).await.is(204);
+    alice.upload(&third).await.refuses(404, "not_found");
+    board.clock.advance(89 * DAY);
+    alice.upload(&second).await.is(200);
+    board.clock.advance(DAY);
+    alice.upload(&second).await.refuses(404, "not_found");
+    assert!(alice.get("/uploads/my-uploads/").await.results().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_janitors_share_the_work_and_count_each_file_once() {
     let board = Board::builder().edges(1).janitors(3).start().await;
     let team = board.team().await;

@@ -42,7 +42,7 @@ pub async fn announce(
             .await?;
         let held = sqlx::query_scalar!(
             r#"select coalesce(sum(file_size), 0)::bigint as "held!" from file_uploads
-               where user_id = $1"#,
+               where user_id = $1 and status <> 'removing'"#,
             caller.user.0,
         )
         .fetch_one(tx.conn())
@@ -168,7 +168,8 @@ async fn held(
     let orgs: Vec<OrgId> = wanted.iter().map(|(_, org)| *org).collect();
     let rows = sqlx::query!(
         r#"select o.id as "org!: OrgId", coalesce(
-               (select sum(file_size) from file_uploads where org_id = o.id), 0
+               (select sum(file_size) from file_uploads
+                where org_id = o.id and status <> 'removing'), 0
            )::bigint as "held!"
            from unnest($1::bigint[]) as o (id)"#,
         &orgs as &[OrgId],

@@ -24,6 +24,7 @@ struct Row {
 }
 
 /// `select`s rows of `file_uploads f` that are there for clients, as [`Row`]; `$2` is the time.
+/// What was posted is there as long as a message that carries it is.
 macro_rules! select_uploads {
     ($tail:literal, $($arg:expr),* $(,)?) => {
         sqlx::query_as!(
@@ -34,7 +35,11 @@ macro_rules! select_uploads {
                       f.expires_at as "expires_at: Timestamp", f.width, f.height,
                       case when f.preview_state = 'made' then f.preview_key end as preview_key
                from file_uploads f
-               where f.status <> 'removing' and coalesce(f.expires_at > $2, true) and "# + $tail,
+               where f.status <> 'removing' and coalesce(f.expires_at > $2, true)
+                   and (f.posted_at is null or exists (
+                       select from messages c where c.upload_id = f.id and not c.is_deleted
+                           and c.seq >= log_floor(c.room_id, $2)))
+                   and "# + $tail,
             $($arg),*
         )
     };
