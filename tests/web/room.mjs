@@ -30,9 +30,10 @@ await journey("room", async (browser, step) => {
   await hers.getByRole("alert").waitFor();
   await hers.getByLabel(/^Add everyone/).uncheck();
   await hers.getByRole("button", { name: "Save" }).first().click();
-  await hers.getByText("Saved.").waitFor();
-  const info = await rest(bob, "GET", `/rooms/${room}/`);
-  same([info.name, info.access_level, info.auto_join], ["launch", "PRIVATE", false], "the room as the server has it");
+  await eventually("the server has the room as she set it", async () => {
+    const info = await rest(bob, "GET", `/rooms/${room}/`);
+    return info.name === "launch" && info.access_level === "PRIVATE" && !info.auto_join;
+  });
   step("its level is private now");
 
   await parts(hers, "Members");

@@ -47,10 +47,13 @@ class Deliveries extends Part {
     await this.list.first(`/webhooks/${this.hook}/events/`);
   }
 
-  /** Looks again while something is on its way, as long as only the first page is shown. */
+  /** Looks again while something is about to happen, as long as only the first page is shown. */
   look() {
-    const isMoving = this.list.items.some(({ status }) => status === "pending" || status === "retrying");
-    if (isMoving && this.list.items.length <= 50 && !document.hidden && !this.problem) this.reload();
+    const soon = Date.now() + 2 * LOOK_MS;
+    const isMoving = this.list.items.some(({ status, next_attempt_at: next }) =>
+      status === "pending" || (status === "retrying" && next !== null && Date.parse(next) < soon));
+    if (!isMoving || this.list.items.length > 50 || document.hidden || this.problem) return;
+    this.load().then(() => this.requestUpdate(), () => {});
   }
 
   /** Shows what was sent, or hides it. @param {Delivery} one */

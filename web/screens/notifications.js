@@ -32,7 +32,10 @@ class Notifications extends Part {
   onlyUnread = false;
   /** What was asked why. @type {Map<number, Decision[]>} */
   why = new Map();
-  onNotification = () => this.reload();
+  onNotification = (/** @type {any} */ { detail }) => {
+    this.list.items = [detail, ...this.list.items.filter(({ id }) => id !== detail.id)];
+    this.requestUpdate();
+  };
 
   connectedCallback() {
     super.connectedCallback();
