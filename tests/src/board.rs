@@ -307,6 +307,11 @@ impl Board {
         self.own.as_ref().expect("Builder::own_servers was asked for")
     }
 
+    /// Where mails are shown, if any go out.
+    pub fn mails_url(&self) -> Option<String> {
+        self.mailbox.as_ref().map(Mailbox::page_url)
+    }
+
     /// Where mails go.
     pub fn mailbox(&self) -> &Mailbox {
         self.mailbox.as_ref().expect("Builder::mails_after was asked for")

@@ -1,7 +1,7 @@
 // How people use the page: the one place that knows what it looks like. What it finds, it finds
 // as they do: by role and name.
 
-import { check, eventually, history, same } from "./stage.mjs";
+import { check, eventually, history, same, stage } from "./stage.mjs";
 
 /** Opens the page and signs in as a person does. */
 export async function signIn(page, person) {
@@ -42,4 +42,19 @@ export async function agreesWithServer(page, person, room, name) {
   check(found.length > 0, `${name} sees nothing`);
   same(found, expected.slice(-found.length), `${name}'s history`);
   return found.length;
+}
+
+/** Where the link in a mail to somebody leads that matches: its path and query. */
+export async function mailLink(email, pattern) {
+  const get = async (path) => (await fetch(stage.mails + path)).text();
+  return eventually(`a mail to ${email}`, async () => {
+    for (const [, mail] of (await get("/")).matchAll(/href="(\/mails\/\d+\/)"/g)) {
+      if (!(await get(mail)).includes(email)) continue;
+      for (const [, url] of (await get(`${mail}html`)).matchAll(/href="([^"]+)"/g)) {
+        const { pathname, search } = new URL(url.replaceAll("&amp;", "&"));
+        if (pattern.test(pathname)) return pathname + search;
+      }
+    }
+    return null;
+  });
 }

@@ -116,7 +116,8 @@ class Chat extends LitElement {
 
   render() {
     const room = board.rooms.get(this.room);
-    return html`<div class=${this.drawer || !(this.room || this.screen) ? "chat drawer" : "chat"}
+    const isNowhere = board.status === "online" && !board.orgs.length;
+    return html`<div class=${this.drawer || !(this.room || this.screen || isNowhere) ? "chat drawer" : "chat"}
         @open-switcher=${() => show("cb-switcher")} @open-dm=${() => show("cb-new-dm", { org: this.org })}
         @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
         @open-search=${(/** @type {CustomEvent} */ event) => show("cb-search", { org: this.org, room: event.detail })}

@@ -70,10 +70,9 @@ class ChatSidebar extends LitElement {
       <div class="sections">${repeat(sectionsOf(rooms), ([name]) => name, ([name, list]) => html`
         <section aria-label=${name}><h2>${name}${this.renderAdd(name, role)}</h2>
           <ul>${repeat(list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>
-      <footer><span class="me">${board.user ? avatar(board.user.id, board.status === "online") : nothing}<bdi>${board.user ? board.nameOf(board.user.id) : ""}</bdi></span>
+      <footer><a class="me" href="/profile">${board.user ? avatar(board.user.id, board.status === "online") : nothing}<bdi>${board.user ? board.nameOf(board.user.id) : ""}</bdi></a>
         <a class="icon-button bell" href="/notifications" aria-label=${board.unreadNotifications ? `Notifications, ${board.unreadNotifications} unread` : "Notifications"} title="Notifications">${icon("bell")}${
-          board.unreadNotifications ? html`<b class="badge" aria-hidden="true">${board.unreadNotifications > 99 ? "99+" : board.unreadNotifications}</b>` : nothing}</a>
-        <button class="icon-button" @click=${() => board.signOut()}>Sign out</button></footer>
+          board.unreadNotifications ? html`<b class="badge" aria-hidden="true">${board.unreadNotifications > 99 ? "99+" : board.unreadNotifications}</b>` : nothing}</a></footer>
     </nav>`;
   }
 

@@ -40,6 +40,16 @@ export class Pages {
   }
 }
 
+/** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
+function markFaults(form, errors) {
+  const fields = /** @type {HTMLInputElement[]} */ ([...form.elements].filter((field) => "name" in field && field.name));
+  for (const field of fields) {
+    if (errors[field.name]) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+  fields.find((field) => errors[field.name])?.focus();
+}
+
 /** One part of a screen. Subclasses `load()` what they show and draw it in `renderPart()`. */
 export class Part extends LitElement {
   /** @type {import("lit").PropertyDeclarations} */
@@ -112,10 +122,12 @@ export class Part extends LitElement {
 
   /** @param {string} form @param {(data: FormData, form: HTMLFormElement) => Promise<unknown>} call @param {string} [said] */
   submit(form, call, said) {
-    return (/** @type {SubmitEvent} */ event) => {
+    return async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       const target = /** @type {HTMLFormElement} */ (event.target);
-      this.run(form, () => call(new FormData(target), target), said);
+      const worked = await this.run(form, () => call(new FormData(target), target), said);
+      await this.updateComplete;
+      markFaults(target, worked ? {} : (this.faults[form]?.errors ?? {}));
     };
   }
 

@@ -7,6 +7,7 @@ import { icon } from "/chat/icons.js";
 import "./members.js";
 import "./notifications.js";
 import "./organization.js";
+import "./profile.js";
 import "./retention.js";
 import { roleIn } from "./room.js";
 import "./webhooks.js";
@@ -70,6 +71,18 @@ const PLACES = [
     parts: [
       { name: "list", label: "Notifications", draw: (place) => html`<cb-notifications .place=${place}></cb-notifications>` },
       { name: "mails", label: "E-mail", draw: (place) => html`<cb-mail-preferences .place=${place}></cb-mail-preferences>` },
+    ],
+  },
+  {
+    pattern: /^\/profile(?:\/(?<name>[a-z]+))?$/,
+    base: () => "/profile",
+    title: () => "Your account",
+    role: () => "MEMBER",
+    back: () => "/",
+    parts: [
+      { name: "account", label: "Profile", draw: (place) => html`<cb-profile .place=${place}></cb-profile>` },
+      { name: "devices", label: "Devices", draw: (place) => html`<cb-devices .place=${place}></cb-devices>` },
+      { name: "orgs", label: "Organizations", draw: (place) => html`<cb-organizations .place=${place}></cb-organizations>` },
     ],
   },
 ];

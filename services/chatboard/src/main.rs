@@ -11,7 +11,6 @@ mod page;
 mod roles;
 mod tools;
 mod web;
-mod welcome;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

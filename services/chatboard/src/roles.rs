@@ -21,7 +21,7 @@ use runtime::{Clock, Lifecycle, operations};
 use store::Store;
 use tokio::net::TcpListener;
 
-use crate::{files, web, welcome};
+use crate::{files, web};
 
 /// How long stopping may take: within the 30 s that the contract gives it.
 const STOP_GRACE: Duration = Duration::from_secs(25);
@@ -317,7 +317,7 @@ impl Starter<'_> {
             None => None,
         };
         let origins = web::Origins { public_url: public_url(self.settings), store };
-        Ok(web::before(welcome::router().merge(api::router(api)), origins))
+        Ok(web::before(api::router(api), origins))
     }
 
     /// Opens the public listeners: one for both where they share an address.

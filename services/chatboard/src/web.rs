@@ -5,7 +5,7 @@
 //! mapped to its address with the hash of its content behind it. **Invariants:** only an address
 //! whose hash is that of the content is immutable, everything else is asked for again with its
 //! `ETag`; nothing runs or loads that the policy does not name; what lies below `/api`, `/ws`,
-//! `/health`, `/.well-known` and `/pages` is none of ours. Debug builds read the files from disk each time.
+//! `/health` and `/.well-known` is none of ours. Debug builds read the files from disk each time.
 
 use std::sync::Arc;
 
@@ -33,9 +33,10 @@ const KINDS: [(&str, &str); 8] = [
     (".woff2", "font/woff2"),
 ];
 /// The first parts of the addresses that are screens of the page.
-const SCREENS: [&str; 7] = ["", "notifications", "orgs", "profile", "r", "register", "sign-in"];
+const SCREENS: [&str; 9] =
+    ["", "invite", "notifications", "orgs", "profile", "r", "register", "reset", "sign-in"];
 /// The first parts of the addresses that others answer.
-const FOREIGN: [&str; 5] = ["api", "ws", "health", ".well-known", "pages"];
+const FOREIGN: [&str; 4] = ["api", "ws", "health", ".well-known"];
 
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");

@@ -69,6 +69,7 @@ pub(super) async fn journey(script: &str, board: &Board, team: &Team) {
         "edges": [{"url": board.edge(0), "pid": pids[0]}, {"url": board.edge(1), "pid": pids[1]}],
         "org": team.org,
         "room": team.room,
+        "mails": board.mails_url(),
         "alice": described("alice", &team.alice),
         "bob": described("bob", &team.bob),
         "carol": described("carol", &team.carol),

@@ -6,6 +6,9 @@ use testkit::{Board, Builder};
 
 use super::browser::journey;
 
+/// What is not read is mailed only after this: all mails before are about accounts.
+const LATE: Duration = Duration::from_secs(600);
+
 /// Shorter than the journey, longer than a step of it.
 const SHORT_LIFE: Duration = Duration::from_secs(4);
 
@@ -63,4 +66,9 @@ async fn a_room_is_kept_by_its_keeper_and_set_by_each_of_its_people() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_screen_beside_the_chat_is_accessible_and_fits_and_keys_lead_there_and_back() {
     walk("screens.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_in_mails_lead_into_the_page_and_people_look_after_their_account() {
+    walk("account.mjs", Board::builder().processes().mails_after(LATE)).await;
 }

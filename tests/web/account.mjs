@@ -1,0 +1,131 @@
+// One's account: from the invite in a mail to its end. What links in mails lead to is the page.
+
+import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
+import { composer, mailLink, signIn } from "./ui.mjs";
+
+const dave = { email: `dave.${Date.now()}@chat.test`, password: "correct horse battery" };
+const NEW = "another horse, another staple";
+
+/** Fills the fields that bear these labels. */
+async function fill(page, fields) {
+  for (const [label, value] of Object.entries(fields)) await page.getByLabel(label, { exact: true }).fill(value);
+}
+
+const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
+const saysAlert = (page, text) => page.getByRole("alert").filter({ hasText: text }).first().waitFor();
+
+await journey("account", async (browser, step) => {
+  const { alice, mallory, org, room } = stage;
+  await rest(alice, "POST", `/orgs/${org}/invite/`, { email: dave.email });
+  const invite = await mailLink(dave.email, /\/invite\//);
+
+  const his = await browser.page(1, { colorScheme: "dark" });
+  await his.goto(his.door.url + invite);
+  await his.getByRole("heading", { name: "You are invited" }).waitFor();
+  await isAccessible(his, "an invite");
+  await fill(his, { "First name": "Dave", "Last name": "Hopper", "E-mail": dave.email, Password: "short" });
+  await his.getByLabel("Password", { exact: true }).evaluate((field) => field.removeAttribute("minlength"));
+  await press(his, "Make the account and join");
+  await his.locator("#invite-password[aria-invalid=true]").waitFor();
+  await fill(his, { Password: dave.password });
+  await press(his, "Make the account and join");
+  await composer(his).or(his.getByText("Choose a room")).first().waitFor();
+  const members = await rest(alice, "GET", `/orgs/${org}/members/?search=${dave.email}`);
+  same(members.results.map((one) => one.user_email), [dave.email], "members");
+  step("an invite makes an account and a member");
+
+  const hers = await browser.page(0);
+  await signIn(hers, mallory);
+  await hers.goto(hers.door.url + invite);
+  await press(hers, "Accept the invite");
+  await saysAlert(hers, "another address");
+  await press(hers, "Use another account");
+  await hers.getByLabel("I have an account").check();
+  await fill(hers, { "E-mail": dave.email, Password: dave.password });
+  await press(hers, "Sign in and join");
+  await hers.getByText("accepted before").waitFor();
+  step("an invite is for one person, once");
+
+  // A link to what needs a login leads there after it.
+  await hers.evaluate(() => localStorage.clear());
+  await hers.goto(`${hers.door.url}/profile`);
+  await hers.waitForURL(/sign-in\?to=/);
+  await fill(hers, { "E-mail": dave.email, Password: "not his password" });
+  await press(hers, "Sign in");
+  await saysAlert(hers, /password/i);
+  await hers.getByRole("link", { name: "Forgot your password?" }).click();
+  await isAccessible(hers, "a forgotten password");
+  await fill(hers, { "E-mail": dave.email });
+  await press(hers, "Send the link");
+  await hers.getByRole("heading", { name: "Look at your mail" }).waitFor();
+  const reset = await mailLink(dave.email, /\/reset\//);
+  await hers.goto(hers.door.url + reset);
+  await hers.getByRole("heading", { name: "A new password" }).waitFor();
+  await isAccessible(hers, "a reset");
+  await fill(hers, { "New password": NEW });
+  await press(hers, "Set it");
+  await hers.getByText("All your devices have been signed out").waitFor();
+  await his.waitForURL(/sign-in/);
+  await hers.goto(hers.door.url + reset);
+  await fill(hers, { "New password": "a third password" });
+  await press(hers, "Set it");
+  await saysAlert(hers, "used before");
+  step("a mail sets a new password, once, and signs out all devices");
+
+  await hers.goto(`${hers.door.url}/profile`);
+  await fill(hers, { "E-mail": dave.email, Password: NEW });
+  await press(hers, "Sign in");
+  await hers.getByRole("heading", { name: "Your account", exact: true }).waitFor();
+  check(hers.url().endsWith("/profile"), `signing in leads back: ${hers.url()}`);
+  await hers.getByLabel("First name").waitFor();
+  await isAccessible(hers, "a profile");
+  await fill(hers, { "First name": "<b>David</b>" });
+  await press(hers, "Save");
+  await hers.getByRole("heading", { name: "<b>David</b> Hopper" }).waitFor();
+  await fill(hers, { "Current password": "wrong password", "New password": dave.password });
+  await press(hers, "Change the password");
+  await hers.locator("#password-current_password[aria-invalid=true]").waitFor();
+  await fill(hers, { "Current password": NEW });
+  await press(hers, "Change the password");
+  await hers.getByText("Your other devices are signed out.").first().waitFor();
+  step("names and passwords change; what is wrong stands at its field");
+
+  await signIn(his, dave);
+  await hers.getByRole("link", { name: "Devices" }).click();
+  await hers.getByText("This device").waitFor();
+  await isAccessible(hers, "devices");
+  await hers.getByRole("button", { name: /^Sign out .* on / }).first().click();
+  await his.waitForURL(/sign-in/);
+  await eventually("one device is left", async () => await hers.locator(".rows > li").count() === 1);
+  step("a device is signed out from another");
+
+  const { name: team } = await rest(alice, "GET", `/orgs/${org}/`);
+  await hers.getByRole("link", { name: "Organizations" }).click();
+  await hers.getByRole("link", { name: "New organization" }).click();
+  await fill(hers, { Name: "Dave & <i>Sons</i>" });
+  await press(hers, "Make the organization");
+  await hers.getByRole("heading", { name: "Dave & <i>Sons</i>", level: 1 }).waitFor();
+  await hers.getByRole("link", { name: /Hopper/ }).click();
+  await hers.getByRole("link", { name: "Organizations" }).click();
+  await hers.getByRole("button", { name: `Open ${team}` }).waitFor();
+  await isAccessible(hers, "organizations");
+  await press(hers, `Leave ${team}`);
+  await press(hers, "Leave");
+  await eventually("one organization is left", async () => await hers.locator(".rows > li").count() === 1);
+  step("organizations are made and left");
+
+  await hers.getByRole("link", { name: "Profile" }).click();
+  await press(hers, "Delete my account…");
+  await isAccessible(hers, "deleting an account");
+  await fill(hers, { "Your password": "wrong password" });
+  await press(hers, "Delete my account");
+  await hers.locator("#leaving-password[aria-invalid=true]").waitFor();
+  await hers.keyboard.press("Escape");
+  await eventually("the focus is back", () => hers.getByRole("button", { name: "Delete my account…", exact: true }).evaluate((one) => one === document.activeElement));
+  await press(hers, "Delete my account…");
+  await fill(hers, { "Your password": dave.password });
+  await press(hers, "Delete my account");
+  await hers.waitForURL(/sign-in/);
+  const left = await rest(alice, "GET", `/rooms/${room}/members/`);
+  check(!left.results.some((one) => one.user_email === dave.email), "who is deleted is still a member");
+});
