@@ -39,12 +39,26 @@ await journey("account", async (browser, step) => {
   await hers.goto(hers.door.url + invite);
   await press(hers, "Accept the invite");
   await saysAlert(hers, "another address");
+  await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email, role: "MANAGER" });
+  await hers.goto(hers.door.url + await mailLink(mallory.email, /\/invite\//));
+  await press(hers, "Accept the invite");
+  await hers.waitForURL((url) => !url.pathname.startsWith("/invite"));
+  await hers.getByRole("link", { name: "Organization settings" }).waitFor();
+  same((await rest(mallory, "GET", `/orgs/${org}/`)).role, "MANAGER", "her role");
+  await hers.goto(hers.door.url + invite);
   await press(hers, "Use another account");
   await hers.getByLabel("I have an account").check();
   await fill(hers, { "E-mail": dave.email, Password: dave.password });
   await press(hers, "Sign in and join");
   await hers.getByText("accepted before").waitFor();
   step("an invite is for one person, once");
+
+  // Signing in leads nowhere but here.
+  await hers.evaluate(() => localStorage.clear());
+  await hers.goto(`${hers.door.url}/sign-in?to=${encodeURIComponent("//evil.example/")}`);
+  await fill(hers, { "E-mail": mallory.email, Password: mallory.password });
+  await press(hers, "Sign in");
+  await hers.waitForURL((url) => url.origin === hers.door.url && !url.pathname.startsWith("/sign-in"));
 
   // A link to what needs a login leads there after it.
   await hers.evaluate(() => localStorage.clear());

@@ -3,6 +3,16 @@
 import { LitElement, html, nothing } from "lit";
 import { board, go } from "/state.js";
 
+/** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
+export function markFaults(form, errors) {
+  const fields = /** @type {HTMLInputElement[]} */ ([...form.elements].filter((field) => "name" in field && field.name));
+  for (const field of fields) {
+    if (errors[field.name]) field.setAttribute("aria-invalid", "true");
+    else field.removeAttribute("aria-invalid");
+  }
+  fields.find((field) => errors[field.name])?.focus();
+}
+
 /** A form in a dialog: subclasses draw its fields and save them. */
 export class FormDialog extends LitElement {
   static properties = { errors: { state: true }, problem: { state: true }, busy: { state: true } };
@@ -41,11 +51,12 @@ export class FormDialog extends LitElement {
   /** @param {SubmitEvent} event */
   async submit(event) {
     event.preventDefault();
+    const form = /** @type {HTMLFormElement} */ (event.target);
     this.busy = true;
     this.errors = {};
     this.problem = "";
     try {
-      await this.save(new FormData(/** @type {HTMLFormElement} */ (event.target)));
+      await this.save(new FormData(form));
       this.close();
     } catch (error) {
       const { errors = {}, message } = /** @type {any} */ (error);
@@ -53,6 +64,8 @@ export class FormDialog extends LitElement {
       if (!Object.keys(errors).length) this.problem = message;
     }
     this.busy = false;
+    await this.updateComplete;
+    markFaults(form, this.errors);
   }
 
   /** @param {string} name */

@@ -4,7 +4,7 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { show } from "/chat/dialog.js";
-import { FormDialog } from "/chat/forms.js";
+import { FormDialog, markFaults } from "/chat/forms.js";
 
 /** @typedef {{problem: string, errors: Record<string, string[]>}} Fault */
 
@@ -38,16 +38,6 @@ export class Pages {
     this.next = next;
     return this;
   }
-}
-
-/** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
-function markFaults(form, errors) {
-  const fields = /** @type {HTMLInputElement[]} */ ([...form.elements].filter((field) => "name" in field && field.name));
-  for (const field of fields) {
-    if (errors[field.name]) field.setAttribute("aria-invalid", "true");
-    else field.removeAttribute("aria-invalid");
-  }
-  fields.find((field) => errors[field.name])?.focus();
 }
 
 /** One part of a screen. Subclasses `load()` what they show and draw it in `renderPart()`. */
