@@ -19,19 +19,25 @@ export class Follow {
    * @param {import("lit").ReactiveControllerHost} host
    * @param {string[]} events
    * @param {(detail: any) => boolean} [matters] leaves out what does not concern the element
+   * @param {number} [every] milliseconds between two drawings, where one a frame would be for nobody
    */
-  constructor(host, events, matters = () => true) {
+  constructor(host, events, matters = () => true, every = 0) {
     this.events = events;
     let waiting = false;
+    let drawnAt = 0;
     this.#redraw = () => {
       if (waiting) return;
       waiting = true;
+      const rest = drawnAt + every - performance.now();
+      if (rest > 0) return void setTimeout(draw, rest);
       // A hidden page draws no frames, yet its title and badges should stay true.
       const soon = document.hidden ? (/** @type {() => void} */ run) => setTimeout(run, 200) : requestAnimationFrame;
-      soon(() => {
-        waiting = false;
-        host.requestUpdate();
-      });
+      soon(draw);
+    };
+    const draw = () => {
+      waiting = false;
+      drawnAt = performance.now();
+      host.requestUpdate();
     };
     /** @param {Event} event */
     this.heard = (event) => {

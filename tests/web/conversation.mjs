@@ -1,7 +1,7 @@
 // Two people in two browsers, on two edges: what a day of chatting is made of.
 
-import { isAccessible, journey, rest, stage } from "./stage.mjs";
-import { agreesWithServer, message, openRoom, sees, send, signIn } from "./ui.mjs";
+import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
+import { act, agreesWithServer, composer, message, openRoom, room as roomLink, sees, send, signIn, timeline } from "./ui.mjs";
 
 await journey("conversation", async (browser, step) => {
   const { alice, bob, room } = stage;
@@ -12,19 +12,85 @@ await journey("conversation", async (browser, step) => {
 
   await send(hers, "Good morning, *Bob*");
   await sees(his, "Good morning");
+  await message(his, "Good morning").locator("em", { hasText: "Bob" }).waitFor();
   await send(his, "Morning! `x = 1`");
   await sees(hers, "Morning!");
-  step("each sees what the other writes");
+  await message(hers, "Morning!").locator("code", { hasText: "x = 1" }).waitFor();
+  await his.getByText("Seen by Alice").waitFor();
+  step("each sees what the other writes, and that it was seen");
 
-  const [first] = (await rest(alice, "GET", `/messages/rooms/${room}/?limit=10`)).results.slice(-1);
-  await rest(alice, "PATCH", `/messages/${first.id}/`, { body: "Good morning, Robert" });
-  await sees(his, "Robert");
-  await rest(bob, "POST", `/messages/${first.id}/reactions/`, { emoji: "👋" });
-  await message(hers, "Robert").getByText("👋").waitFor();
-  step("edits and reactions arrive");
+  await composer(his).pressSequentially("Well");
+  await hers.getByText(/Bob.* is typing/).waitFor();
+  await composer(his).fill("");
+  await hers.getByText(/Bob.* is typing/).waitFor({ state: "hidden" });
+  step("each sees the other typing");
+
+  await act(hers, "Good morning", "Edit (e)");
+  await composer(hers, "Edit").fill("Good evening, Robert");
+  await composer(hers, "Edit").press("Enter");
+  await message(his, "Robert").getByText("(edited)").waitFor();
+  await act(his, "Robert", "React with 👍");
+  const thumb = (page) => message(page, "Robert").getByRole("button", { name: /^👍 1/ });
+  await thumb(hers).waitFor();
+  await thumb(his).click();
+  await thumb(hers).waitFor({ state: "detached" });
+  step("edits and reactions arrive, and reactions go");
+
+  await act(hers, "Morning!", "Reply (r)");
+  await composer(hers).fill("That one?");
+  await composer(hers).press("Enter");
+  await message(his, "That one?").getByRole("link", { name: /^In reply to/ }).getByText("Morning!").waitFor();
+  await act(his, "Morning!", "Delete");
+  await message(his, "Morning!").getByRole("button", { name: "Delete", exact: true }).click();
+  await message(hers, "That one?").getByRole("link", { name: /^In reply to/ }).getByText("a deleted message").waitFor();
+  check(await timeline(hers).getByText("This message was deleted.").count() === 1, "the deleted message stays as such");
+  step("replies show what they answer, also when that is deleted");
+
+  // The keys do the same.
+  await send(his, "by keyboard");
+  await sees(his, "by keyboard");
+  await composer(his).press("ArrowUp");
+  await composer(his, "Edit").fill("by keyboard alone");
+  await composer(his, "Edit").press("Enter");
+  await sees(hers, "by keyboard alone");
+  await timeline(hers).focus();
+  await hers.keyboard.press("ArrowUp");
+  await eventually("a message has the focus", () => hers.evaluate(() => document.activeElement.matches("article.message")));
+  await hers.keyboard.press("r");
+  await hers.getByText(/^Replying to Bob/).waitFor();
+  await hers.keyboard.press("Escape");
+  await hers.getByText(/^Replying to Bob/).waitFor({ state: "detached" });
+  step("keys edit and reply");
+
+  const other = await rest(alice, "POST", "/rooms/", { org: stage.org, name: "elsewhere", access_level: "PUBLIC" });
+  await rest(bob, "POST", `/rooms/${other.id}/join/`);
+  await openRoom(his, other.id);
+  await composer(hers).fill("Hello ");
+  await composer(hers).press("End");
+  await composer(hers).pressSequentially("@bo");
+  await hers.getByRole("option", { name: /Bob/ }).waitFor();
+  await composer(hers).press("Enter");
+  check(/@\S+ $/.test(await composer(hers).inputValue()), `completed to ${await composer(hers).inputValue()}`);
+  await composer(hers).press("Enter");
+  await roomLink(his, "general").getByText("1", { exact: true }).waitFor();
+  check(await roomLink(his, "general").locator(".badge").count() === 1, "a mention has a badge");
+  check((await his.title()).startsWith("(1)"), `the title is ${await his.title()}`);
+  await roomLink(his, "general").click();
+  await message(his, "Hello").locator(".mention-me").waitFor();
+  await roomLink(his, "general").locator(".badge").waitFor({ state: "detached" });
+  step("a mention is completed, and asks for attention until it is read");
+
+  await send(hers, "# Title\n\n- one\n- two\n\n```js\nlet a = \"<b>\";\n```\n\n> said\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nhttps://example.test/x and [a name](https://example.test/y)");
+  const rich = message(his, "Title");
+  for (const part of ["h1", "ul > li:nth-child(2)", "pre code", "blockquote", "table td", "a[href='https://example.test/x']", "a[href='https://example.test/y']"]) {
+    await rich.locator(part).first().waitFor();
+  }
+  same(await rich.locator("pre code").textContent(), "let a = \"<b>\";\n", "a code block is what was written");
+  same(await rich.locator("a").first().getAttribute("rel"), "noopener noreferrer nofollow", "links know nothing of us");
+  await send(hers, "שלום עולם");
+  same(await message(his, "שלום").locator("p").evaluate((one) => getComputedStyle(one).direction), "rtl", "direction of Hebrew");
+  step("Markdown, code, links and text from right to left");
 
   await isAccessible(hers, "the room");
-  for (const [page, person, name] of [[hers, alice, "alice"], [his, bob, "bob"]]) {
-    await agreesWithServer(page, person, room, name);
-  }
+  for (const [page, person, name] of [[hers, alice, "alice"], [his, bob, "bob"]]) await agreesWithServer(page, person, room, name);
 });

@@ -108,6 +108,13 @@ export class Door {
 /** Kills the process of an edge. */
 export const killEdge = (number) => process.kill(stage.edges[number].pid, "SIGKILL");
 
+/** Kills a process, which is started again; returns when it answers. */
+export async function crash(process) {
+  console.log(`@crash ${process}`);
+  await eventually("it is gone", () => fetch(`${stage.api}/health/live`).then(() => false, () => true), 3000).catch(() => {});
+  await eventually("it is there again", () => fetch(`${stage.api}/health/ready`).then((answer) => answer.ok));
+}
+
 /** REST as a person, beside the page; a server that asks for a moment is given it. */
 export async function rest(person, method, path, body) {
   if (method === "POST" && body?.body) body.nonce ??= crypto.randomUUID();

@@ -12,12 +12,21 @@ export async function signIn(page, person) {
   await page.waitForURL((url) => !url.pathname.startsWith("/sign-in"));
 }
 
-export const composer = (page) => page.getByRole("textbox", { name: /^(Message|Write)/ });
+export const composer = (page, what = "Message") => page.getByRole("textbox", { name: new RegExp(`^${what}`) });
+/** A room in the list of rooms. */
+export const room = (page, name) => page.getByRole("navigation", { name: "Rooms" }).getByRole("link", { name });
 export const timeline = (page) => page.getByRole("log");
 
 export async function openRoom(page, room) {
   await page.goto(`${page.door.url}/r/${room}`);
   await composer(page).waitFor();
+}
+
+/** Another tab of the same browser. */
+export async function tabOf(page) {
+  const tab = await page.context().newPage();
+  tab.door = page.door;
+  return tab;
 }
 
 export async function send(page, text) {
@@ -26,13 +35,19 @@ export async function send(page, text) {
 }
 
 /** The message that says this, once it is confirmed by the server. */
-export const message = (page, text) => timeline(page).locator("[data-message]").filter({ hasText: text }).last();
+export const message = (page, text) => timeline(page).locator("[data-message]").filter({ has: page.locator(".body", { hasText: text }) }).last();
 
 export const sees = async (page, text) => message(page, text).waitFor();
 
-/** The ids of the messages that are shown, from top to bottom. */
+/** Presses a button of a message, which has buttons only while one points at it. */
+export async function act(page, text, button) {
+  await message(page, text).locator("article").hover();
+  await message(page, text).getByRole("button", { name: button, exact: true }).click();
+}
+
+/** The ids of the messages that are shown and not deleted, from top to bottom. */
 export const shown = (page) => timeline(page).locator("[data-message]").evaluateAll((all) =>
-  all.map((one) => Number(one.dataset.message)));
+  all.filter((one) => !one.querySelector(".deleted")).map((one) => Number(one.dataset.message)));
 
 /** Waits until the page shows the last of what the server has, in its order, each once. */
 export async function agreesWithServer(page, person, room, name) {

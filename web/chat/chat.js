@@ -1,16 +1,23 @@
 // `<cb-chat room="1" message="9">`: the rooms, the room, and the keys that work everywhere.
 
-import { LitElement, html } from "lit";
+import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
-import { show } from "./dialog.js";
-import { wants } from "./sidebar.js";
-import "./forms.js";
-import "./pickers.js";
+import { LIST_EVERY_MS, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
 
+const dialogs = () => Promise.all([import("./dialog.js"), import("./pickers.js"), import("./forms.js")]);
+
+/** Opens a dialog. Their code comes when the room is there, or with the first of them. @param {string} tag @param {Record<string, any>} [properties] */
+async function show(tag, properties = {}) {
+  const [dialog] = await dialogs();
+  dialog.show(tag, properties);
+}
+
+const LATER_MS = 700;
+
 class Chat extends LitElement {
-  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true } };
+  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
 
   constructor() {
     super();
@@ -21,7 +28,10 @@ class Chat extends LitElement {
     this.org = Number(localStorage.getItem("chatboard.org")) || 0;
     /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
     /** Whether a break of the connection is too short to speak of. */ this.quiet = true;
-    this.follow = new Follow(this, ["rooms", "user"]);
+    /** Whether it is the moment to ask for notifications. */ this.asking = false;
+    /** What goes on beside the page, once it is loaded. @type {typeof import("./alive.js")|null} */ this.alive = null;
+    this.onSent = () => (this.asking = this.alive?.mayAsk() ?? false);
+    this.follow = new Follow(this, ["rooms", "user"], undefined, LIST_EVERY_MS);
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.keys(event);
     this.onStatus = () => this.statusChanged();
   }
@@ -34,6 +44,7 @@ class Chat extends LitElement {
     super.connectedCallback();
     addEventListener("keydown", this.onKey);
     board.addEventListener("status", this.onStatus);
+    board.addEventListener("sent", this.onSent);
     board.start();
     this.statusChanged();
   }
@@ -42,6 +53,7 @@ class Chat extends LitElement {
     super.disconnectedCallback();
     removeEventListener("keydown", this.onKey);
     board.removeEventListener("status", this.onStatus);
+    board.removeEventListener("sent", this.onSent);
     clearTimeout(this.speakUp);
   }
 
@@ -80,11 +92,15 @@ class Chat extends LitElement {
     if (settled && board.orgs.some((org) => org.id === settled)) this.org = settled;
     else if (room) {
       this.org = room.info.org;
-      localStorage.setItem("chatboard.org", String(this.org));
-      localStorage.setItem("chatboard.room", String(this.room));
+      if (changed.has("room") || !this.kept) {
+        this.kept = true;
+        localStorage.setItem("chatboard.org", String(this.org));
+        localStorage.setItem("chatboard.room", String(this.room));
+      }
     } else if (!board.orgs.some((org) => org.id === this.org)) this.org = board.orgs[0]?.id ?? 0;
     if ((changed.has("room") && this.room) || (changed.has("screen") && this.screen)) this.drawer = false;
     const loud = [...board.rooms.values()].filter(wants).reduce((sum, one) => sum + (one.info.is_dm ? one.unread : one.mentions), 0);
+    this.alive?.sign(loud);
     document.title = `${loud ? `(${loud}) ` : ""}${this.titleFor(room)}ChatBoard`;
   }
 
@@ -98,6 +114,17 @@ class Chat extends LitElement {
     if (this.screens && !(this.screens instanceof Error)) return;
     this.screens = null;
     this.screens = await import("/screens/shell.js").catch((error) => error);
+  }
+
+  firstUpdated() {
+    // Whatever the first screen can do without comes after it.
+    const idle = globalThis.requestIdleCallback ?? setTimeout;
+    setTimeout(() => idle(async () => {
+      this.alive = await import("./alive.js");
+      this.alive.install();
+      this.requestUpdate();
+      await dialogs();
+    }), LATER_MS);
   }
 
   updated() {
@@ -128,12 +155,22 @@ class Chat extends LitElement {
       <cb-sidebar .current=${this.room} .org=${this.org}></cb-sidebar>
       <main>${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
       ${this.renderStatus()}
+      ${this.asking ? this.renderAsking() : nothing}
     </div>`;
   }
 
   renderScreen() {
     if (this.screens instanceof Error) return html`<div class="empty" role="alert"><p>This could not be loaded.</p><p><button class="link" @click=${this.openScreens}>Try again</button></p></div>`;
     return this.screens ? html`<cb-screen .path=${this.screen}></cb-screen>` : html`<div class="empty" aria-busy="true"></div>`;
+  }
+
+  renderAsking() {
+    const done = async (/** @type {boolean} */ wanted) => {
+      this.asking = false;
+      await this.alive?.answer(wanted).catch(() => {});
+    };
+    return html`<aside class="asking" aria-label="Notifications"><p>Tell you of new messages while you are elsewhere?</p>
+      <button class="primary" @click=${() => done(true)}>Notify me</button><button @click=${() => done(false)}>No, thanks</button></aside>`;
   }
 
   renderEmpty() {

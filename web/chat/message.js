@@ -22,6 +22,32 @@ function whose(name) {
   return null;
 }
 
+/** Bodies that are drawn already; messages are replaced, never changed. @type {WeakMap<object, DocumentFragment>} */
+const drawn = new WeakMap();
+
+/** @param {any} message @returns {DocumentFragment} to be copied */
+function bodyOf(message) {
+  let body = drawn.get(message);
+  if (!body) drawn.set(message, body = markdown(message.body, whose));
+  return body;
+}
+
+/** @type {any[]} */
+let cold = [];
+
+/** Draws bodies ahead, while the browser has nothing else to do. @param {any[]} messages those that are needed first, first */
+export function warm(messages) {
+  const wasIdle = cold.length === 0;
+  cold = messages.filter((message) => message.body && !drawn.has(message));
+  if (wasIdle && cold.length) globalThis.requestIdleCallback?.(warmSome);
+}
+
+/** @param {IdleDeadline} deadline */
+function warmSome(deadline) {
+  while (cold.length && deadline.timeRemaining() > 3) bodyOf(cold.shift());
+  if (cold.length) requestIdleCallback(warmSome);
+}
+
 class ChatMessage extends LitElement {
   static properties = {
     message: { attribute: false }, author: {}, grouped: { type: Boolean }, quote: { attribute: false },
@@ -37,10 +63,12 @@ class ChatMessage extends LitElement {
     /** @type {any} the message it answers: undefined while unknown */ this.quote = undefined;
     this.active = this.picking = this.sure = false;
     this.addEventListener("pointerenter", () => (this.active = true));
-    this.addEventListener("pointerleave", () => (this.active = this.contains(document.activeElement) && this.picking));
+    this.addEventListener("pointerleave", () => (this.active = this.sure || (this.picking && this.contains(document.activeElement))));
     this.addEventListener("focusin", () => (this.active = true));
-    this.addEventListener("focusout", (event) => {
-      if (!this.contains(/** @type {Node|null} */ (event.relatedTarget))) this.active = this.picking = this.sure = false;
+    this.addEventListener("focusout", async () => {
+      // A button that was pressed may give its place, and the focus, to the next question.
+      await this.updateComplete;
+      if (!this.contains(document.activeElement)) this.active = this.picking = this.sure = false;
     });
   }
 
@@ -52,8 +80,22 @@ class ChatMessage extends LitElement {
   willUpdate(changed) {
     const before = /** @type {any} */ (changed.get("message"));
     if (changed.has("message") && before?.body !== this.message.body) {
-      this.body = this.message.body ? markdown(this.message.body, whose) : null;
+      this.body = this.message.body ? bodyOf(this.message).cloneNode(true) : null;
     }
+  }
+
+  /** Draws itself, and what is in it, now if it has to. */
+  flush() {
+    if (!this.isUpdatePending) return;
+    this.performUpdate();
+    const file = /** @type {any} */ (this.querySelector("cb-file"));
+    if (file?.isUpdatePending) file.performUpdate();
+  }
+
+  /** @param {Map<string, unknown>} changed */
+  updated(changed) {
+    const to = changed.has("sure") && this.sure ? ".danger" : changed.has("picking") && this.picking ? ".emoji" : null;
+    if (to) /** @type {HTMLElement|null} */ (this.querySelector(`.actions ${to}`))?.focus();
   }
 
   get mine() {
@@ -74,6 +116,11 @@ class ChatMessage extends LitElement {
 
   /** @param {KeyboardEvent} event */
   keys(event) {
+    if (event.key === "Escape" && (this.sure || this.picking)) {
+      this.sure = this.picking = false;
+      /** @type {HTMLElement} */ (this.firstElementChild).focus({ preventScroll: true });
+      return event.preventDefault();
+    }
     if (event.target !== this.firstElementChild || event.ctrlKey || event.metaKey || event.altKey) return;
     const { is_deleted, id } = this.message;
     if (is_deleted || !id) return;
@@ -130,8 +177,8 @@ class ChatMessage extends LitElement {
 
   renderQuote() {
     const { quote, message } = this;
-    return html`<a class="quote" href=${`/r/${message.room}/m/${message.reply_to}`} aria-label="In reply to">
-      ${icon("reply")}${quote === undefined ? "…" : quote === null || quote.is_deleted ? html`<i>a deleted message</i>`
+    return html`<a class="quote" href=${`/r/${message.room}/m/${message.reply_to}`} >
+      ${icon("reply")}<span class="hidden">In reply to </span>${quote === undefined ? "…" : quote === null || quote.is_deleted ? html`<i>a deleted message</i>`
         : html`<bdi class="author">${board.nameOf(quote.sender)}</bdi> <span dir="auto">${plain(quote.body).slice(0, 140) || quote.upload?.filename || "a file"}</span>`}</a>`;
   }
 

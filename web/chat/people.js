@@ -15,8 +15,19 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-di
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
 
+/** Times of day that were written once, by minute. @type {Map<number, string>} */
+const times = new Map();
+
 /** @param {string|number} at */
-export const timeOf = (at) => TIME.format(new Date(at));
+export function timeOf(at) {
+  const minute = Math.floor(new Date(at).valueOf() / 60_000);
+  let text = times.get(minute);
+  if (!text) {
+    if (times.size > 5000) times.clear();
+    times.set(minute, text = TIME.format(minute * 60_000));
+  }
+  return text;
+}
 /** @param {string|number} at */
 export const fullTimeOf = (at) => FULL.format(new Date(at));
 

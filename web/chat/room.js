@@ -7,6 +7,9 @@ import { namesOf } from "./people.js";
 import { spoken } from "./timeline.js";
 import "./composer.js";
 
+/** Screen readers need time to say something. */
+const SAY_EVERY_MS = 1500;
+
 /**
  * Beyond these properties it needs nothing; it tells of itself by `open-search`, `open-rooms` and
  * `open-sections`, which bubble.
@@ -20,6 +23,8 @@ class ChatRoom extends LitElement {
     this.message = 0;
     this.said = "";
     this.dragging = this.menu = false;
+    /** Messages that no screen reader was told of. @type {any[]} */ this.unsaid = [];
+    /** @type {any} */ this.saying = undefined;
     this.follow = new Follow(this, ["room", "rooms"], (id) => id === null || id === this.room?.id);
     this.heard = (/** @type {any} */ event) => this.announce(event.detail);
   }
@@ -46,11 +51,15 @@ class ChatRoom extends LitElement {
     }
   }
 
-  /** Says new messages of others to screen readers, the last one of a burst. @param {any} frame */
+  /** Says new messages of others to screen readers; of a burst, how many. @param {any} frame */
   announce(frame) {
     if (frame.type !== "message" || frame.room !== this.room?.id || frame.sender === board.user?.id) return;
-    clearTimeout(this.saying);
-    this.saying = setTimeout(() => (this.said = spoken(frame)), 500);
+    this.unsaid.push(frame);
+    this.saying ??= setTimeout(() => {
+      const all = this.unsaid.splice(0);
+      this.said = all.length > 3 ? `${all.length} new messages` : all.map(spoken).join(". ");
+      this.saying = undefined;
+    }, SAY_EVERY_MS);
   }
 
   get moderator() {

@@ -8,6 +8,11 @@ import { avatar } from "./people.js";
 
 /** @typedef {import("/chatboard/room.js").Room} Room */
 
+/** The list is drawn again this often at most: counts that run faster cannot be read. */
+export const LIST_EVERY_MS = 150;
+
+const { compare } = new Intl.Collator();
+
 /** Whether the room asks for attention: muted rooms never do, quiet ones only with a mention. @param {Room} room */
 export const wants = (room) => (room.settings.notify === "all" ? room.unread > 0 : room.settings.notify === "mentions" && room.mentions > 0);
 
@@ -22,11 +27,11 @@ export function sectionsOf(rooms) {
     else if (section) named.set(section, [...(named.get(section) ?? []), room]);
     else (room.info.is_dm ? direct : plain).push(room);
   }
-  const byName = (/** @type {Room} */ a, /** @type {Room} */ b) => a.name.localeCompare(b.name);
+  const byName = (/** @type {Room} */ a, /** @type {Room} */ b) => compare(a.name, b.name);
   direct.sort((a, b) => (b.info.last_message_at ?? b.info.created_at).localeCompare(a.info.last_message_at ?? a.info.created_at));
   /** @type {[string, Room[]][]} */
   const all = [["Starred", starred.sort(byName)],
-    ...[...named].sort(([a], [b]) => a.localeCompare(b)).map(([name, list]) => /** @type {[string, Room[]]} */ ([name, list.sort(byName)])),
+    ...[...named].sort(([a], [b]) => compare(a, b)).map(([name, list]) => /** @type {[string, Room[]]} */ ([name, list.sort(byName)])),
     ["Rooms", plain.sort(byName)], ["Direct messages", direct]];
   return all.filter(([name, list]) => list.length > 0 || name === "Rooms" || name === "Direct messages");
 }
@@ -38,7 +43,7 @@ class ChatSidebar extends LitElement {
     super();
     this.current = 0;
     this.org = 0;
-    this.follow = new Follow(this, ["rooms", "user", "status", "notification"]);
+    this.follow = new Follow(this, ["rooms", "user", "status", "notification"], undefined, LIST_EVERY_MS);
   }
 
   createRenderRoot() {

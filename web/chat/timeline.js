@@ -1,21 +1,36 @@
 // The messages of a room, as a window that moves over the history.
 //
-// Only the window's messages are in the page (at most 300 while the reader is at the end), in
-// ordinary flow, with no guessed heights. When the window moves, what the reader looks at is kept in
-// its place: the first visible row is measured before and after. At the end, the view follows.
+// Only rows that are near what is seen are in the page, in ordinary flow, with no guessed heights;
+// a few are added and taken away in a frame, so that no frame is late. When rows come or go, what the
+// reader looks at is kept in its place: the first visible row is measured before and after. At the
+// end, the view follows.
 
 import { LitElement, html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "./icons.js";
-import { dayOf, namesOf } from "./people.js";
-import "./message.js";
+import { warm } from "./message.js";
+import { namesOf } from "./people.js";
+import { rowsOf } from "./rows.js";
 
-/** Load more when fewer pixels than this are left. */
+/** Rows are added while fewer pixels than this are there beyond what is seen, */
 const NEAR = 900;
+/** and taken away where there are more than this, */
+const FAR = 2000;
+/** down to this. */
+const KEPT = 1300;
+/** Rows that are added in one frame. */
+const STEP = 12;
+/** Rows that a room opens with: more than a screen. */
+const FIRST = 40;
+/** Rows that may be there at all, whatever their height. */
+const MOST = 260;
 const AT_END = 48;
-const GROUP_MS = 5 * 60_000;
+/** With so many unread messages or fewer, a room opens where they begin. */
+const FEW = 45;
+/** What is seen is reported as read this often. */
+const READ_EVERY_MS = 400;
 
 class ChatTimeline extends LitElement {
   static properties = { room: { attribute: false }, target: { type: Number }, moderator: { type: Boolean }, loading: { state: true }, offline: { state: true } };
@@ -30,7 +45,9 @@ class ChatTimeline extends LitElement {
     this.unreadAtOpen = 0;
     /** Where the view was last scrolled to. */ this.lastTop = 0;
     /** @type {{id: number, mark: boolean}|undefined} what to scroll to when it is there */ this.wanted = undefined;
-    this.busy = this.jumped = false;
+    /** The first and the last message that are drawn, of the window. */ this.from = this.to = 0;
+    /** The newest message when the reader left the end. */ this.leftAt = 0;
+    this.busy = this.jumped = this.growing = false;
     /** @type {number|undefined} */ this.readTo = undefined;
     /** @type {any} */ this.readSoon = undefined;
     /** Answered messages that are outside the window. @type {Map<number, any>} */ this.quotes = new Map();
@@ -92,6 +109,23 @@ class ChatTimeline extends LitElement {
       if (changed.has("target") && this.target) this.show();
       this.keepAnchor();
     }
+    const { messages } = this.timeline;
+    const [from, to] = this.range;
+    if (to - from > MOST) this.from = messages[to - MOST / 2].id;
+  }
+
+  /** Where the drawn rows begin and end among the messages of the window. @returns {[number, number]} */
+  get range() {
+    const { timeline } = this;
+    const to = timeline.following ? timeline.messages.length : timeline.place(this.to + 1);
+    return [Math.min(timeline.place(this.from), to), to];
+  }
+
+  /** Draws what is around a place in the window, as much as a screen needs. @param {number} at */
+  drawAround(at) {
+    const { messages } = this.timeline;
+    this.from = messages[Math.max(0, at - FIRST)]?.id ?? 0;
+    this.to = messages[Math.min(messages.length - 1, at + FIRST)]?.id ?? 0;
   }
 
   keepAnchor() {
@@ -109,14 +143,16 @@ class ChatTimeline extends LitElement {
   }
 
   updated() {
+    // Rows draw themselves now, so that what is measured is what will be seen.
+    for (const row of this.querySelectorAll("cb-message")) /** @type {any} */ (row).flush();
     if (this.timeline.following) this.toEnd();
     else if (this.anchor?.row.isConnected) {
-      this.scroller.scrollTop += this.anchor.row.getBoundingClientRect().top - this.anchor.top;
+      const moved = this.anchor.row.getBoundingClientRect().top - this.anchor.top;
+      if (moved) this.scroller.scrollTop += moved;
     }
     if (this.wanted && this.timeline.loaded) this.scrollToWanted();
     this.markRead();
-    // The new rows may not fill the view.
-    if (this.timeline.loaded) requestAnimationFrame(() => this.isConnected && this.loadMore());
+    this.growSoon();
   }
 
   toEnd() {
@@ -135,14 +171,18 @@ class ChatTimeline extends LitElement {
       if (this.target) {
         timeline.following = false;
         if (!timeline.get(this.target)) await timeline.loadAround(this.target);
+        this.drawAround(timeline.place(this.target));
         this.wanted = { id: this.target, mark: true };
-      } else if (this.divider && this.unreadAtOpen <= 45) {
+      } else if (this.unreadAtOpen > 0 && this.unreadAtOpen <= FEW) {
         timeline.following = false;
+        this.divider ??= await this.findUnread();
         await timeline.loadAround(this.divider);
+        this.drawAround(timeline.place(this.divider));
         this.wanted = { id: this.divider, mark: false };
       } else {
         timeline.following = true;
         await timeline.loadLatest();
+        this.drawAround(timeline.messages.length);
       }
     } catch {
       this.offline = true;
@@ -157,7 +197,7 @@ class ChatTimeline extends LitElement {
     const { id, mark } = this.wanted;
     this.wanted = undefined;
     const row = /** @type {HTMLElement|null} */ (this.querySelector(mark ? `#m-${id}` : ".divider") ?? this.querySelector(`#m-${id}`));
-    if (!row) return this.toEnd();
+    if (!row) return mark ? this.toEnd() : undefined;
     row.scrollIntoView({ block: mark ? "center" : "start" });
     if (!mark) this.scroller.scrollTop -= 80;
     this.scrolled();
@@ -167,19 +207,34 @@ class ChatTimeline extends LitElement {
     /** @type {HTMLElement|null} */ (row.querySelector("article"))?.focus({ preventScroll: true });
   }
 
+  /** Who has read nothing yet since they joined has no marker: counts back. @returns {Promise<number>} below the first unread message */
+  async findUnread() {
+    let left = this.unreadAtOpen;
+    let next = /** @type {string|null} */ (`/messages/rooms/${this.room.id}/?limit=${left <= FEW ? FEW * 2 : 200}`);
+    while (next) {
+      const page = /** @type {any} */ (await board.request("GET", next));
+      for (const { id, sender, is_deleted } of page.results) if (sender !== board.user?.id && !is_deleted && --left === 0) return id - 1;
+      next = page.next;
+    }
+    return 0;
+  }
+
   async jumpToUnread() {
-    if (!this.divider) return;
-    this.timeline.following = false;
-    if (!this.querySelector(".divider")) await this.timeline.loadAround(this.divider).catch(() => {});
-    this.wanted = { id: this.divider, mark: false };
+    const { timeline } = this;
+    const divider = (this.divider ??= await this.findUnread().catch(() => 0));
+    timeline.following = false;
+    if (!timeline.get(divider)) await timeline.loadAround(divider).catch(() => {});
+    this.drawAround(timeline.place(divider));
+    this.wanted = { id: divider, mark: false };
     this.requestUpdate();
   }
 
   async jumpToEnd() {
-    this.timeline.following = true;
-    if (!this.timeline.atEnd) await this.timeline.loadLatest().catch(() => {});
+    const { timeline } = this;
+    if (!timeline.atEnd) await timeline.loadLatest().catch(() => {});
+    timeline.following = true;
+    this.drawAround(timeline.messages.length);
     this.requestUpdate();
-    this.toEnd();
   }
 
   scrolled() {
@@ -188,41 +243,75 @@ class ChatTimeline extends LitElement {
     // Content that grows below the reader does not mean that they left the end: only scrolling up does.
     const up = scroller.scrollTop < this.lastTop - 1;
     this.lastTop = scroller.scrollTop;
-    const following = timeline.loaded && timeline.atEnd && (left < AT_END || (timeline.following && !up));
+    const isEnd = timeline.loaded && timeline.atEnd && this.range[1] === timeline.messages.length;
+    const following = isEnd && (left < AT_END || (timeline.following && !up));
     if (following !== timeline.following) {
+      this.leftAt = this.to = timeline.last?.id ?? 0;
       timeline.following = following;
       this.requestUpdate();
     }
-    this.loadMore();
+    this.growSoon();
     if (following) this.markRead();
   }
 
-  async loadMore() {
+  growSoon() {
+    if (this.growing || !this.timeline.loaded) return;
+    this.growing = true;
+    requestAnimationFrame(() => {
+      this.growing = false;
+      if (this.isConnected && this.timeline.loaded) this.grow();
+    });
+  }
+
+  /** Adds rows where the reader comes near the last one, takes away what is far, and loads ahead. */
+  grow() {
     const { scroller, timeline } = this;
-    if (!timeline.loaded || this.busy) return;
-    // The rows have drawn themselves since: only now is the end where it is.
-    if (timeline.following) this.toEnd();
-    const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
-    const load = scroller.scrollTop < NEAR && !timeline.atStart ? timeline.loadOlder()
-      : left < NEAR && !timeline.atEnd ? timeline.loadNewer() : null;
-    if (!load) return;
+    const { messages, following } = timeline;
+    const [from, to] = this.range;
+    const above = scroller.scrollTop;
+    const below = scroller.scrollHeight - above - scroller.clientHeight;
+    const was = [this.from, this.to];
+    if (above < NEAR && from > 0) this.from = messages[Math.max(0, from - STEP)].id;
+    else if (above > FAR) this.from = this.edge(1) || this.from;
+    if (!following && below < NEAR && to < messages.length) this.to = messages[Math.min(messages.length, to + STEP) - 1].id;
+    else if (!following && below > FAR) this.to = this.edge(-1) || this.to;
+    if (was[0] !== this.from || was[1] !== this.to) this.requestUpdate();
+    if (from < STEP * 4 && !timeline.atStart) this.load(() => timeline.loadOlder());
+    else if (!following && messages.length - to < STEP * 4 && !timeline.atEnd) this.load(() => timeline.loadNewer());
+    warm([...messages.slice(Math.max(0, from - STEP * 4), from).reverse(), ...messages.slice(to, to + STEP * 4)]);
+  }
+
+  /** The first message that is not too far from what is seen: downwards (1) or upwards (-1). @param {1|-1} step */
+  edge(step) {
+    const view = this.scroller.getBoundingClientRect();
+    const rows = this.querySelectorAll("cb-message[data-message]");
+    for (let at = step > 0 ? 0 : rows.length - 1; rows[at]; at += step) {
+      const box = rows[at].getBoundingClientRect();
+      if (step > 0 ? box.bottom > view.top - KEPT : box.top < view.bottom + KEPT) return Number(rows[at].getAttribute("data-message"));
+    }
+    return 0;
+  }
+
+  /** @param {() => Promise<boolean>} load */
+  async load(load) {
+    if (this.busy) return;
     this.busy = true;
-    const came = await load.catch(() => false);
+    const came = await load().catch(() => false);
     this.busy = false;
     if (came && this.isConnected) this.requestUpdate();
   }
 
-  /** What is on the screen of a reader who is here counts as read. */
+  /** What is on the screen of a reader who is here counts as read; said once for many messages. */
   markRead() {
-    const { timeline } = this;
-    const last = timeline.last;
-    if (!last || !timeline.atEnd || !timeline.following || document.hidden || !document.hasFocus()) return;
-    if (last.id === this.readTo && this.room.unread === 0) return;
-    clearTimeout(this.readSoon);
+    const { timeline, room } = this;
+    const isSeen = () => room === this.room && timeline.last && timeline.atEnd && timeline.following && !document.hidden && document.hasFocus();
+    if (this.readSoon || !isSeen() || (timeline.last?.id === this.readTo && room.unread === 0)) return;
     this.readSoon = setTimeout(() => {
-      this.readTo = last.id;
-      this.room.read(last.id);
-    }, this.readTo === undefined ? 0 : 400);
+      this.readSoon = undefined;
+      if (!isSeen() || !timeline.last) return;
+      this.readTo = timeline.last.id;
+      room.read(this.readTo);
+    }, this.readTo === undefined ? 0 : READ_EVERY_MS);
   }
 
   /** Moves the focus from message to message. @param {KeyboardEvent} event */
@@ -253,41 +342,26 @@ class ChatTimeline extends LitElement {
     return this.quotes.get(id);
   }
 
-  *rows() {
-    const { messages } = this.timeline;
-    const there = new Set(messages.slice(-60).map((message) => message.nonce));
-    const pending = this.timeline.atEnd ? this.room.pending.filter((send) => !there.has(send.nonce)).map(viewOf) : [];
-    /** @type {any} */ let before = null;
-    for (const message of [...messages, ...pending]) {
-      const at = message.created_at ?? message.at;
-      const day = dayOf(at);
-      if (!before || dayOf(before.created_at ?? before.at) !== day) yield { key: `day-${day}-${message.id ?? message.nonce}`, day };
-      const divider = this.divider && before?.id === this.divider && message.sender !== board.user?.id;
-      if (divider) yield { key: "divider", divider };
-      const grouped = before && !divider && before.sender === message.sender && !message.reply_to && !before.is_deleted
-        && dayOf(before.created_at ?? before.at) === day && new Date(at).valueOf() - new Date(before.created_at ?? before.at).valueOf() < GROUP_MS;
-      yield { key: message.nonce && message.sender === board.user?.id ? message.nonce : message.id, message, grouped: Boolean(grouped) };
-      before = message;
-    }
-  }
-
   render() {
     const { timeline, room } = this;
-    const rows = timeline.loaded ? [...this.rows()] : [];
+    const [from, to] = this.range;
+    const isEnd = timeline.loaded && timeline.atEnd && to === timeline.messages.length;
+    const rows = timeline.loaded ? rowsOf(timeline, from, to, { pending: isEnd ? room.pending : [], divider: this.divider, me: board.user?.id }) : [];
+    const missed = timeline.following ? 0 : timeline.missed + timeline.messages.length - timeline.place(this.leftAt + 1);
     return html`
       ${this.renderUnreadBar()}
       <div class="scroller" role="log" aria-live="off" aria-label=${`Messages in ${room.name}`} aria-busy=${this.loading} tabindex="0"
           @scroll=${this.scrolled} @keydown=${this.keys}>
         <div class="rows">
-          ${timeline.loaded && timeline.atStart ? html`<div class="room-start"><h2 dir="auto">${room.name}</h2>
+          ${timeline.loaded && timeline.atStart && from === 0 ? html`<div class="room-start"><h2 dir="auto">${room.name}</h2>
             <p>${room.info.is_dm ? "The beginning of your conversation." : "The beginning of this room."}</p></div>` : nothing}
           ${repeat(rows, (row) => row.key, (row) => this.renderRow(row))}
-          ${timeline.loaded && timeline.atEnd ? this.renderSeen() : nothing}
+          ${isEnd ? this.renderSeen() : nothing}
         </div>
         ${this.offline ? html`<div class="empty" role="status"><p>The messages cannot be loaded now.</p><button @click=${() => this.show()}>Try again</button></div>` : nothing}
       </div>
       ${timeline.loaded && (!timeline.following) ? html`<button class="jump" @click=${this.jumpToEnd}>
-        ${icon("down")} ${timeline.missed ? `${timeline.missed} new ${timeline.missed === 1 ? "message" : "messages"}` : "Latest"}</button>` : nothing}`;
+        ${icon("down")} ${this.leftAt && missed ? `${missed} new ${missed === 1 ? "message" : "messages"}` : "Latest"}</button>` : nothing}`;
   }
 
   /** @param {any} row */
@@ -301,7 +375,7 @@ class ChatTimeline extends LitElement {
   }
 
   renderUnreadBar() {
-    if (!this.divider || this.unreadAtOpen <= 45 || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
+    if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
     return html`<button class="unread-bar" @click=${() => { this.jumped = true; this.jumpToUnread(); }}>${icon("up")} ${this.unreadAtOpen >= 1000 ? "1,000+" : this.unreadAtOpen} unread messages</button>`;
   }
 
@@ -311,15 +385,6 @@ class ChatTimeline extends LitElement {
     const seen = [...this.room.readers].filter(([user, upTo]) => upTo >= last.id && user !== last.sender).map(([user]) => user);
     return html`<p class="seen">${seen.length ? `Seen by ${namesOf(seen)}` : nothing}</p>`;
   }
-}
-
-/** A send as the message it will be; the same object each time, so that it is not drawn again. @type {WeakMap<object, any>} */
-const views = new WeakMap();
-
-/** @param {import("/chatboard/outbox.js").Send} send */
-function viewOf(send) {
-  if (!views.has(send)) views.set(send, { ...send, sender: send.user, pending: true, reactions: [] });
-  return views.get(send);
 }
 
 /** What a screen reader says of a new message. @param {any} message */

@@ -178,6 +178,13 @@ export class Rest {
     return text ? JSON.parse(text) : null;
   }
 
+  /** A page's `next` is asked for where we are: the server may be known here by another name, and the token is for it alone. @param {string} path */
+  #address(path) {
+    if (!path.startsWith("http")) return `${this.origin}/api/v1${path}`;
+    const { pathname, search } = new URL(path);
+    return this.origin + pathname + search;
+  }
+
   /**
    * @param {string} method @param {string} path @param {any} body @param {string|null} token
    * @param {AbortSignal} [signal]
@@ -189,7 +196,7 @@ export class Rest {
     if (token) headers.Authorization = `Bearer ${token}`;
     const limit = AbortSignal.timeout(TIMEOUT_MS);
     try {
-      return await fetch(path.startsWith("http") ? path : `${this.origin}/api/v1${path}`, {
+      return await fetch(this.#address(path), {
         method,
         headers,
         body: headers["Content-Type"] ? JSON.stringify(body) : undefined,

@@ -5,6 +5,9 @@
 // closes, or crashes, the browser hands the lock to another tab, which opens a socket and resumes.
 // What is lost in between each tab notices by itself: a gap in a room's `seq` is filled over REST.
 
+/** How often a leader looks whether it is followed, while it hears anything. */
+const LOOK_EVERY_MS = 5000;
+
 /**
  * @typedef {{onLead: () => void, onFrame: (frame: any) => void, onAsk: (ask: any) => void,
  *   onStatus: (status: "online"|"connecting"|"offline") => void}} Owner
@@ -14,6 +17,10 @@ export class Tabs {
   /** @type {BroadcastChannel|null} */
   #channel = null;
   #leading = false;
+  /** Whether another tab follows us; believed until we have looked. */
+  #isFollowed = true;
+  #lookedAt = 0;
+  #name = "";
   /** Gives the lock back. @type {(() => void)|null} */
   #release = null;
   /** @type {AbortController|null} */
@@ -31,7 +38,7 @@ export class Tabs {
   /** @param {number} user tabs of another user share nothing with us */
   join(user) {
     this.leave();
-    const name = `chatboard-${user}`;
+    const name = this.#name = `chatboard-${user}`;
     if (!navigator.locks || !globalThis.BroadcastChannel) return this.#lead();
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = ({ data }) => this.#heard(data);
@@ -58,9 +65,17 @@ export class Tabs {
     else this.#channel?.postMessage({ ask });
   }
 
-  /** The leader tells all others what it heard. @param {any} frame */
+  /** The leader tells all others what it heard, if there are any. @param {any} frame */
   tell(frame) {
-    this.#channel?.postMessage({ frame });
+    if (this.#lookedAt + LOOK_EVERY_MS < Date.now()) this.#look();
+    if (this.#isFollowed) this.#channel?.postMessage({ frame });
+  }
+
+  /** Whether other tabs are there: they wait for our lock. */
+  async #look() {
+    this.#lookedAt = Date.now();
+    const { pending = [] } = await navigator.locks.query();
+    this.#isFollowed = pending.some(({ name }) => name === this.#name);
   }
 
   /** @param {string} status */
@@ -75,7 +90,11 @@ export class Tabs {
 
   /** @param {any} data */
   #heard({ ask, frame, status }) {
-    if (ask && this.#leading) this.owner.onAsk(ask);
+    if (ask && this.#leading) {
+      this.#isFollowed = true;
+      this.#lookedAt = Date.now();
+      this.owner.onAsk(ask);
+    }
     if (frame) this.owner.onFrame(frame);
     if (status && !this.#leading) this.owner.onStatus(status);
   }

@@ -11,9 +11,14 @@
  *   is_deleted: boolean, created_at: string, edited_at: string|null, nonce: string|null}} Message
  */
 
+/** Messages that a window opens with: more than a screen. */
 const PAGE = 50;
-/** The most that a window holds. */
-export const WINDOW = 300;
+/** Messages that are loaded ahead of the reader. */
+const MORE = 100;
+/** The most that a window holds while its reader is at the end, */
+const LATEST = 300;
+/** and elsewhere. */
+export const WINDOW = 600;
 
 export class Timeline {
   /** @type {Message[]} */
@@ -47,7 +52,7 @@ export class Timeline {
 
   /** @param {number} id */
   get(id) {
-    const at = this.#place(id);
+    const at = this.place(id);
     return this.messages[at]?.id === id ? this.messages[at] : undefined;
   }
 
@@ -71,7 +76,7 @@ export class Timeline {
   async loadOlder() {
     if (this.atStart || !this.first) return false;
     return this.#load(async () => {
-      const page = await this.#page(`&before=${this.first.id}`);
+      const page = await this.#page(`&before=${this.first.id}`, MORE);
       this.messages = [...page.results.reverse(), ...this.messages];
       this.atStart = page.next === null;
       if (this.messages.length > WINDOW) {
@@ -85,7 +90,7 @@ export class Timeline {
   async loadNewer() {
     if (this.atEnd || !this.last) return false;
     return this.#load(async () => {
-      const page = await this.#page(`&after=${this.last?.id}`);
+      const page = await this.#page(`&after=${this.last?.id}`, MORE);
       this.messages = [...this.messages, ...page.results.reverse()];
       this.atEnd = page.next === null;
       if (this.atEnd) this.missed = 0;
@@ -108,7 +113,7 @@ export class Timeline {
     if (!this.loaded) return;
     const { type, message_seq, ...message } = frame;
     if (type !== "message") message.seq = message_seq;
-    const at = this.#place(message.id);
+    const at = this.place(message.id);
     if (this.messages[at]?.id === message.id) {
       this.messages = this.messages.with(at, message);
     } else if (type === "message" && at === this.messages.length) {
@@ -130,7 +135,7 @@ export class Timeline {
     }
     this.messages.push(message);
     this.messages = this.messages.slice();
-    if (this.following) this.#cutFront(WINDOW);
+    if (this.following) this.#cutFront(LATEST);
   }
 
   /** @param {number} most */
@@ -141,7 +146,7 @@ export class Timeline {
   }
 
   /** Where a message with this id is, or would be. @param {number} id */
-  #place(id) {
+  place(id) {
     let low = 0;
     let high = this.messages.length;
     while (low < high) {
@@ -161,10 +166,10 @@ export class Timeline {
     this.missed = 0;
   }
 
-  /** @param {string} bounds @returns {Promise<{results: Message[], next: string|null}>} */
-  async #page(bounds) {
+  /** @param {string} bounds @param {number} [limit] @returns {Promise<{results: Message[], next: string|null}>} */
+  async #page(bounds, limit = PAGE) {
     const mine = this.#loads;
-    const page = await this.rest.request("GET", `/messages/rooms/${this.room}/?limit=${PAGE}${bounds}`);
+    const page = await this.rest.request("GET", `/messages/rooms/${this.room}/?limit=${limit}${bounds}`);
     if (mine !== this.#loads) throw new Error("the window was cleared meanwhile");
     return page;
   }

@@ -2,17 +2,21 @@
 //! processes with two edges.
 
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use devstack::browser::{self, Tools};
 use testkit::{Board, PASSWORD, Person, Team, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// How long one journey may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Set to `required` where a machine without a browser is a failure.
 const SWITCH: &str = "CHATBOARD_TEST_BROWSER";
+
+/// What a script says to have a process killed and started again.
+const CRASH: &str = "@crash ";
 
 /// One browser at a time: it takes every core it finds, and figures are measured in it.
 static STAGE: Semaphore = Semaphore::const_new(1);
@@ -45,15 +49,40 @@ fn described(name: &str, person: &Person) -> testkit::Value {
         "token": person.token})
 }
 
-async fn run(tools: &Tools, script: &str, stage: testkit::Value) -> Output {
-    let mut command = tokio::process::Command::new(&tools.node);
-    command
+/// What a script did: whether it was content, what it said, what it complained of.
+struct Ended {
+    is_content: bool,
+    said: String,
+    complained: String,
+}
+
+/// Runs a script. Where it says `@crash 2`, that process is killed and started again.
+async fn run(tools: &Tools, script: &str, stage: testkit::Value, board: &Board) -> Ended {
+    let mut child = tokio::process::Command::new(&tools.node)
         .arg(folder().join(script))
         .env("CHATBOARD_STAGE", stage.to_string())
         .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let ended = tokio::time::timeout(PATIENCE, command.output()).await;
-    ended.unwrap_or_else(|_| panic!("{script}: not within {PATIENCE:?}")).unwrap()
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut errors = child.stderr.take().unwrap();
+    let listening = async {
+        let mut said = String::new();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            match line.strip_prefix(CRASH).map(str::parse) {
+                Some(process) => board.crash(process.unwrap()).await,
+                None => said.extend([line.as_str(), "\n"]),
+            }
+        }
+        said
+    };
+    let mut complained = String::new();
+    let (said, _) = tokio::join!(listening, errors.read_to_string(&mut complained));
+    let is_content = child.wait().await.unwrap().success();
+    Ended { is_content, said, complained }
 }
 
 /// Runs a journey; fails with what it printed.
@@ -67,6 +96,7 @@ pub(super) async fn journey(script: &str, board: &Board, team: &Team) {
     let stage = json!({
         "api": board.api(),
         "edges": [{"url": board.edge(0), "pid": pids[0]}, {"url": board.edge(1), "pid": pids[1]}],
+        "processes": {"api": Board::API},
         "org": team.org,
         "room": team.room,
         "mails": board.mails_url(),
@@ -79,11 +109,11 @@ pub(super) async fn journey(script: &str, board: &Board, team: &Team) {
         "images": testkit::root().join("docs/images"),
         "update": std::env::var_os("CHATBOARD_TEST_UPDATE").is_some(),
     });
-    let output = run(tools, script, stage).await;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
+    let ended = tokio::time::timeout(PATIENCE, run(tools, script, stage, board)).await;
+    let Ended { is_content, said, complained } =
+        ended.unwrap_or_else(|_| panic!("{script}: not within {PATIENCE:?}"));
     eprintln!("{said}");
-    assert!(output.status.success(), "{script}:\n{said}\n{complained}");
+    assert!(is_content, "{script}:\n{said}\n{complained}");
 }
 
 /// The types that the comments of the page state hold.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Board, Builder};
+use testkit::{Board, Builder, Team};
 
 use super::browser::journey;
 
@@ -11,6 +11,9 @@ const LATE: Duration = Duration::from_secs(600);
 
 /// Shorter than the journey, longer than a step of it.
 const SHORT_LIFE: Duration = Duration::from_secs(4);
+
+/// Messages of a long room.
+const LONG: u32 = 10_000;
 
 async fn walk(script: &str, builder: Builder) {
     let board: Board = builder.start().await;
@@ -24,6 +27,11 @@ async fn two_people_talk_on_two_edges() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_find_rooms_each_other_and_what_was_said() {
+    walk("rooms.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_edge_a_cut_network_and_an_expired_token_lose_nothing_that_people_see() {
     walk("survival.mjs", Board::builder().processes().access_ttl(SHORT_LIFE)).await;
 }
@@ -34,8 +42,30 @@ async fn files_go_from_one_browser_into_the_store_and_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_opens_without_a_network_and_tells_of_what_is_new() {
+    walk("alive.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_strangers_write_runs() {
     walk("hostile.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_stays_fast_in_a_long_room_and_a_busy_one() {
+    let board: Board = Board::builder().processes().start().await;
+    let team = board.team().await;
+    let room = team.alice.makes_room_for_all(team.org, "long").await;
+    let (author, org) = (team.bob.id, team.org);
+    board
+        .sql(&format!(
+            "insert into messages (org_id, room_id, seq, sender_id, body, content_hash, created_at) \
+             select {org}, {room}, n, {author}, 'Message **' || n || '** of many, with a few words', \
+             '', now() - interval '1 second' * ({LONG} - n) from generate_series(1, {LONG}) n; \
+             update rooms set last_seq = {LONG} where id = {room}"
+        ))
+        .await;
+    journey("figures.mjs", &board, &Team { room, ..team }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,84 @@
+// What goes on beside the page: the service worker, desktop notifications, the sign on the tab.
+
+import { board, go } from "/state.js";
+import { plain } from "/markdown.js";
+
+/** Who reads a message in some tab has done so within this time: nothing is shown then. */
+const READ_MS = 1200;
+const ASKED = "chatboard.asked-to-notify";
+
+const worker = navigator.serviceWorker;
+
+/** Keeps the page for when there is no network. */
+export function install() {
+  if (!worker) return;
+  // The policy of this page lets no text become code, except through this.
+  const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("chatboard", { createScriptURL: () => "/sw.js" });
+  worker.register(policy ? policy.createScriptURL("") : "/sw.js").catch(() => {});
+  worker.addEventListener("message", ({ data }) => {
+    if (typeof data?.go === "string" && data.go.startsWith("/")) go(data.go);
+  });
+}
+
+/** Whether to ask, quietly, if we may notify: once, of who has begun to write. */
+export const mayAsk = () => globalThis.Notification?.permission === "default" && !localStorage.getItem(ASKED);
+
+/** @param {boolean} wanted */
+export async function answer(wanted) {
+  localStorage.setItem(ASKED, "1");
+  if (wanted) await Notification.requestPermission();
+}
+
+/** Rooms of which a notification is shown. @type {Set<number>} */
+const shown = new Set();
+
+/** @param {any} message */
+function concerns(message) {
+  const room = board.rooms.get(message.room);
+  if (!room || message.sender === board.user?.id || room.settings.notify === "none") return null;
+  return room.settings.notify === "all" || room.info.is_dm || board.mentionsMe(message.body) ? room : null;
+}
+
+/** Shows a message, unless it is read meanwhile, here or in another tab. @param {any} message */
+function show(message) {
+  const room = concerns(message);
+  // One tab speaks for all.
+  if (!room || !board.tabs.leading) return;
+  // Asks who it is, where we do not know yet.
+  board.nameOf(message.sender);
+  setTimeout(async () => {
+    if ((room.lastRead ?? 0) >= message.id || !board.rooms.has(room.id)) return;
+    const author = board.nameOf(message.sender);
+    const registration = await worker?.getRegistration();
+    const options = {
+      body: plain(message.body).slice(0, 200) || message.upload?.filename || "a file",
+      tag: `room-${room.id}`, renotify: true, icon: "/icons/icon-192.png", data: { path: `/r/${room.id}` },
+    };
+    shown.add(room.id);
+    await registration?.showNotification(room.info.is_dm ? author : `${author} in ${room.name}`, options).catch(() => {});
+  }, READ_MS);
+}
+
+/** What is read needs no notification any more. @param {number} id */
+async function takeBack(id) {
+  if (board.rooms.get(id)?.unread || !shown.delete(id)) return;
+  const registration = await worker?.getRegistration();
+  for (const one of (await registration?.getNotifications({ tag: `room-${id}` })) ?? []) one.close();
+}
+
+board.addEventListener("frame", (event) => {
+  const { detail } = /** @type {CustomEvent} */ (event);
+  if (detail.type === "message" && globalThis.Notification?.permission === "granted") show(detail);
+});
+board.addEventListener("room", (event) => void (shown.size && takeBack(/** @type {CustomEvent} */ (event).detail)));
+
+let signed = 0;
+
+/** The sign on the tab and on the installed app. @param {number} count of what asks for attention */
+export function sign(count) {
+  if (count === signed) return;
+  signed = count;
+  const link = /** @type {HTMLLinkElement|null} */ (document.querySelector("link[rel=icon]"));
+  if (link) link.href = count ? "/icons/icon-unread.svg" : "/icons/icon.svg";
+  /** @type {any} */ (navigator).setAppBadge?.(count).catch(() => {});
+}
