@@ -117,14 +117,20 @@ class Chat extends LitElement {
   }
 
   firstUpdated() {
-    // Whatever the first screen can do without comes after it.
+    setTimeout(() => this.loadRest(), LATER_MS);
+  }
+
+  /** Loads what the first screen can do without, once that is there. */
+  loadRest() {
+    if (!this.isConnected) return;
+    if (this.room && !board.rooms.get(this.room)?.timeline.loaded) return void setTimeout(() => this.loadRest(), LATER_MS);
     const idle = globalThis.requestIdleCallback ?? setTimeout;
-    setTimeout(() => idle(async () => {
-      this.alive = await import("./alive.js");
-      this.alive.install();
+    idle(async () => {
+      this.alive = await import("./alive.js").catch(() => null);
+      this.alive?.install();
       this.requestUpdate();
-      await dialogs();
-    }), LATER_MS);
+      await dialogs().catch(() => {});
+    });
   }
 
   updated() {
