@@ -40,16 +40,19 @@ create table file_uploads (
     preview_tries integer not null default 0
 );
 -- A person's uploads, newest first, and how much they hold.
-create index file_uploads_user_idx on file_uploads (user_id, number) include (file_size);
+create index file_uploads_user_idx on file_uploads (user_id, number);
+-- How much a person holds.
+create index file_uploads_user_size_idx on file_uploads (user_id) include (file_size)
+    where status <> 'removing';
 -- How much an organization holds.
 create index file_uploads_org_idx on file_uploads (org_id) include (file_size)
-    where org_id is not null;
+    where org_id is not null and status <> 'removing';
 -- What is past its time.
 create index file_uploads_expires_at_idx on file_uploads (expires_at) where expires_at is not null;
 -- What a message let go of.
 create index file_uploads_let_go_idx on file_uploads (number) where is_let_go;
 -- What is being removed.
-create index file_uploads_removing_idx on file_uploads (put_until) where status = 'removing';
+create index file_uploads_removing_idx on file_uploads (expires_at) where status = 'removing';
 -- Previews to be made.
 create index file_uploads_previews_idx on file_uploads (number) where preview_state = 'due';
 

@@ -16,9 +16,10 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_smithy_http_client::tls;
 use bytes::Bytes;
 
@@ -28,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long one call may take, with its repeats.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// The region that a bucket is in unless another is named.
+const FIRST_REGION: &str = "us-east-1";
 /// How often a call is tried.
 const TRIES: u32 = 2;
 
@@ -99,6 +102,7 @@ struct Inner {
     /// Signs addresses for clients.
     signer: Client,
     bucket: String,
+    region: String,
 }
 
 impl fmt::Debug for Objects {
@@ -115,7 +119,8 @@ impl Objects {
             Some(url) => self::client(config, Some(url)),
             None => client.clone(),
         };
-        Self(Arc::new(Inner { client, signer, bucket: config.bucket.clone() }))
+        let (bucket, region) = (config.bucket.clone(), config.region.clone());
+        Self(Arc::new(Inner { client, signer, bucket, region }))
     }
 
     /// Signs an address under which an object of exactly this type and length can be put, once.
@@ -283,7 +288,14 @@ impl Objects {
             Err(error) if status(&error) == Some(404) => {}
             Err(error) => return Err(failed("look at the bucket", &error)),
         }
-        match self.0.client.create_bucket().bucket(bucket).send().await {
+        let mut request = self.0.client.create_bucket().bucket(bucket);
+        // Amazon's first region is named by saying nothing.
+        if self.0.region != FIRST_REGION {
+            let place = BucketLocationConstraint::from(self.0.region.as_str());
+            let place = CreateBucketConfiguration::builder().location_constraint(place).build();
+            request = request.create_bucket_configuration(place);
+        }
+        match request.send().await {
             Ok(_) => Ok(()),
             // Another node was first.
             Err(error) if status(&error) == Some(409) => Ok(()),
@@ -333,11 +345,23 @@ fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
 }
 
+/// What went wrong, without what the store says beyond a code: its words hold keys, and what was
+/// signed.
 fn failed<E>(what: &str, error: &SdkError<E>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
-    Error(format!("the object store did not {what}: {}", DisplayErrorContext(error)))
+    let why = match (status(error), error.code()) {
+        (Some(status), Some(code)) => format!("it answered {status}, {code}"),
+        (Some(status), None) => format!("it answered {status}"),
+        (None, _) => {
+            let first = std::error::Error::source(error);
+            let chain = std::iter::successors(first, |error| error.source());
+            let words: Vec<String> = chain.map(ToString::to_string).collect();
+            format!("{error}: {}", words.join(": "))
+        }
+    };
+    Error(format!("the object store did not {what}: {why}"))
 }
 
 #[cfg(test)]

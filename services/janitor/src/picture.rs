@@ -102,6 +102,15 @@ mod tests {
         bytes
     }
 
+    /// The checksum of a PNG's chunk.
+    fn checksum(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |sum, byte| {
+            (0..8).fold(sum ^ u32::from(*byte), |sum, _| {
+                if sum & 1 == 1 { (sum >> 1) ^ 0xedb8_8320 } else { sum >> 1 }
+            })
+        })
+    }
+
     fn size_of(bytes: &[u8]) -> (u32, u32) {
         let image = image::load_from_memory(bytes).unwrap();
         (image.width(), image.height())
@@ -122,9 +131,16 @@ mod tests {
         for bytes in [&b""[..], b"<html>", &png(10, 10, 255)[..40]] {
             assert!(shrink(bytes).is_err());
         }
-        // A header that announces far more than there is.
-        let mut bomb = png(10, 10, 255);
-        bomb[16..24].copy_from_slice(&[0, 0, 0x4e, 0x20, 0, 0, 0x4e, 0x20]);
-        assert!(shrink(&bomb).is_err());
+        // Headers that announce far more than there is: by its sides, and by their product.
+        for (width, height) in [(20_001_u32, 10_u32), (10_000, 5_001)] {
+            let mut bomb = png(10, 10, 255);
+            bomb[16..20].copy_from_slice(&width.to_be_bytes());
+            bomb[20..24].copy_from_slice(&height.to_be_bytes());
+            let sum = checksum(&bomb[12..29]);
+            bomb[29..33].copy_from_slice(&sum.to_be_bytes());
+            let refused = shrink(&bomb).unwrap_err();
+            let is_by_size = refused.contains("too many") || refused.contains("limit");
+            assert!(is_by_size, "{refused}");
+        }
     }
 }

@@ -11,9 +11,10 @@ use domain::UploadId;
 use objects::Objects;
 use runtime::meter::{Counter, label};
 use store::actions::files_upkeep::{
-    DuePreview, claim_preview, fail_hopeless_previews, fail_preview, note_preview,
+    DuePreview, claim_preview, fail_hopeless_previews, fail_preview, give_preview_back,
+    note_preview,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::Janitor;
@@ -25,6 +26,8 @@ use crate::rounds::batch;
 const IMAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
 /// How long decoding may take.
 const DECODING_TIMEOUT: Duration = Duration::from_secs(30);
+/// When an image is looked at again for which the store was away.
+const AWAY_PAUSE: Duration = Duration::from_secs(30);
 /// The pause after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -56,8 +59,13 @@ async fn next(
     objects: &Objects,
     decoding: &Arc<Semaphore>,
 ) -> Result<bool, Failure> {
+    // One that is stuck is waited for before the next is claimed.
+    let Ok(slot) = Arc::clone(decoding).acquire_owned().await else { return Ok(false) };
     let Some(due) = batch(janitor, claim(janitor)).await? else { return Ok(false) };
-    let outcome = make(janitor, objects, decoding, &due).await;
+    let outcome = make(janitor, objects, slot, &due).await;
+    if matches!(outcome, Err(Failure::Objects(_))) {
+        batch(janitor, give_back(janitor, due.id)).await?;
+    }
     let name = outcome.as_ref().copied().unwrap_or("late");
     Counter::Previews.add_with(1, vec![label("outcome", name)]);
     outcome.map(|_| true)
@@ -67,14 +75,14 @@ async fn next(
 async fn make(
     janitor: &Janitor,
     objects: &Objects,
-    decoding: &Arc<Semaphore>,
+    slot: OwnedSemaphorePermit,
     due: &DuePreview,
 ) -> Result<&'static str, Failure> {
     if due.file_size > i64::try_from(IMAGE_BYTES_MAX).unwrap_or(i64::MAX) {
         return fail(janitor, due).await;
     }
     let bytes = objects.get(&due.object_key, IMAGE_BYTES_MAX).await.map_err(Failure::Objects)?;
-    match decode(decoding, bytes).await {
+    match decode(slot, bytes).await {
         Some(Ok(picture)) => put(janitor, objects, due, picture).await,
         Some(Err(reason)) => {
             tracing::debug!("there is no preview of {}: {reason}", due.id);
@@ -99,18 +107,14 @@ async fn claim(janitor: &Janitor) -> store::Result<Option<DuePreview>> {
 
 /// Decodes an image beside everything else; `None` when that takes too long, or panics.
 async fn decode(
-    decoding: &Arc<Semaphore>,
+    slot: OwnedSemaphorePermit,
     bytes: impl AsRef<[u8]> + Send + 'static,
 ) -> Option<Result<Picture, String>> {
-    let work = async {
-        let slot = Arc::clone(decoding).acquire_owned().await.ok()?;
-        let decoded = tokio::task::spawn_blocking(move || {
-            let _slot = slot;
-            picture::shrink(bytes.as_ref())
-        });
-        decoded.await.ok()
-    };
-    tokio::time::timeout(DECODING_TIMEOUT, work).await.ok().flatten()
+    let decoded = tokio::task::spawn_blocking(move || {
+        let _slot = slot;
+        picture::shrink(bytes.as_ref())
+    });
+    tokio::time::timeout(DECODING_TIMEOUT, decoded).await.ok()?.ok()
 }
 
 async fn put(
@@ -134,6 +138,13 @@ async fn note(janitor: &Janitor, id: UploadId, size: (i32, i32)) -> store::Resul
     let is_wanted = note_preview(&mut tx, id, size).await?;
     let _nothing_to_publish = tx.commit().await?;
     Ok(is_wanted)
+}
+
+async fn give_back(janitor: &Janitor, id: UploadId) -> store::Result<()> {
+    let mut tx = janitor.store.begin().await?;
+    give_preview_back(&mut tx, id, AWAY_PAUSE, janitor.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(())
 }
 
 async fn fail(janitor: &Janitor, due: &DuePreview) -> Result<&'static str, Failure> {

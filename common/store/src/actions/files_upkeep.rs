@@ -20,7 +20,7 @@ const CLAIM_LIFETIME: Duration = Duration::from_secs(60);
 /// How long bytes may be on their way that were begun to be put in time.
 const PUT_GRACE: Duration = Duration::from_secs(3600);
 /// How long whoever makes a preview has it for itself: longer than that takes.
-const PREVIEW_LIFETIME: Duration = Duration::from_secs(120);
+const PREVIEW_LIFETIME: Duration = Duration::from_secs(300);
 /// How often a preview is tried.
 const PREVIEW_TRIES_MAX: i32 = 3;
 
@@ -180,13 +180,31 @@ pub async fn claim_preview(tx: &mut Tx, key: String, now: Timestamp) -> Result<O
     }))
 }
 
+/// Gives a claimed preview back, as if it had not been tried: the store was away.
+pub async fn give_preview_back(
+    tx: &mut Tx,
+    id: UploadId,
+    again: Duration,
+    now: Timestamp,
+) -> Result<()> {
+    sqlx::query!(
+        "update file_uploads set preview_tries = preview_tries - 1, preview_until = $2
+         where id = $1 and preview_state = 'due' and preview_tries > 0",
+        id as UploadId,
+        (now + again) as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Notes a claimed preview that is in the store, and the image's size in pixels. `false` when the
 /// upload has ended meanwhile: the picture is then nobody's.
 pub async fn note_preview(tx: &mut Tx, id: UploadId, (width, height): (i32, i32)) -> Result<bool> {
     let noted = sqlx::query!(
         "update file_uploads
          set preview_state = 'made', preview_until = null, width = $2, height = $3
-         where id = $1 and preview_state = 'due'",
+         where id = $1 and preview_state in ('due', 'made')",
         id as UploadId,
         width,
         height,

@@ -11,11 +11,11 @@ use std::collections::HashMap;
 use domain::access::Standing;
 use domain::search;
 use domain::{
-    AccessLevel, Caller, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId, Seq, Timestamp,
-    UploadId, UserId, What,
+    AccessLevel, Caller, FieldErrors, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId,
+    Seq, Timestamp, UploadId, UserId, What,
 };
 
-use super::uploads::{self, Attachable};
+use super::uploads::{self, Uploads};
 use crate::access::parse_role;
 use crate::log::{LockedRoom, PUBLISH_GRACE, lock_rooms};
 use crate::queries::messages::find_message;
@@ -80,8 +80,8 @@ pub async fn post_messages(
         lock_rooms(tx, &ids).await?.into_iter().map(|room| (room.id, room)).collect();
     let mut checks = check(tx, posts, now).await?;
     free_nonces(tx, &mut checks).await?;
-    let uploads = lock_uploads(tx, posts, (&rooms, org_quota), now).await?;
-    let verdicts = judge(posts, checks, &uploads);
+    let mut uploads = lock_uploads(tx, posts, (&rooms, org_quota), now).await?;
+    let verdicts = judge(posts, checks, (&rooms, &mut uploads));
     let mentioned = mentioned(tx, posts, &verdicts).await?;
     let found = Found { mentioned, uploads };
     let inserted = insert(tx, posts, &verdicts, (&mut rooms, &found), now).await?;
@@ -204,7 +204,7 @@ async fn lock_uploads(
     posts: &[Post],
     (rooms, org_quota): (&HashMap<RoomId, LockedRoom>, i64),
     now: Timestamp,
-) -> Result<HashMap<UploadId, Attachable>> {
+) -> Result<Uploads> {
     let wanted: Vec<(UploadId, domain::OrgId)> = posts
         .iter()
         .filter_map(|post| Some((post.message.upload()?, rooms.get(&post.room)?.org)))
@@ -215,7 +215,7 @@ async fn lock_uploads(
 fn judge(
     posts: &[Post],
     checks: Vec<Option<Check>>,
-    uploads: &HashMap<UploadId, Attachable>,
+    (rooms, uploads): (&HashMap<RoomId, LockedRoom>, &mut Uploads),
 ) -> Vec<Verdict> {
     let mut firsts: HashMap<(RoomId, UserId, &str), usize> = HashMap::new();
     posts
@@ -236,12 +236,13 @@ fn judge(
             if let (Some(true), Some(earlier)) = (is_replay, check.earlier) {
                 return Verdict::Replay(earlier.id);
             }
-            // What is invalid is told before what conflicts.
+            // What is invalid is told before what conflicts, and all of it at once.
+            let (upload, org) = (post.message.upload(), rooms.get(&post.room).map(|room| room.org));
+            let refused = uploads.refused(post.caller, upload, org);
             if !check.is_reply_here {
-                let fault = "must be a message of this room";
-                return Verdict::Refused(Refusal::invalid("reply_to", fault));
+                return Verdict::Refused(no_such_reply(refused));
             }
-            if let Some(refusal) = uploads::refused(post.caller, post.message.upload(), uploads) {
+            if let Some(refusal) = refused {
                 return Verdict::Refused(refusal);
             }
             if is_replay.is_some() {
@@ -260,9 +261,21 @@ fn judge(
                 }
                 firsts.insert(key, at);
             }
+            uploads.take(upload, org);
             Verdict::Insert
         })
         .collect()
+}
+
+/// The reply's fault, with what else is invalid.
+fn no_such_reply(other: Option<Refusal>) -> Refusal {
+    let mut errors = FieldErrors::one("reply_to", "must be a message of this room");
+    if let Some(Refusal::ValidationFailed(others)) = other {
+        for (field, faults) in others.iter() {
+            errors.extend(field, faults);
+        }
+    }
+    Refusal::ValidationFailed(errors)
 }
 
 /// Who is mentioned by name, for each send that will be inserted and names anyone.
@@ -288,7 +301,7 @@ struct Found {
     /// Who is mentioned by name, for each send that will be inserted and names anyone.
     mentioned: HashMap<usize, Vec<UserId>>,
     /// The uploads that are carried.
-    uploads: HashMap<UploadId, Attachable>,
+    uploads: Uploads,
 }
 
 /// Inserts what is to be inserted: messages, mentions, outbox rows and the rooms' new ends.
@@ -438,9 +451,8 @@ impl Rows {
         row: usize,
         id: MessageId,
         post: &Post,
-        (uploads, now): (&HashMap<UploadId, Attachable>, Timestamp),
+        (uploads, now): (&Uploads, Timestamp),
     ) -> Message {
-        let upload = post.message.upload().and_then(|id| uploads.get(&id));
         Message {
             id,
             seq: Seq(self.seqs[row]),
@@ -449,7 +461,7 @@ impl Rows {
             sender: post.caller.user,
             body: post.message.body().to_owned(),
             file_url: post.message.file_url().map(str::to_owned),
-            upload: upload.map(|upload| upload.attached.clone()),
+            upload: post.message.upload().and_then(|id| uploads.attached(id)),
             reply_to: post.message.reply_to(),
             reactions: Vec::new(),
             is_deleted: false,

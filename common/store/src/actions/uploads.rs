@@ -3,7 +3,7 @@
 //! **Invariants:** the row is there before anyone can put the object, and whoever makes a message
 //! carry an upload holds its row: what the janitor found to be carried by nothing stays so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::limits::{PENDING_UPLOAD_LIFETIME, UNPOSTED_UPLOAD_LIFETIME, UPLOAD_URL_LIFETIME};
 use domain::message::NOT_YOUR_UPLOAD;
@@ -97,51 +97,90 @@ pub async fn complete(
     find_own(tx.conn(), caller, id, now).await
 }
 
-/// An upload that a message may carry, or not.
-#[derive(Clone, Debug)]
-pub(super) struct Attachable {
-    /// What the message tells of it.
-    pub(super) attached: Attached,
+/// What is known of the uploads that a batch of messages is to carry.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    found: HashMap<UploadId, Attachable>,
+    /// Bytes that each organization has left; those of which nothing stands here have no limit.
+    left: HashMap<OrgId, i64>,
+}
+
+#[derive(Debug)]
+struct Attachable {
+    attached: Attached,
     owner: UserId,
     is_complete: bool,
-    /// Whether the organization has room for it.
-    fits: bool,
+    /// Whether no message has carried it yet: then it takes room.
+    is_new: bool,
+}
+
+impl Uploads {
+    /// What a message tells of an upload.
+    pub(super) fn attached(&self, id: UploadId) -> Option<Attached> {
+        self.found.get(&id).map(|upload| upload.attached.clone())
+    }
+
+    /// Why a message of the caller may not carry the upload, if it may not.
+    pub(super) fn refused(
+        &self,
+        caller: Caller,
+        upload: Option<UploadId>,
+        org: Option<OrgId>,
+    ) -> Option<Refusal> {
+        let id = upload?;
+        let Some(upload) = self.found.get(&id).filter(|upload| upload.owner == caller.user) else {
+            return Some(Refusal::invalid("upload_id", NOT_YOUR_UPLOAD));
+        };
+        if !upload.is_complete {
+            return Some(Refusal::UploadIncomplete);
+        }
+        let left = org.and_then(|org| self.left.get(&org)).filter(|_| upload.is_new);
+        let fits = left.is_none_or(|left| upload.attached.file_size <= *left);
+        let fault = "is more than the organization has left for files";
+        (!fits).then(|| Refusal::invalid("upload_id", fault))
+    }
+
+    /// Takes the room of an upload that a message will carry.
+    pub(super) fn take(&mut self, upload: Option<UploadId>, org: Option<OrgId>) {
+        let Some(upload) = upload.and_then(|id| self.found.get_mut(&id)) else { return };
+        if std::mem::take(&mut upload.is_new)
+            && let Some(left) = org.and_then(|org| self.left.get_mut(&org))
+        {
+            *left -= upload.attached.file_size;
+        }
+    }
 }
 
 /// Locks the uploads that messages of these organizations are to carry, in ascending order, as all
-/// must. Those that are gone, or past their time, are left out.
+/// must. Those that are gone, or past their time, are left out. Where there is a quota, an
+/// organization's files are posted by one transaction after the other.
 pub(super) async fn lock(
     tx: &mut Tx,
     wanted: &[(UploadId, OrgId)],
     org_quota: i64,
     now: Timestamp,
-) -> Result<HashMap<UploadId, Attachable>> {
+) -> Result<Uploads> {
     if wanted.is_empty() {
-        return Ok(HashMap::new());
+        return Ok(Uploads::default());
     }
     let ids: Vec<UploadId> = wanted.iter().map(|(id, _)| *id).collect();
     let rows = sqlx::query!(
         r#"select id as "id: UploadId", user_id as "owner: UserId", filename, content_type,
                   file_size, width, height, status, org_id as "org: OrgId"
-           from file_uploads
+           from file_uploads f
            where id = any($1) and status <> 'removing' and coalesce(expires_at > $2, true)
+               and (posted_at is null or exists (
+                   select from messages c where c.upload_id = f.id and not c.is_deleted
+                       and c.seq >= log_floor(c.room_id, $2) offset 0))
            order by id for no key update"#,
         &ids as &[UploadId],
         now as Timestamp,
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut held = held(tx, wanted, org_quota).await?;
-    let orgs: HashMap<UploadId, OrgId> = wanted.iter().copied().collect();
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in rows {
-        // What was posted before is counted where that was.
-        let is_new = row.org.is_none();
-        let held = orgs.get(&row.id).and_then(|org| held.get_mut(org)).filter(|_| is_new);
-        let fits = held.is_none_or(|held| {
-            *held += row.file_size;
-            *held <= org_quota
-        });
+    let orgs: BTreeSet<OrgId> = wanted.iter().map(|(_, org)| *org).collect();
+    let left = if org_quota > 0 { left(tx, orgs, org_quota).await? } else { HashMap::new() };
+    let found = rows.into_iter().map(|row| {
         let attached = Attached {
             id: row.id,
             filename: row.filename,
@@ -151,49 +190,33 @@ pub(super) async fn lock(
             height: row.height,
         };
         let is_complete = row.status == "completed";
-        found.insert(row.id, Attachable { attached, owner: row.owner, is_complete, fits });
-    }
-    Ok(found)
+        let is_new = row.org.is_none();
+        (row.id, Attachable { attached, owner: row.owner, is_complete, is_new })
+    });
+    Ok(Uploads { found: found.collect(), left })
 }
 
-/// How many bytes the organizations hold; nothing when there is no limit.
-async fn held(
-    tx: &mut Tx,
-    wanted: &[(UploadId, OrgId)],
-    org_quota: i64,
-) -> Result<HashMap<OrgId, i64>> {
-    if org_quota == 0 {
-        return Ok(HashMap::new());
+/// How many bytes organizations have left, held until the end of the transaction.
+async fn left(tx: &mut Tx, orgs: BTreeSet<OrgId>, org_quota: i64) -> Result<HashMap<OrgId, i64>> {
+    let mut left = HashMap::with_capacity(orgs.len());
+    for org in orgs {
+        // Not the organization's row: others lock that before rooms.
+        sqlx::query!(
+            "select pg_advisory_xact_lock(hashtextextended('files of ' || $1::bigint, 0))",
+            org.0,
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        let held = sqlx::query_scalar!(
+            r#"select coalesce(sum(file_size), 0)::bigint as "held!" from file_uploads
+               where org_id = $1 and status <> 'removing'"#,
+            org.0,
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        left.insert(org, org_quota.saturating_sub(held));
     }
-    let orgs: Vec<OrgId> = wanted.iter().map(|(_, org)| *org).collect();
-    let rows = sqlx::query!(
-        r#"select o.id as "org!: OrgId", coalesce(
-               (select sum(file_size) from file_uploads
-                where org_id = o.id and status <> 'removing'), 0
-           )::bigint as "held!"
-           from unnest($1::bigint[]) as o (id)"#,
-        &orgs as &[OrgId],
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.org, row.held)).collect())
-}
-
-/// Why a message of the caller may not carry the upload, if it may not.
-pub(super) fn refused(
-    caller: Caller,
-    upload: Option<UploadId>,
-    found: &HashMap<UploadId, Attachable>,
-) -> Option<Refusal> {
-    let id = upload?;
-    let Some(upload) = found.get(&id).filter(|upload| upload.owner == caller.user) else {
-        return Some(Refusal::invalid("upload_id", NOT_YOUR_UPLOAD));
-    };
-    if !upload.is_complete {
-        return Some(Refusal::UploadIncomplete);
-    }
-    let fault = "is more than the organization has left for files";
-    (!upload.fits).then(|| Refusal::invalid("upload_id", fault))
+    Ok(left)
 }
 
 /// Notes which uploads messages carry now.

@@ -24,7 +24,8 @@ struct Row {
 }
 
 /// `select`s rows of `file_uploads f` that are there for clients, as [`Row`]; `$2` is the time.
-/// What was posted is there as long as a message that carries it is.
+/// What was posted is there as long as a message that carries it is. `offset 0` has that looked up
+/// upload by upload: hashed, all messages would be read for it.
 macro_rules! select_uploads {
     ($tail:literal, $($arg:expr),* $(,)?) => {
         sqlx::query_as!(
@@ -38,7 +39,7 @@ macro_rules! select_uploads {
                where f.status <> 'removing' and coalesce(f.expires_at > $2, true)
                    and (f.posted_at is null or exists (
                        select from messages c where c.upload_id = f.id and not c.is_deleted
-                           and c.seq >= log_floor(c.room_id, $2)))
+                           and c.seq >= log_floor(c.room_id, $2) offset 0))
                    and "# + $tail,
             $($arg),*
         )
