@@ -466,12 +466,12 @@ export class ChatBoard extends EventTarget {
     const send = this.outbox.get(nonce);
     if (!send) return;
     // It stays in sight until its frame is there; then `confirmed` takes it away. Nothing flickers.
-    this.#emit("sent", send);
+    if (!send.acked) this.#emit("sent", send);
     const room = this.rooms.get(send.room);
     if (this.#sending.get(send.room)?.nonce === nonce) {
       this.outbox.put({ ...send, acked: true });
       this.#nextAfter(send.room, nonce);
-    }
+    } else this.outbox.note({ ...send, acked: true });
     setTimeout(() => room && this.outbox.get(nonce) && this.confirmed(nonce), 3000);
   }
 
@@ -488,6 +488,8 @@ export class ChatBoard extends EventTarget {
     const send = this.outbox.get(nonce);
     if (!send) return;
     this.outbox.remove(nonce);
+    // The message may come before its ack.
+    if (!send.acked) this.#emit("sent", send);
     if (this.#sending.get(send.room)?.nonce === nonce) this.#nextAfter(send.room, nonce);
     this.changed(send.room);
   }

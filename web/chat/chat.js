@@ -29,8 +29,12 @@ class Chat extends LitElement {
     /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
     /** Whether a break of the connection is too short to speak of. */ this.quiet = true;
     /** Whether it is the moment to ask for notifications. */ this.asking = false;
+    this.hasSent = false;
     /** What goes on beside the page, once it is loaded. @type {typeof import("./alive.js")|null} */ this.alive = null;
-    this.onSent = () => (this.asking = this.alive?.mayAsk() ?? false);
+    this.onSent = () => {
+      this.hasSent = true;
+      this.asking = this.alive?.mayAsk() ?? false;
+    };
     this.follow = new Follow(this, ["rooms", "user"], undefined, LIST_EVERY_MS);
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.keys(event);
     this.onStatus = () => this.statusChanged();
@@ -128,6 +132,8 @@ class Chat extends LitElement {
     idle(async () => {
       this.alive = await import("./alive.js").catch(() => null);
       this.alive?.install();
+      // Who was quicker than this is asked now.
+      if (this.hasSent) this.asking = this.alive?.mayAsk() ?? false;
       this.requestUpdate();
       await dialogs().catch(() => {});
     });
