@@ -34,6 +34,8 @@ export { ApiError };
 
 /** How long a send waits for its ack before it is sent again. */
 const ACK_MS = 10_000;
+/** How long the rooms' settings wait for the socket. */
+const SETTINGS_WITHIN_MS = 3000;
 /** Refusals that a retry may overcome. */
 const PASSING = new Set(["rate_limited", "unavailable", "internal", "unauthenticated", "token_expired"]);
 
@@ -189,6 +191,8 @@ export class ChatBoard extends EventTarget {
         await this.load();
         this.#loaded = true;
         this.#backoff.reset();
+        // Coming online reads them; who does not, sees them all the same.
+        setTimeout(() => this.status !== "online" && this.#loadSettings(), SETTINGS_WITHIN_MS);
       } catch (error) {
         if (error instanceof ApiError && error.status === 401) return;
         this.#setStatus("offline");
@@ -206,7 +210,6 @@ export class ChatBoard extends EventTarget {
     this.orgs = orgs;
     this.#count(counts);
     this.listChanged();
-    this.#loadSettings();
   }
 
   async #loadRooms() {
@@ -346,10 +349,10 @@ export class ChatBoard extends EventTarget {
 
   async #cameOnline() {
     this.#drainAll();
-    if (this.#loaded && this.#wasOnline) await this.load().catch(() => {});
-    this.#wasOnline = true;
+    if (!this.#loaded) return;
+    // What happened between what was read and the socket's opening was told to nobody.
+    await this.load().then(() => this.#loadSettings(), () => {});
   }
-  #wasOnline = false;
 
   /** @param {any} frame */
   #frame(frame) {

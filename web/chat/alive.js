@@ -39,15 +39,18 @@ function concerns(message) {
   return room.settings.notify === "all" || room.info.is_dm || board.mentionsMe(message.body) ? room : null;
 }
 
-/** Shows a message, unless it is read meanwhile, here or in another tab. @param {any} message */
+/**
+ * Shows a message, unless it is read meanwhile, here or in another tab. What she asked for and which
+ * tab speaks are looked at only then: the message may have come before the news of either.
+ * @param {any} message
+ */
 function show(message) {
-  const room = concerns(message);
-  // One tab speaks for all.
-  if (!room || !board.tabs.leading) return;
   // Asks who it is, where we do not know yet.
   board.nameOf(message.sender);
   setTimeout(async () => {
-    if ((room.lastRead ?? 0) >= message.id || !board.rooms.has(room.id)) return;
+    const room = concerns(message);
+    // One tab speaks for all.
+    if (!room || !board.tabs.leading || (room.lastRead ?? 0) >= message.id) return;
     const author = board.nameOf(message.sender);
     const registration = await worker?.getRegistration();
     const options = {
