@@ -30,6 +30,7 @@ pub(crate) fn judge(
     result: Result<Answer, Failure>,
     now: Timestamp,
 ) -> Outcome {
+    let hangs = matches!(result, Err(Failure::Timeout));
     let (status, error, asked) = match result {
         Ok(answer) if (200..300).contains(&answer.status) => {
             return Outcome::Sent { status: answer.status };
@@ -44,6 +45,7 @@ pub(crate) fn judge(
         status,
         error,
         retry_after: pause(schedule, claimed.retries, asked),
+        breaks: hangs,
         probe_after: probe_pause(schedule, claimed.failures_in_row + 1),
         disable: (status == Some(GONE)).then_some("the endpoint answered 410 Gone"),
     })

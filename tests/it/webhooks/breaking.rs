@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use testkit::{Board, Reaction, Receiver, json};
 
+use super::retries::webhooks_config;
 use super::{admin, events, hook, newest_is, test};
 
 #[tokio::test]
@@ -99,6 +100,40 @@ async fn a_broken_endpoint_gets_one_probe_at_a_time_and_then_everything() {
     assert_eq!(ids.len(), 20);
     let broken = "select count(*) from webhooks where probe_at is not null or failures_in_row > 0";
     assert_eq!(board.count(broken).await, 0);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_lets_an_attempt_wait_in_vain_is_tried_by_probes_until_it_answers() {
+    let config = webhooks::Config {
+        timeout: Duration::from_millis(300),
+        ..webhooks_config(vec![Duration::from_millis(500); 7])
+    };
+    let board = Board::builder().webhooks_by(config).start().await;
+    let (alice, org) = admin(&board).await;
+    let receiver = Receiver::start().await;
+    receiver.always(Reaction::Hang);
+    let made = hook(&alice, org, &receiver).await;
+    for _ in 0..5 {
+        test(&alice, &made).await;
+    }
+    testkit::eventually("it is broken", Duration::from_secs(20), || async {
+        let broken = "select count(*) from webhooks where probe_at is not null";
+        (board.count(broken).await == 1).then_some(())
+    })
+    .await;
+    let parked = "select count(*) from webhook_outbox
+                  where next_attempt_at is not null and hand_out_at > now() + interval '5 minutes'";
+    testkit::eventually("the others are parked", Duration::from_secs(20), || async {
+        (board.count(parked).await >= 3).then_some(())
+    })
+    .await;
+    receiver.gets(3).await;
+    receiver.always(Reaction::Status(200));
+    testkit::eventually("all is sent", Duration::from_secs(30), || async {
+        let events = events(&alice, &made).await;
+        events.iter().all(|event| event["status"] == "sent").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -96,7 +96,7 @@ async fn an_attempt_cut_off_by_a_crash_is_made_again() {
     assert_eq!(newest_is(&alice, &made, "sent").await["id"], event.as_str());
 }
 
-fn webhooks_config(retry_schedule: Vec<Duration>) -> webhooks::Config {
+pub(super) fn webhooks_config(retry_schedule: Vec<Duration>) -> webhooks::Config {
     let allowed = vec!["127.0.0.0/8".parse().unwrap()];
     webhooks::Config {
         guard: outbound::Guard::new(allowed, outbound::Names::default()),

@@ -2,8 +2,9 @@
 //!
 //! Postgres keeps the schedule: an open delivery always has a time at which it is put on the queue
 //! (again), so a job on the queue is a hint that can be lost. Claiming a row makes an attempt one
-//! worker's alone, for a while. A *broken* endpoint, one with several failures in a row, has
-//! `probe_at`: its deliveries are parked, and one at a time goes through as a probe.
+//! worker's alone, for a while. A *broken* endpoint, one that let an attempt wait in vain or failed
+//! several times in a row, has `probe_at`: its deliveries are parked, and one at a time goes through
+//! as a probe.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const HAND_OUT_AGAIN: Duration = Duration::from_secs(30);
 pub(super) const PARKED: Duration = Duration::from_secs(3600);
 /// What is put off further than this is parked: longer than any attempt and any pause on the queue.
 const PARKED_BEYOND: Duration = Duration::from_secs(300);
-/// Failures in a row that break an endpoint.
+/// Failures in a row that break an endpoint; of one that does not answer the first does.
 pub const FAILURES_TO_BREAK: i32 = 5;
 
 /// A delivery to put on the queue.
@@ -320,6 +321,8 @@ pub struct Failed {
     pub error: String,
     /// The pause before the next attempt; `None` gives the delivery up.
     pub retry_after: Option<Duration>,
+    /// Whether this breaks the endpoint at once: it held an attempt for as long as one may take.
+    pub breaks: bool,
     /// The pause before the next probe, should the endpoint be broken now.
     pub probe_after: Duration,
     /// Why the endpoint is to be disabled at once.
@@ -331,7 +334,7 @@ pub struct Failed {
 pub enum Standing {
     /// The endpoint goes on.
     Failing,
-    /// It has failed several times in a row.
+    /// It did not answer, or has failed several times in a row.
     Broken,
     /// It was disabled.
     Disabled,
@@ -351,16 +354,19 @@ pub async fn failed(
     let hook = sqlx::query!(
         r#"update webhooks
            set failures_in_row = failures_in_row + 1, failing_since = coalesce(failing_since, $2),
-               probe_at = case when failures_in_row + 1 >= $3 and is_active
+               probe_at = case when is_active
+                       and ($5 or probe_at is not null or failures_in_row + 1 >= $3)
                    then $2::timestamptz + $4::float8 * interval '1 second' end,
                last_triggered = $2
            where id = $1
            returning org_id as "org: OrgId", url, is_active, failures_in_row,
-                     failing_since as "failing_since!: Timestamp""#,
+                     failing_since as "failing_since!: Timestamp",
+                     probe_at is not null as "is_broken!""#,
         claimed.webhook.0,
         now as Timestamp,
         FAILURES_TO_BREAK,
         failed.probe_after.as_secs_f64(),
+        failed.breaks,
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -389,10 +395,7 @@ pub async fn failed(
     if hook.failures_in_row == WEBHOOK_FAILURES_TOLD && hook.is_active {
         notify(tx, about("webhook_failing"), now).await?;
     }
-    Ok(match hook.failures_in_row {
-        FAILURES_TO_BREAK.. => Standing::Broken,
-        _ => Standing::Failing,
-    })
+    Ok(if hook.is_broken { Standing::Broken } else { Standing::Failing })
 }
 
 /// The row of an attempt that failed; not if the claim is another's by now.
