@@ -67,6 +67,9 @@ pub(crate) struct Options {
     /// Idle sockets of `idle` and connects of `storm`, at most 12,000.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u16).range(1..=12_000))]
     pub(crate) sockets: u16,
+    /// Expired messages of `retention`, at most ten million.
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
+    pub(crate) expired: u32,
     /// Characters of a message's body; its frame is some 250 bytes longer.
     #[arg(long, default_value_t = 48, value_parser = clap::value_parser!(u16).range(32..=4_000))]
     pub(crate) body: u16,

@@ -4,7 +4,7 @@
 //! left, and looks again after a while. **Invariants:** a batch is claimed with `skip locked`, so
 //! any number of janitors share the work and none waits for another; what a batch removes and the
 //! record of it commit together, so that a janitor may die at any line; after a full batch it
-//! rests for as long as that took, so that the record is never its alone. Files are removed from
+//! rests for several times as long as that took, so that the record is mostly others'. Files are removed from
 //! the object store while no transaction is open, and their rows after that: see [`files`].
 
 mod expiries;

@@ -9,7 +9,9 @@ use crate::Janitor;
 /// How long one batch may take: a Postgres whose machine is gone says nothing.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
 /// The longest rest after a batch.
-const REST_MAX: Duration = Duration::from_secs(1);
+const REST_MAX: Duration = Duration::from_secs(5);
+/// Rests for so many times as long as a batch took: most sends meet none.
+const REST_TIMES: u32 = 4;
 
 /// Ends a round: says how it went, and waits until the next is due. One that failed is repeated.
 pub(crate) async fn finish<E: std::fmt::Display>(
@@ -31,8 +33,8 @@ pub(crate) async fn finish<E: std::fmt::Display>(
     pause(janitor, janitor.config.scan_every).await;
 }
 
-/// Does one batch, and rests for as long as it took: whoever else uses the record has at least
-/// half of it.
+/// Does one batch, and rests for [`REST_TIMES`] as long as it took: whoever else uses the record
+/// has it alone for most of the time.
 pub(crate) async fn batch<T>(
     janitor: &Janitor,
     work: impl Future<Output = store::Result<T>> + Send,
@@ -40,7 +42,7 @@ pub(crate) async fn batch<T>(
     let started = Instant::now();
     let done = tokio::time::timeout(BATCH_TIMEOUT, work).await;
     let done = done.unwrap_or(Err(store::Error::TimedOut))?;
-    pause(janitor, started.elapsed().min(REST_MAX)).await;
+    pause(janitor, (started.elapsed() * REST_TIMES).min(REST_MAX)).await;
     Ok(done)
 }
 
