@@ -68,8 +68,24 @@ export function render(source, whose = () => null) {
     link.rel = "noopener noreferrer nofollow";
   }
   for (const part of fragment.children) part.setAttribute("dir", "auto");
+  widen(fragment);
   markMentions(fragment, whose);
   return fragment;
+}
+
+/** What may be wider than the view is scrolled in a place of its own, by keys too. @param {DocumentFragment} fragment */
+function widen(fragment) {
+  for (const table of fragment.querySelectorAll("table")) {
+    const place = document.createElement("div");
+    place.className = "wide";
+    table.replaceWith(place);
+    place.append(table);
+  }
+  for (const place of fragment.querySelectorAll("pre, .wide")) {
+    place.setAttribute("tabindex", "0");
+    place.setAttribute("role", "group");
+    place.setAttribute("aria-label", place.localName === "pre" ? "Code" : "Table");
+  }
 }
 
 /** @param {DocumentFragment} fragment @param {(name: string) => "me"|"other"|null} whose */

@@ -73,9 +73,20 @@ class Chat extends LitElement {
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key.toLowerCase() === "k") show("cb-switcher");
     else if (command && event.shiftKey && event.key.toLowerCase() === "f") show("cb-search", { org: this.org });
+    else if (event.key === "F6" && !document.querySelector("dialog[open]")) this.nextPart(event.shiftKey ? -1 : 1);
     else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) this.step(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
     else return;
     event.preventDefault();
+  }
+
+  /** Leads from the list of rooms to the messages, to the field and back. @param {number} by */
+  nextPart(by) {
+    const rows = this.querySelectorAll("article.message");
+    const parts = /** @type {HTMLElement[]} */ ([this.querySelector(".room-link[aria-current]") ?? this.querySelector(".room-link"),
+      this.querySelector(".screen h1") ?? rows[rows.length - 1], this.querySelector(".composer textarea")].filter(Boolean));
+    const holders = parts.map((part) => part.closest("nav, .scroller, .composer, .screen"));
+    const at = holders.findIndex((holder) => holder?.contains(document.activeElement));
+    parts[at < 0 ? parts.length - 1 : (at + by + parts.length) % parts.length]?.focus();
   }
 
   /** To the next room in the list, or the next with something new. @param {number} by @param {boolean} unread */

@@ -65,7 +65,8 @@ class ChatMessage extends LitElement {
     this.addEventListener("pointerenter", () => (this.active = true));
     this.addEventListener("pointerleave", () => (this.active = this.sure || (this.picking && this.contains(document.activeElement))));
     this.addEventListener("focusin", () => (this.active = true));
-    this.addEventListener("focusout", async () => {
+    this.addEventListener("focusout", async ({ relatedTarget }) => {
+      if (this.contains(/** @type {Node|null} */ (relatedTarget))) return;
       // A button that was pressed may give its place, and the focus, to the next question.
       await this.updateComplete;
       if (!this.contains(document.activeElement)) this.active = this.picking = this.sure = false;
@@ -98,6 +99,11 @@ class ChatMessage extends LitElement {
     if (to) /** @type {HTMLElement|null} */ (this.querySelector(`.actions ${to}`))?.focus();
   }
 
+  /** The buttons that had the focus go: who uses keys goes on from this message. */
+  takeFocus() {
+    if (this.contains(document.activeElement)) /** @type {HTMLElement} */ (this.firstElementChild).focus({ preventScroll: true });
+  }
+
   get mine() {
     return this.message.sender === board.user?.id;
   }
@@ -109,6 +115,7 @@ class ChatMessage extends LitElement {
 
   /** @param {string} emoji */
   async react(emoji) {
+    if (this.picking) this.takeFocus();
     this.picking = false;
     const mine = this.message.reactions.find((/** @type {any} */ one) => one.emoji === emoji)?.user_ids.includes(board.user?.id);
     await board.request(mine ? "DELETE" : "POST", `/messages/${this.message.id}/reactions/`, { emoji }).catch((error) => this.ask("error", { error }));
@@ -118,7 +125,7 @@ class ChatMessage extends LitElement {
   keys(event) {
     if (event.key === "Escape" && (this.sure || this.picking)) {
       this.sure = this.picking = false;
-      /** @type {HTMLElement} */ (this.firstElementChild).focus({ preventScroll: true });
+      this.takeFocus();
       return event.preventDefault();
     }
     if (event.target !== this.firstElementChild || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -133,6 +140,7 @@ class ChatMessage extends LitElement {
   }
 
   async deleteMessage() {
+    this.takeFocus();
     this.sure = false;
     await board.request("DELETE", `/messages/${this.message.id}/`).catch((error) => this.ask("error", { error }));
   }
@@ -185,7 +193,7 @@ class ChatMessage extends LitElement {
   renderActions() {
     if (this.sure) {
       return html`<div class="actions" role="group" aria-label="Delete this message?"><span>Delete this message?</span>
-        <button class="danger" @click=${this.deleteMessage}>Delete</button><button @click=${() => (this.sure = false)}>Keep</button></div>`;
+        <button class="danger" @click=${this.deleteMessage}>Delete</button><button @click=${() => { this.takeFocus(); this.sure = false; }}>Keep</button></div>`;
     }
     const button = (/** @type {any} */ name, /** @type {string} */ label, /** @type {() => void} */ run) => html`<button class="icon-button" aria-label=${label} title=${label} @click=${run}>${icon(name)}</button>`;
     return html`<div class="actions" role="toolbar" aria-label="Message">

@@ -40,9 +40,15 @@ export function dayOf(at) {
   return DAY.format(day) + (day.getFullYear() === new Date().getFullYear() ? "" : ` ${day.getFullYear()}`);
 }
 
+/** What is written from right to left, or turns what follows it around. */
+const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff\ufe70-\ufefc]/;
+
+/** A name that leaves the text around it as it is. @param {string} name */
+const isolated = (name) => (TURNS.test(name) ? `\u2068${name.replaceAll(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069` : name);
+
 /** "Ada", "Ada and Grace", "Ada, Grace and 3 others". @param {number[]} ids @param {number} [most] */
 export function namesOf(ids, most = 3) {
-  const names = ids.map((id) => (id === board.user?.id ? "you" : board.nameOf(id)));
+  const names = ids.map((id) => (id === board.user?.id ? "you" : isolated(board.nameOf(id))));
   const shown = names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} others`] : names;
   return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }

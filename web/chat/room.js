@@ -97,7 +97,7 @@ class ChatRoom extends LitElement {
 
   /** @param {any} change */
   change(change) {
-    this.menu = false;
+    this.closeMenu();
     this.room.change(change).catch(() => {});
   }
 
@@ -131,7 +131,7 @@ class ChatRoom extends LitElement {
       <button class="icon-button" aria-pressed=${settings.starred} aria-label="Star" title="Star" @click=${() => this.change({ starred: !settings.starred })}>${icon("star")}</button>
       <button class="icon-button" aria-label="Search this room" title="Search" @click=${() => this.dispatchEvent(new CustomEvent("open-search", { bubbles: true, detail: room.id }))}>${icon("search")}</button>
       ${info.is_dm ? nothing : html`<button class="icon-button people" aria-label=${`${info.members_count} members`} title="Members" @click=${() => this.dispatchEvent(new CustomEvent("open-members", { bubbles: true, detail: room.id }))}>${icon("people")}<span>${info.members_count}</span></button>`}
-      <div class="menu-of">
+      <div class="menu-of" tabindex="-1" @focusout=${this.menuLeft}>
         <button class="icon-button" aria-label="Room options" aria-expanded=${this.menu} @click=${() => (this.menu = !this.menu)}>${icon(settings.notify === "none" ? "mute" : "more")}</button>
         ${this.menu ? this.renderMenu() : nothing}
       </div>
@@ -141,12 +141,12 @@ class ChatRoom extends LitElement {
   renderMenu() {
     const { settings, info, id } = this.room;
     const item = (/** @type {string} */ label, /** @type {boolean} */ on, /** @type {any} */ change) => html`<button role="menuitemradio" aria-checked=${on} @click=${() => this.change(change)}>${label}</button>`;
-    return html`<div class="menu" role="menu" @keydown=${this.menuKeys}>
+    return html`<div class="menu" role="menu" aria-label="Room options" @keydown=${this.menuKeys}>
       <small>Notify me of</small>
       ${item("All messages", settings.notify === "all", { notify: "all" })}
       ${item("Mentions", settings.notify === "mentions", { notify: "mentions" })}
       ${item("Nothing (mute)", settings.notify === "none", { notify: "none" })}
-      <hr><button role="menuitem" @click=${() => { this.menu = false; this.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
+      <hr><button role="menuitem" @click=${() => { this.closeMenu(); this.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
       <button role="menuitem" @click=${() => go(`/r/${id}/settings`)}>Room settings…</button>
       ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${this.leave}>Leave the room</button>`}
     </div>`;
@@ -157,11 +157,24 @@ class ChatRoom extends LitElement {
     const items = /** @type {HTMLElement[]} */ ([...this.querySelectorAll(".menu [role^=menuitem]")]);
     const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (event.key === "Tab") return this.closeMenu();
     if (step) items[(at + step + items.length) % items.length].focus();
-    else if (event.key === "Escape") this.menu = false;
+    else if (event.key === "Escape") this.closeMenu();
     else return;
     event.preventDefault();
-    if (!this.menu) /** @type {HTMLElement|null} */ (this.querySelector(".menu-of > button"))?.focus();
+  }
+
+  /** Closes the menu; the focus goes back to what opened it. */
+  closeMenu() {
+    if (!this.menu) return;
+    this.menu = false;
+    /** @type {HTMLElement|null} */ (this.querySelector(".menu-of > button"))?.focus();
+  }
+
+  /** Who goes elsewhere has done with the menu. @param {FocusEvent} event */
+  menuLeft(event) {
+    const to = /** @type {Node|null} */ (event.relatedTarget);
+    if (!/** @type {Element} */ (event.currentTarget).contains(to)) this.menu = false;
   }
 
   async leave() {

@@ -74,6 +74,11 @@ async fn every_screen_is_accessible_light_dark_and_on_a_phone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chat_is_there_for_who_uses_keys_alone_hears_it_or_sees_it_large() {
+    walk("access.mjs", Board::builder().processes().janitors(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_admin_makes_a_webhook_sends_again_what_failed_and_deletes_it() {
     walk("webhooks.mjs", Board::builder().webhooks().processes()).await;
 }
