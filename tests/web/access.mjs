@@ -1,16 +1,8 @@
 // The chat for who uses keys alone, hears it, sees it large, dark or without motion: a room with
 // every kind of message, and everything that opens over it.
 
-import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, message, openRoom, room as roomLink, sees, send, signIn, timeline } from "./ui.mjs";
-
-const LOOKS = {
-  light: { colorScheme: "light", viewport: { width: 1200, height: 760 } },
-  dark: { colorScheme: "dark", viewport: { width: 1200, height: 760 } },
-  phone: { colorScheme: "light", viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true },
-  // A window of 1280 pixels at 400 %.
-  large: { colorScheme: "dark", viewport: { width: 320, height: 480 } },
-};
+import { DESKTOP, PHONE, check, eventually, isAccessible, journey, looksGood, looksGoodOnPhone, rest, same, stage } from "./stage.mjs";
+import { composer, enter, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
 
 const MARKDOWN = `# A title\n## Below it\n\nSome *stress*, **weight**, ~~regret~~ and \`code\`.\n\n- one\n- two\n\n1. first\n\n- [x] done\n\n> said before\n\n---\n\n\`\`\`js\nlet ${"long".repeat(60)} = 1;\n\`\`\`\n\n| a | b |\n|---|---|\n| 1 | ${"wide ".repeat(30)} |\n\nhttps://example.test/${"x".repeat(200)}`;
 
@@ -45,77 +37,59 @@ const OVER = (page) => [
   ["the menu", () => page.getByRole("button", { name: "Room options" }).click(), () => page.getByRole("menuitem").first()],
 ];
 
-const isFitting = async (page, what) => {
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  check(wide <= 0, `${what}: ${wide} pixels too wide`);
-};
-
-async function looks(browser, look, last) {
-  const { alice, bob, room } = stage;
-  const page = await browser.page(0, LOOKS[look]);
-  const browserWide = await page.context().newCDPSession(page);
-  await browserWide.send("Browser.setPermission", { permission: { name: "notifications" }, setting: "prompt", origin: page.door.url });
-  await signIn(page, alice);
-  await openRoom(page, room);
-  await sees(page, last);
-  await eventually("everything is loaded", () => page.evaluate(() => Boolean(document.querySelector("cb-chat").alive)));
+/** Opens everything that opens in a room, and looks at it. */
+async function opensAll(page, last, look) {
+  const { room } = stage;
   await page.locator("input[type=file]").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x\n") });
   await page.getByRole("list", { name: "Files" }).getByText("notes.txt").waitFor();
   await eventually("it is stored", async () => (await page.getByRole("progressbar").count()) === 0);
-  await isAccessible(page, `a file to be sent, ${look}`);
-  await send(page, `with a file, ${look}`);
-  await timeline(page).getByRole("link", { name: /notes.txt/ }).last().waitFor();
-  await page.getByRole("complementary", { name: "Notifications" }).waitFor();
-  await isAccessible(page, `a room, ${look}`);
-  await isFitting(page, `a room, ${look}`);
-  await page.getByRole("button", { name: "Star" }).click({ trial: true });
-  await page.getByRole("button", { name: "No, thanks" }).click();
-
   await message(page, last).locator("article").focus();
-  await isAccessible(page, `a message with its buttons, ${look}`);
-  await isFitting(page, `a message with its buttons, ${look}`);
-  await page.keyboard.press("+");
-  await message(page, last).getByRole("button", { name: "React with 🚀" }).waitFor();
-  await isAccessible(page, `more reactions, ${look}`);
-  await page.keyboard.press("Escape");
-  await page.keyboard.press("Delete");
-  await message(page, last).getByRole("group", { name: "Delete this message?" }).waitFor();
-  await isAccessible(page, `the question, ${look}`);
-  await page.keyboard.press("Escape");
   await page.keyboard.press("r");
   await page.getByText(/^Replying to/).waitFor();
   await composer(page).pressSequentially("@bo");
   await page.getByRole("option", { name: /Bob/ }).waitFor();
-  await isAccessible(page, `an answer with a mention, ${look}`);
+  await look("an answer with a mention and a file");
   await page.keyboard.press("Escape");
   await page.keyboard.press("Escape");
-  await composer(page).fill("");
+  await send(page, "with a file");
+  await timeline(page).getByRole("link", { name: /notes.txt/ }).last().waitFor();
+  const own = "with a file";
+
+  await page.getByRole("complementary", { name: "Notifications" }).waitFor();
+  await message(page, own).locator("article").focus();
+  await page.keyboard.press("+");
+  await message(page, own).getByRole("button", { name: "React with 🚀" }).waitFor();
+  await look("more reactions, and the question whether to notify");
+  await page.getByRole("button", { name: "Star" }).click({ trial: true });
+  await page.getByRole("button", { name: "No, thanks" }).click();
+  await message(page, own).locator("article").focus();
+  await page.keyboard.press("Delete");
+  await message(page, own).getByRole("group", { name: "Delete this message?" }).waitFor();
+  await look("the question before deleting");
+  await page.keyboard.press("Escape");
 
   for (const [what, open, there] of OVER(page)) {
     await open();
     await there().waitFor();
-    await isAccessible(page, `${what}, ${look}`);
-    await isFitting(page, `${what}, ${look}`);
+    await look(what);
     await page.keyboard.press("Escape");
     await there().waitFor({ state: "detached" });
   }
+  same((await rest(stage.alice, "GET", `/messages/rooms/${room}/?limit=1`)).results[0].upload.filename, "notes.txt", "what was sent");
+}
 
-  // Without a network: what waits, and the banner.
+/** Without a network: what waits, and the banner. */
+async function offline(page) {
   await page.context().setOffline(true);
   page.door.shut();
-  await composer(page).fill("waits");
-  await composer(page).press("Enter");
+  await send(page, "waits");
   await page.getByText("You are offline. 1 message waits to be sent.").waitFor();
-  await isAccessible(page, `offline, ${look}`);
-  await isFitting(page, `offline, ${look}`);
+  await looksGood(page, "offline");
   page.door.unshut();
   await page.context().setOffline(false);
   await page.getByText("You are offline").waitFor({ state: "detached" });
   await eventually("it was sent", async () => (await page.locator("cb-message.pending").count()) === 0);
   same(await page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === "running").length), 0, "what moves");
-  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `after ${look}` });
-  await sees(page, `after ${look}`);
-  await page.context().close();
 }
 
 /** What has the focus: its role or tag, and its name. */
@@ -153,10 +127,9 @@ async function tabs(page) {
   return all;
 }
 
-async function keysAlone(browser) {
-  const { alice, bob, room } = stage;
-  const [page, his] = [await browser.page(0), await browser.page(1)];
-  await page.goto(`${page.door.url}/sign-in`);
+async function signsInByKeys(page) {
+  const { alice, room } = stage;
+  await page.goto(`${page.door.url}/sign-in?to=/r/${room}`);
   await page.getByLabel(/e-?mail/i).waitFor();
   await eventually("the first field has the focus, or Tab leads there", async () => {
     if (/^input .*mail/i.test(await focused(page))) return true;
@@ -167,11 +140,13 @@ async function keysAlone(browser) {
   await page.keyboard.press("Tab");
   await page.keyboard.type(alice.password);
   await page.keyboard.press("Enter");
-  await page.waitForURL((url) => !url.pathname.startsWith("/sign-in"));
-  await signIn(his, bob);
-  await openRoom(his, room);
-  await openRoom(page, room);
-  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "all by keys" });
+  await composer(page).waitFor();
+}
+
+async function keysAlone(page) {
+  const { bob, room } = stage;
+  const { id } = await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "all by keys" });
+  const onServer = () => rest(bob, "GET", `/messages/${id}/`);
   await sees(page, "all by keys");
   const reached = await tabs(page);
   for (const what of ["Search this room", "Room options", "Message", "Add files", "Notifications", "New room", "Messages in"]) {
@@ -196,7 +171,8 @@ async function keysAlone(browser) {
   await message(page, "all by keys").getByRole("button", { name: "React with 👍" }).waitFor();
   await onMessage("reacting");
   await page.keyboard.press("Enter");
-  await message(his, "all by keys").getByRole("button", { name: /^👍 1/ }).waitFor();
+  await message(page, "all by keys").getByRole("button", { name: /^👍 1/ }).waitFor();
+  same((await onServer()).reactions.length, 1, "reactions that the server has");
   await onMessage("having reacted");
   await page.keyboard.press("Escape");
   await message(page, "all by keys").locator("article").focus();
@@ -208,7 +184,7 @@ async function keysAlone(browser) {
   await page.keyboard.press("Delete");
   await message(page, "all by keys").getByRole("button", { name: "Delete", exact: true }).waitFor();
   await page.keyboard.press("Enter");
-  await message(his, "all by keys").waitFor({ state: "detached" });
+  await eventually("the server has deleted it", async () => (await onServer()).is_deleted);
   await eventually("having deleted it, one is still among the messages", () => timeline(page).evaluate((log) => log.contains(document.activeElement)));
   await page.keyboard.press("End");
   await page.keyboard.press("ArrowDown");
@@ -231,12 +207,10 @@ async function keysAlone(browser) {
   await page.getByRole("dialog").getByRole("option").first().waitFor();
   await page.keyboard.press("Escape");
   await eventually("the focus is back on what opened the dialog", async () => /members/.test(await focused(page)));
-  return [page, his];
 }
 
-async function isHeard(page, his) {
+async function isHeard(page) {
   const { bob, room } = stage;
-  await openRoom(page, room);
   await page.evaluate(() => {
     window.heard = [];
     const watch = new MutationObserver((changes) => {
@@ -247,7 +221,7 @@ async function isHeard(page, his) {
     });
     watch.observe(document.body, { subtree: true, childList: true, characterData: true });
   });
-  await send(his, "just one");
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "just one" });
   await eventually("it is said", () => page.evaluate(() => window.heard.some((one) => one.includes("just one"))));
   same(await page.evaluate(() => new Set(window.heard).size), 1, "what was said");
   for (let n = 0; n < 60; n += 1) await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `flood ${n}` });
@@ -258,20 +232,42 @@ async function isHeard(page, his) {
   check(all.length < 12, `${all.length} things were said of a flood: ${all.join(" | ")}`);
   await send(page, "her own");
   await message(page, "her own").waitFor();
-  check(!(await said()).some((one) => one.includes("her own")), "one's own message is not said");
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "and his" });
+  await eventually("his is said", async () => (await said()).some((one) => one.includes("and his")));
+  check(!(await said()).some((one) => one.includes("her own")), "one's own message is said");
 }
 
 await journey("access", async (browser, step) => {
   const last = await fill();
-  for (const look of Object.keys(LOOKS)) {
-    await looks(browser, look, last);
-    step(look);
-  }
-  const [page, his] = await keysAlone(browser);
-  step("keys alone do everything, and the focus is never lost");
-  await isHeard(page, his);
-  step("a screen reader hears what is new, and is not flooded");
-  const isolated = await message(page, "right to left").locator(".body").evaluate((one) => [getComputedStyle(one).direction, getComputedStyle(one).unicodeBidi]);
+  const page = await browser.page(0, DESKTOP);
+  // A browser without a window refuses unasked.
+  const permit = async (one) => (await one.context().newCDPSession(one)).send("Browser.setPermission", { permission: { name: "notifications" }, setting: "prompt", origin: one.door.url });
+  await permit(page);
+  await signsInByKeys(page);
+  await sees(page, last);
+  await eventually("everything is loaded", () => page.evaluate(() => Boolean(document.querySelector("cb-chat").alive)));
+  await looksGood(page, "a room");
+  const isolated = await message(page, "right to left").locator(".body p").evaluate((one) => [getComputedStyle(one).direction, getComputedStyle(one).unicodeBidi]);
   same(isolated, ["rtl", "isolate"], "Hebrew");
-  await roomLink(page, "general").waitFor();
+  step("signed in by keys; a room with every kind of message");
+  await opensAll(page, last, (what) => looksGood(page, what));
+  await offline(page);
+  step("all that opens in a room, light, dark and large");
+  await keysAlone(page);
+  step("keys alone do everything, and the focus is never lost");
+  await isHeard(page);
+  step("a screen reader hears what is new, and is not flooded");
+  await page.context().close();
+
+  const phone = await browser.page(1, PHONE);
+  await permit(phone);
+  await enter(phone, stage.carol, stage.room);
+  await send(phone, "from a phone");
+  await sees(phone, "from a phone");
+  await isAccessible(phone, "a room on a phone");
+  await opensAll(phone, "from a phone", (what) => looksGoodOnPhone(phone, what));
+  step("all that opens in a room, on a phone");
+  await phone.getByRole("link", { name: "Rooms", exact: true }).click();
+  await roomLink(phone, "general").waitFor();
+  await looksGoodOnPhone(phone, "the list of rooms");
 });

@@ -4,6 +4,7 @@
 // lives, then to another. It can be shut, which is what a cut network is. Nothing here sleeps:
 // every wait is for a value, with a deadline.
 
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createServer, request as forward } from "node:http";
 import { connect } from "node:net";
@@ -207,18 +208,52 @@ export class Browser {
   }
 }
 
+/** What only colours decide: all else that holds in the light holds in the dark. */
+export const COLOURS = { runOnly: { type: "rule", values: ["color-contrast", "link-in-text-block"] } };
+/** What colours do not decide: on a phone they are the same. */
+export const SHAPES = { rules: { "color-contrast": { enabled: false } } };
+
 /** Violations that axe-core finds on what is shown. */
-export async function violations(page) {
+export async function violations(page, options) {
   // Evaluated by the debugger: the page's policy lets no script be added.
-  const { readFileSync } = await import("node:fs");
-  await page.evaluate(readFileSync(axeSource, "utf8"));
-  const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+  if (!(await page.evaluate(() => "axe" in globalThis))) await page.evaluate(readFileSync(axeSource, "utf8"));
+  const found = await page.evaluate((more) => globalThis.axe.run(document, { resultTypes: ["violations"], ...more }), options ?? {});
   return found.violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 200)).join(" | ")}`);
 }
 
-export async function isAccessible(page, what) {
-  const found = await violations(page);
+/** axe-core objects to nothing; `options` are its own. */
+export async function isAccessible(page, what, options) {
+  const found = await violations(page, options);
   check(found.length === 0, `${what}: ${found.length} violations\n  ${found.join("\n  ")}`);
+}
+
+/** Nothing is wider than the window. */
+export async function isFitting(page, what) {
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  check(wide <= 0, `${what}: ${wide} pixels too wide`);
+}
+
+export const DESKTOP = { colorScheme: "light", viewport: { width: 1200, height: 760 } };
+export const PHONE = { colorScheme: "light", viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true };
+/** A window of 1280 pixels at 400 %. */
+const LARGE = { width: 320, height: 480 };
+
+/** Looks at what a desktop shows: in the light, in the dark, and enlarged. */
+export async function looksGood(page, what) {
+  await isAccessible(page, `${what}, light`);
+  await page.emulateMedia({ colorScheme: "dark" });
+  await isAccessible(page, `${what}, dark`, COLOURS);
+  await page.emulateMedia({ colorScheme: "light" });
+  await isFitting(page, what);
+  await page.setViewportSize(LARGE);
+  await isFitting(page, `${what}, enlarged`);
+  await page.setViewportSize(DESKTOP.viewport);
+}
+
+/** Looks at what a phone shows. */
+export async function looksGoodOnPhone(page, what) {
+  await isAccessible(page, `${what}, on a phone`, SHAPES);
+  await isFitting(page, `${what}, on a phone`);
 }
 
 /** Runs a journey: its steps are told as they are taken, and nothing may have been complained of. */

@@ -3,9 +3,9 @@
 
 import { check, eventually, history, same, stage } from "./stage.mjs";
 
-/** Opens the page and signs in as a person does. */
-export async function signIn(page, person) {
-  await page.goto(`${page.door.url}/sign-in`);
+/** Opens the page and signs in as a person does, who is led on to where they wanted to go. */
+export async function signIn(page, person, to = "/") {
+  await page.goto(`${page.door.url}/sign-in?to=${encodeURIComponent(to)}`);
   await page.getByLabel(/e-?mail/i).fill(person.email);
   await page.getByLabel("Password", { exact: true }).fill(person.password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
@@ -21,6 +21,18 @@ export async function openRoom(page, room) {
   await page.goto(`${page.door.url}/r/${room}`);
   await composer(page).waitFor();
 }
+
+/** Signs in, on the way to a room. */
+export async function enter(page, person, room) {
+  await signIn(page, person, `/r/${room}`);
+  await composer(page).waitFor();
+}
+
+/** Goes on within the page, as a link does. */
+export const goTo = (page, address) => page.evaluate((to) => {
+  history.pushState({}, "", to);
+  dispatchEvent(new PopStateEvent("popstate"));
+}, address);
 
 /** Another tab of the same browser. */
 export async function tabOf(page) {

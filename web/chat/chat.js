@@ -15,6 +15,8 @@ async function show(tag, properties = {}) {
 }
 
 const LATER_MS = 700;
+/** Where the list and the room do not fit side by side; as in chat.css. */
+const narrow = matchMedia("(max-width: 46rem)");
 
 class Chat extends LitElement {
   static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
@@ -38,6 +40,7 @@ class Chat extends LitElement {
     this.follow = new Follow(this, ["rooms", "user"], undefined, LIST_EVERY_MS);
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.keys(event);
     this.onStatus = () => this.statusChanged();
+    this.onWidth = () => this.requestUpdate();
   }
 
   createRenderRoot() {
@@ -49,6 +52,7 @@ class Chat extends LitElement {
     addEventListener("keydown", this.onKey);
     board.addEventListener("status", this.onStatus);
     board.addEventListener("sent", this.onSent);
+    narrow.addEventListener("change", this.onWidth);
     board.start();
     this.statusChanged();
   }
@@ -58,6 +62,7 @@ class Chat extends LitElement {
     removeEventListener("keydown", this.onKey);
     board.removeEventListener("status", this.onStatus);
     board.removeEventListener("sent", this.onSent);
+    narrow.removeEventListener("change", this.onWidth);
     clearTimeout(this.speakUp);
   }
 
@@ -167,7 +172,10 @@ class Chat extends LitElement {
   render() {
     const room = board.rooms.get(this.room);
     const isNowhere = board.status === "online" && !board.orgs.length;
-    return html`<div class=${this.drawer || !(this.room || this.screen || isNowhere) ? "chat drawer" : "chat"}
+    const isList = this.drawer || !(this.room || this.screen || isNowhere);
+    // On a narrow screen the list is all there is.
+    const isAlone = isList && narrow.matches;
+    return html`<div class=${isList ? "chat drawer" : "chat"}
         @open-switcher=${() => show("cb-switcher")} @open-dm=${() => show("cb-new-dm", { org: this.org })}
         @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
         @open-search=${(/** @type {CustomEvent} */ event) => show("cb-search", { org: this.org, room: event.detail })}
@@ -175,7 +183,7 @@ class Chat extends LitElement {
         @open-members=${(/** @type {CustomEvent} */ event) => show("cb-members", { room: event.detail })}
         @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
         @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".sidebar a") && (this.drawer = false)}>
-      <cb-sidebar .current=${this.room} .org=${this.org}></cb-sidebar>
+      <cb-sidebar .current=${this.room} .org=${this.org} .alone=${isAlone} role=${isAlone ? "main" : nothing}></cb-sidebar>
       <main>${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
       ${this.renderStatus()}
       ${this.asking ? this.renderAsking() : nothing}

@@ -37,12 +37,13 @@ export function sectionsOf(rooms) {
 }
 
 class ChatSidebar extends LitElement {
-  static properties = { current: { type: Number }, org: { type: Number } };
+  static properties = { current: { type: Number }, org: { type: Number }, alone: { attribute: false } };
 
   constructor() {
     super();
     this.current = 0;
     this.org = 0;
+    /** Whether it is all that is shown. */ this.alone = false;
     this.follow = new Follow(this, ["rooms", "user", "status", "notification"], undefined, LIST_EVERY_MS);
   }
 
@@ -84,7 +85,7 @@ class ChatSidebar extends LitElement {
   renderTop() {
     const name = board.orgs.find((org) => org.id === this.org)?.name ?? "ChatBoard";
     const elsewhere = (/** @type {number} */ org) => [...board.rooms.values()].some((room) => room.info.org === org && wants(room));
-    return html`<header class="org-head">${board.orgs.length > 1 ? html`<select aria-label="Organization" @change=${(/** @type {any} */ event) => this.ask("org", Number(event.target.value))}>
+    return html`<header class="org-head">${this.alone ? html`<h1 class="hidden">Rooms of <bdi>${name}</bdi></h1>` : nothing}${board.orgs.length > 1 ? html`<select aria-label="Organization" @change=${(/** @type {any} */ event) => this.ask("org", Number(event.target.value))}>
         ${board.orgs.map((org) => html`<option value=${org.id} ?selected=${org.id === this.org}>${org.name}${org.id !== this.org && elsewhere(org.id) ? " •" : ""}</option>`)}</select>`
       : html`<b dir="auto">${name}</b>`}
       ${this.org ? html`<a class="icon-button" href=${`/orgs/${this.org}/settings`} aria-label="Organization settings" title="Organization settings">${icon("settings")}</a>` : nothing}</header>`;
