@@ -1,7 +1,7 @@
 // How fast the page is, by the browser's own clocks: the first screen, a room of ten thousand
 // messages, three hundred messages a second arriving. The bounds leave room for a busy machine.
 
-import { check, eventually, journey, rest, stage } from "./stage.mjs";
+import { check, eventually, journey, many, rest, stage } from "./stage.mjs";
 import { openRoom, sees, shown, signIn, timeline } from "./ui.mjs";
 
 /** Bytes of code that the first screen may take, compressed. */
@@ -11,14 +11,6 @@ const SHOWN_MAX = 400;
 const HEAP_MAX = 150 * 1024 * 1024;
 const ARRIVING = 900;
 const PER_SECOND = 300;
-
-/** Runs `work` on `count` numbers, so many at once. */
-async function many(count, atOnce, work) {
-  let next = 0;
-  await Promise.all(Array.from({ length: atOnce }, async () => {
-    while (next < count) await work(next++);
-  }));
-}
 
 /** Long tasks and the longest pause between two frames, from here on. */
 const watch = (page) => page.evaluate(() => {

@@ -1,7 +1,7 @@
 // Finding one's way: rooms and people, what is unread, the past of a long room.
 
-import { check, eventually, history, journey, rest, same, stage } from "./stage.mjs";
-import { composer, message, openRoom, room as roomLink, sees, send, shown, signIn, timeline } from "./ui.mjs";
+import { check, eventually, history, journey, many, rest, same, stage } from "./stage.mjs";
+import { composer, enter, goTo, message, room as roomLink, sees, send, shown, timeline } from "./ui.mjs";
 
 /** Whether a message lies inside what is seen of the timeline. */
 const isInView = (page, id) => page.locator(`#m-${id}`).evaluate((one) => {
@@ -21,8 +21,7 @@ const top = (page, id) => page.locator(`#m-${id}`).evaluate((one) => one.getBoun
 await journey("rooms", async (browser, step) => {
   const { alice, bob, carol, org, room } = stage;
   const page = await browser.page(0);
-  await signIn(page, alice);
-  await openRoom(page, room);
+  await enter(page, alice, room);
 
   // Rooms, by keyboard alone.
   await page.getByRole("button", { name: "New room" }).focus();
@@ -33,8 +32,7 @@ await journey("rooms", async (browser, step) => {
   await page.getByRole("heading", { name: "Garden", level: 1 }).waitFor();
   step("a room is made");
   const his = await browser.page(1);
-  await signIn(his, bob);
-  await openRoom(his, room);
+  await enter(his, bob, room);
   await his.getByRole("button", { name: "Browse rooms" }).click();
   await his.getByRole("combobox", { name: "Browse rooms" }).waitFor();
   await his.keyboard.type("gar");
@@ -75,7 +73,8 @@ await journey("rooms", async (browser, step) => {
   await page.getByRole("main").getByText("Online").waitFor();
   step("two write to each other, and see that both are there");
 
-  await page.goto(`${page.door.url}/r/${room}`);
+  await goTo(page, `/r/${room}`);
+  await page.getByRole("heading", { name: "general", level: 1 }).waitFor();
   await page.getByRole("button", { name: "Star" }).click();
   await page.getByRole("region", { name: "Starred" }).getByRole("link", { name: "general" }).waitFor();
   await page.getByRole("button", { name: "Star" }).click();
@@ -98,12 +97,14 @@ await journey("rooms", async (browser, step) => {
   step("stars, sections and muting, and a change from elsewhere");
 
   // A long room, and its past.
-  for (let n = 0; n < 260; n += 1) await rest(n % 2 ? bob : carol, "POST", `/messages/rooms/${room}/`, { body: `line ${n}` });
+  const lines = (from, to) => many(to - from, 6, (n) => rest(n % 2 ? bob : carol, "POST", `/messages/rooms/${room}/`, { body: `line ${from + n}` }));
+  await lines(0, 220);
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "the needle in the haystack" });
-  for (let n = 260; n < 420; n += 1) await rest(n % 2 ? bob : carol, "POST", `/messages/rooms/${room}/`, { body: `line ${n}` });
+  await lines(220, 340);
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "the last line" });
   await roomLink(page, "general").locator(".count", { hasText: /^\d+$/ }).waitFor();
   await roomLink(page, "general").click();
-  await sees(page, "line 419");
+  await sees(page, "the last line");
   await page.getByRole("button", { name: /unread messages/ }).click();
   await timeline(page).getByRole("separator").getByText("New", { exact: true }).waitFor();
   const all = await history(alice, room);

@@ -30,6 +30,9 @@ export class Door {
   #server;
   #sockets = new Set();
   #isShut = false;
+  /** Whether sockets are taken and never answered; and how many were not. */
+  isMute = false;
+  unanswered = 0;
   /** Bytes of answers, by path. */
   received = new Map();
 
@@ -66,6 +69,7 @@ export class Door {
   }
 
   #upgrade(ask, socket, head, tried = 0) {
+    if (this.isMute) return void (this.unanswered += 1);
     const edge = stage.edges[(this.edge + tried) % stage.edges.length];
     const to = connect(authority(edge.url));
     to.on("connect", () => {
@@ -130,6 +134,14 @@ export async function rest(person, method, path, body) {
   const text = await answer.text();
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text}`);
   return text ? JSON.parse(text) : null;
+}
+
+/** Runs `work` on `count` numbers, so many at once. */
+export async function many(count, atOnce, work) {
+  let next = 0;
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    while (next < count) await work(next++);
+  }));
 }
 
 /** What the server has of a room: every message that is not deleted, oldest first. */

@@ -2,14 +2,18 @@
 // the api starts again, their token expires, the tab with the socket is closed. Afterwards both have
 // what the server has, in its order, each message once.
 
-import { check, crash, eventually, history, journey, killEdge, rest, same, stage } from "./stage.mjs";
-import { agreesWithServer, composer, openRoom, sees, send, signIn, tabOf } from "./ui.mjs";
+import { Door, check, crash, eventually, history, journey, killEdge, rest, same, stage } from "./stage.mjs";
+import { agreesWithServer, composer, enter, openRoom, sees, send, tabOf } from "./ui.mjs";
 
 await journey("survival", async (browser, step) => {
-  const { alice, bob, room } = stage;
+  const { alice, bob, carol, room } = stage;
   const [hers, his] = [await browser.page(0), await browser.page(1)];
-  await Promise.all([signIn(hers, alice), signIn(his, bob)]);
-  await Promise.all([openRoom(hers, room), openRoom(his, room)]);
+  await Promise.all([enter(hers, alice, room), enter(his, bob, room)]);
+  // Something takes a third one's line, and never answers.
+  const silent = await Door.open(1);
+  silent.isMute = true;
+  const carols = await browser.page(browser.doors.push(silent) - 1);
+  await enter(carols, carol, room);
   const said = [];
   const says = async (page, text) => {
     said.push(text);
@@ -37,14 +41,19 @@ await journey("survival", async (browser, step) => {
 
   // Much is said while one is away: the gap is filled in order.
   browser.doors[1].shut();
-  for (let n = 0; n < 120; n += 1) {
+  for (let n = 0; n < 60; n += 1) {
     said.push(`while he was away ${n}`);
     await rest(alice, "POST", `/messages/rooms/${room}/`, { body: `while he was away ${n}` });
   }
   browser.doors[1].unshut();
-  await sees(his, "while he was away 119");
+  await sees(his, "while he was away 59");
   await agree();
   step("a gap is filled");
+
+  await carols.getByText("Reconnecting…").waitFor();
+  await eventually("the third gives up that line, and tries another", () => silent.unanswered > 1);
+  silent.isMute = false;
+  step("a line that is never answered is given up");
 
   killEdge(0);
   await says(hers, "after the kill, from her");
@@ -117,5 +126,6 @@ await journey("survival", async (browser, step) => {
   }
   await agreesWithServer(third, alice, room, "alice");
   await agreesWithServer(his, bob, room, "bob");
+  await agreesWithServer(carols, carol, room, "carol");
   check(await third.getByText("Reconnecting").count() === 0, "no banner is left");
 });

@@ -8,6 +8,10 @@ const FRAMES_PER_SECOND = 15;
 const PING_EVERY_MS = 25_000;
 /** Nothing heard for this long, though we asked: the line is dead (a sleeping laptop, a lost network). */
 const DEAD_AFTER_MS = 10_000;
+/** A line that is not open by then never will be: something takes connections and answers none. */
+const OPEN_WITHIN_MS = 8_000;
+/** What we close a line with that is silent; no server says so. */
+const SILENT = 4408;
 /** Close codes after which trying again is of no use. */
 const FINAL = new Set([1003, 1009, 4003, 4400]);
 
@@ -34,6 +38,8 @@ export class Socket {
   #pace;
   /** @type {ReturnType<typeof setInterval>|undefined} */
   #pulse;
+  /** @type {ReturnType<typeof setTimeout>|undefined} */
+  #opening;
   #heardAt = 0;
 
   /** @param {Rest} rest @param {Owner} owner */
@@ -119,6 +125,7 @@ export class Socket {
     if (!token || this.#stopped || this.#ws) return;
     const ws = new WebSocket(`${this.rest.origin.replace(/^http/, "ws")}/ws/`, ["chatboard.v1", token]);
     this.#ws = ws;
+    this.#opening = setTimeout(() => this.#ws === ws && this.#closed(SILENT), OPEN_WITHIN_MS);
     ws.onmessage = (event) => this.#ws === ws && this.#heard(JSON.parse(event.data));
     ws.onclose = (event) => this.#ws === ws && this.#closed(event.code);
   }
@@ -132,6 +139,7 @@ export class Socket {
   }
 
   #opened() {
+    clearTimeout(this.#opening);
     this.#open = true;
     this.#backoff.reset();
     this.#tokens = FRAMES_PER_SECOND;
@@ -154,7 +162,7 @@ export class Socket {
     const asked = Date.now();
     this.send({ type: "ping" }, true);
     setTimeout(() => {
-      if (this.#open && this.#heardAt < asked) this.#closed(4408);
+      if (this.#open && this.#heardAt < asked) this.#closed(SILENT);
     }, DEAD_AFTER_MS);
   }
 
@@ -181,6 +189,7 @@ export class Socket {
     this.#open = false;
     this.#queue = [];
     clearInterval(this.#pulse);
+    clearTimeout(this.#opening);
     clearTimeout(this.#retry);
     ws?.close();
   }
