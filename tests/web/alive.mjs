@@ -2,21 +2,23 @@
 // only of that.
 
 import { check, eventually, journey, rest, same, stage } from "./stage.mjs";
-import { composer, openRoom, room as roomLink, sees, send, signIn, tabOf } from "./ui.mjs";
+import { composer, enter, goTo, openRoom, room as roomLink, sees, send, tabOf } from "./ui.mjs";
 
 const shownNotifications = (page) => page.evaluate(async () => {
   const registration = await navigator.serviceWorker.ready;
   return (await registration.getNotifications()).map(({ title, body, tag }) => ({ title, body, tag }));
 });
 
-/** Opens a room anew, and waits for what comes after the first screen. */
+/** Goes to another room; what comes after the first screen is there then. */
 async function elsewhere(page, id) {
-  await openRoom(page, id);
+  await goTo(page, `/r/${id}`);
+  await composer(page, "Message elsewhere").waitFor();
   await eventually("everything is loaded", () => page.evaluate(() => Boolean(document.querySelector("cb-chat").alive)));
 }
 
 await journey("alive", async (browser, step) => {
   const { alice, bob, room } = stage;
+  const other = await rest(alice, "POST", "/rooms/", { org: stage.org, name: "elsewhere" });
   const page = await browser.page(0);
   await page.addInitScript(() => {
     window.asked = 0;
@@ -27,8 +29,7 @@ await journey("alive", async (browser, step) => {
   const permissions = await page.context().newCDPSession(page);
   const permit = (setting) => permissions.send("Browser.setPermission", { permission: { name: "notifications" }, setting, origin: page.door.url });
   await permit("prompt");
-  await signIn(page, alice);
-  await openRoom(page, room);
+  await enter(page, alice, room);
   const manifest = await page.evaluate(async () => (await fetch(document.querySelector("link[rel=manifest]").href)).json());
   same([manifest.start_url, manifest.display], ["/", "standalone"], "the manifest");
   for (const { src, sizes } of manifest.icons) {
@@ -73,7 +74,6 @@ await journey("alive", async (browser, step) => {
   step("it asks after the first message, once");
 
   // She is elsewhere: in another room.
-  const other = await rest(alice, "POST", "/rooms/", { org: stage.org, name: "elsewhere" });
   await elsewhere(page, other.id);
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "are you there?" });
   await eventually("a notification is shown", async () => (await shownNotifications(page)).some(({ body }) => body === "are you there?"));

@@ -1,13 +1,14 @@
 // Two people in two browsers, on two edges: what a day of chatting is made of.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { act, agreesWithServer, composer, message, openRoom, room as roomLink, sees, send, signIn, timeline } from "./ui.mjs";
+import { act, agreesWithServer, composer, enter, goTo, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
 
 await journey("conversation", async (browser, step) => {
   const { alice, bob, room } = stage;
+  const other = await rest(alice, "POST", "/rooms/", { org: stage.org, name: "elsewhere", access_level: "PUBLIC" });
+  await rest(bob, "POST", `/rooms/${other.id}/join/`);
   const [hers, his] = [await browser.page(0), await browser.page(1)];
-  await Promise.all([signIn(hers, alice), signIn(his, bob)]);
-  await Promise.all([openRoom(hers, room), openRoom(his, room)]);
+  await Promise.all([enter(hers, alice, room), enter(his, bob, room)]);
   step("both are in the room");
 
   await send(hers, "Good morning, *Bob*");
@@ -62,9 +63,8 @@ await journey("conversation", async (browser, step) => {
   await hers.getByText(/^Replying to Bob/).waitFor({ state: "detached" });
   step("keys edit and reply");
 
-  const other = await rest(alice, "POST", "/rooms/", { org: stage.org, name: "elsewhere", access_level: "PUBLIC" });
-  await rest(bob, "POST", `/rooms/${other.id}/join/`);
-  await openRoom(his, other.id);
+  await goTo(his, `/r/${other.id}`);
+  await composer(his, "Message elsewhere").waitFor();
   await composer(hers).fill("Hello ");
   await composer(hers).press("End");
   await composer(hers).pressSequentially("@bo");

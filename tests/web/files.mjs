@@ -2,7 +2,7 @@
 // the other, small at first. What the store or the API refuses is said beside the file.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, openRoom, sees, send, signIn, timeline } from "./ui.mjs";
+import { composer, enter, sees, send, timeline } from "./ui.mjs";
 
 /** A picture that is drawn in the page: its bytes. */
 const draw = (page, width, height) => page.evaluate(async ([w, h]) => {
@@ -33,8 +33,7 @@ const stored = async (page, name) => {
 await journey("files", async (browser, step) => {
   const { alice, bob, room } = stage;
   const [hers, his] = [await browser.page(0), await browser.page(1)];
-  await Promise.all([signIn(hers, alice), signIn(his, bob)]);
-  await Promise.all([openRoom(hers, room), openRoom(his, room)]);
+  await Promise.all([enter(hers, alice, room), enter(his, bob, room)]);
 
   const picture = await draw(hers, 960, 480);
   await hers.locator("input[type=file]").setInputFiles({ name: "sea.png", mimeType: "image/png", buffer: Buffer.from(picture) });
@@ -72,6 +71,27 @@ await journey("files", async (browser, step) => {
   await isAccessible(hers, "files that were refused");
   for (const name of ["page.html", "fake.png"]) await hers.getByRole("button", { name: `Remove ${name}` }).click();
   step("what is refused is said beside the file");
+
+  // On a slow line one sees how far a file is, and may think better of it.
+  const line = await hers.context().newCDPSession(hers);
+  const slow = (bytes) => line.send("Network.emulateNetworkConditions", { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: bytes });
+  const given = [];
+  hers.on("requestfailed", (request) => request.method() === "PUT" && given.push(request.failure().errorText));
+  await slow(100_000);
+  await hers.locator("input[type=file]").setInputFiles({ name: "large.txt", mimeType: "text/plain", buffer: Buffer.alloc(1_000_000, "many words\n") });
+  const bar = attached(hers, "large.txt").getByRole("progressbar", { name: "Uploading large.txt" });
+  const part = () => bar.evaluate(({ value }) => value);
+  const seenPart = await eventually("some of it is there", async () => (await part()) > 0 && part());
+  check(seenPart < 1, `${seenPart} of it is there at once`);
+  await eventually("more of it is there", async () => (await part()) > seenPart);
+  await send(hers, "Not yet");
+  await hers.getByRole("alert").filter({ hasText: "still on its way" }).waitFor();
+  await hers.getByRole("button", { name: "Remove large.txt" }).click();
+  await attached(hers, "large.txt").waitFor({ state: "detached" });
+  await eventually("nothing more of it is sent", () => given.length > 0);
+  same(given, ["net::ERR_ABORTED"], "what became of it");
+  await slow(-1);
+  step("an upload shows how far it is, and stops when it is removed");
 
   await send(hers, "That is all");
   await sees(his, "That is all");

@@ -2,7 +2,7 @@
 // may run, and the policy may have nothing to report.
 
 import { check, eventually, journey, rest, same, stage } from "./stage.mjs";
-import { act, composer, openRoom, sees, shown, signIn, timeline } from "./ui.mjs";
+import { act, composer, enter, goTo, sees, shown, timeline } from "./ui.mjs";
 
 /** From the OWASP cheat sheet on filter evasion and the collections that build on it. */
 const VECTORS = [
@@ -217,8 +217,7 @@ await journey("hostile text", async (browser, step) => {
     if (log.scrollWidth > log.clientWidth + 1) bad.push(`the view is ${log.scrollWidth} wide in ${log.clientWidth}`);
     return bad;
   });
-  await signIn(page, alice);
-  await openRoom(page, room);
+  await enter(page, alice, room);
   await sees(page, "the last of them");
   const seen = new Set();
   await eventually("every message was shown", async () => {
@@ -232,14 +231,16 @@ await journey("hostile text", async (browser, step) => {
   step(`${VECTORS.length} vectors are shown as text`);
 
   for (const id of named) {
-    await openRoom(page, id);
+    await goTo(page, `/r/${id}`);
+    await page.locator(`.room-link[aria-current][href="/r/${id}"]`).waitFor();
     await page.getByRole("button", { name: "Room options" }).click();
     await page.keyboard.press("Escape");
     await page.keyboard.press("Control+k");
     await page.getByRole("option").first().waitFor();
     await page.keyboard.press("Escape");
   }
-  await openRoom(page, room);
+  await goTo(page, `/r/${room}`);
+  await sees(page, "the last of them");
   await page.getByRole("button", { name: /members/ }).click();
   await page.getByRole("option").first().waitFor();
   await page.keyboard.press("Escape");
@@ -263,10 +264,7 @@ await journey("hostile text", async (browser, step) => {
   const hook = await rest(alice, "POST", "/webhooks/", { org, url: "http://127.0.0.1:9/?x=%22%3E<svg/onload=pwned()>", events: ["message.created"], is_active: false });
   const screens = ["", "/members", "/invites", "/webhooks", `/webhooks/${hook.id}`, "/retention"].map((part) => `/orgs/${org}/settings${part}`);
   for (const address of [...screens, `/r/${room}/settings`, `/r/${room}/settings/members`, "/notifications"]) {
-    await page.evaluate((to) => {
-      history.pushState({}, "", to);
-      dispatchEvent(new PopStateEvent("popstate"));
-    }, address);
+    await goTo(page, address);
     await page.locator(`.screen[data-path="${address}"]`).waitFor();
     await page.locator("[aria-busy=true]").waitFor({ state: "detached" });
     if (address === screens[0]) {

@@ -2,14 +2,14 @@
 // and removed sees it come and go; what is one's own stays one's own.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, openRoom, signIn } from "./ui.mjs";
+import { composer, enter, goTo } from "./ui.mjs";
 
 await journey("room", async (browser, step) => {
   const { alice, bob, carol, org, room } = stage;
   const [hers, his] = [await browser.page(0), await browser.page(1)];
-  await Promise.all([signIn(hers, alice), signIn(his, bob)]);
-  await openRoom(his, room);
-  await openRoom(hers, room);
+  const other = await rest(alice, "POST", "/rooms/", { org, name: "elsewhere" });
+  await rest(bob, "POST", `/rooms/${other.id}/join/`);
+  await Promise.all([enter(hers, alice, room), enter(his, bob, room)]);
   const dialog = hers.getByRole("dialog");
   const parts = (page, part) => page.getByRole("navigation", { name: "Settings" }).getByRole("link", { name: part, exact: true }).click();
 
@@ -52,7 +52,7 @@ await journey("room", async (browser, step) => {
   same(ids, [alice.id, bob.id, carol.id].sort(), "who is in the room");
   step("people go and come");
 
-  await his.goto(`${his.door.url}/r/${room}/settings`);
+  await goTo(his, `/r/${room}/settings`);
   await his.getByRole("radio", { name: /^Mentions/ }).check();
   await his.getByText("Saved.").waitFor();
   check(await his.getByLabel("Topic").count() === 0, "a member may change the topic");
@@ -72,9 +72,7 @@ await journey("room", async (browser, step) => {
   await his.keyboard.press("Escape");
   await his.getByRole("link", { name: "Close" }).click();
   await composer(his).waitFor();
-  const other = await rest(alice, "POST", "/rooms/", { org, name: "elsewhere" });
-  await rest(bob, "POST", `/rooms/${other.id}/join/`);
-  await his.goto(`${his.door.url}/r/${other.id}/settings`);
+  await goTo(his, `/r/${other.id}/settings`);
   await his.getByRole("button", { name: "Leave this room…" }).click();
   await his.getByRole("dialog").getByRole("button", { name: "Leave" }).click();
   await eventually("he is no member any more", async () =>

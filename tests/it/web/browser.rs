@@ -18,8 +18,18 @@ const SWITCH: &str = "CHATBOARD_TEST_BROWSER";
 /// What a script says to have a process killed and started again.
 const CRASH: &str = "@crash ";
 
-/// One browser at a time: it takes every core it finds, and figures are measured in it.
-static STAGE: Semaphore = Semaphore::const_new(1);
+/// So many browsers at once: one alone waits more than it works, and each takes every core it finds.
+const BROWSERS: u32 = 2;
+static STAGE: Semaphore = Semaphore::const_new(BROWSERS as usize);
+
+/// Whether a journey may run beside another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// With another one.
+    Shared,
+    /// Alone: it measures.
+    Alone,
+}
 
 fn folder() -> PathBuf {
     testkit::root().join("tests/web")
@@ -86,9 +96,10 @@ async fn run(tools: &Tools, script: &str, stage: testkit::Value, board: &Board) 
 }
 
 /// Runs a journey; fails with what it printed.
-pub(super) async fn journey(script: &str, board: &Board, team: &Team) {
+pub(super) async fn journey(script: &str, stage: Stage, board: &Board, team: &Team) {
     let Some(tools) = tools().await else { return };
-    let _alone = STAGE.acquire().await.unwrap();
+    let places = if stage == Stage::Alone { BROWSERS } else { 1 };
+    let _place = STAGE.acquire_many(places).await.unwrap();
     let pids: Vec<_> = {
         let processes = board.processes().await;
         processes[Board::EDGE..Board::EDGE + 2].iter().map(testkit::Process::pid).collect()

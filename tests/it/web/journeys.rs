@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{Board, Builder, Team};
 
-use super::browser::journey;
+use super::browser::{Stage, journey};
 
 /// What is not read is mailed only after this: all mails before are about accounts.
 const LATE: Duration = Duration::from_secs(600);
@@ -18,7 +18,7 @@ const LONG: u32 = 10_000;
 async fn walk(script: &str, builder: Builder) {
     let board: Board = builder.start().await;
     let team = board.team().await;
-    journey(script, &board, &team).await;
+    journey(script, Stage::Shared, &board, &team).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,12 +65,7 @@ async fn the_page_stays_fast_in_a_long_room_and_a_busy_one() {
              update rooms set last_seq = {LONG} where id = {room}"
         ))
         .await;
-    journey("figures.mjs", &board, &Team { room, ..team }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_screen_is_accessible_light_dark_and_on_a_phone() {
-    walk("pictures.mjs", Board::builder().processes()).await;
+    journey("figures.mjs", Stage::Alone, &board, &Team { room, ..team }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
