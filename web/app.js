@@ -13,6 +13,8 @@ async function draw() {
   const mine = ++turn;
   const path = location.pathname.replace(/(.)\/$/, "$1");
   const isGate = GATE.test(path);
+  // Addresses that people shorten, or type.
+  if (/^\/orgs(\/\d+)?$/.test(path)) return go(path === "/orgs" ? "/profile/orgs" : `${path}/settings`, { replace: true });
   if (!board.user && !isGate) return go(path === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(path + location.search)}`, { replace: true });
   if (isGate) {
     const { destination } = await import("/screens/gate.js");

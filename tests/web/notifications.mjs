@@ -1,20 +1,19 @@
 // Bob writes to Alice: what she is told of comes by itself, opens the message, is marked, says why,
 // and her choice of mails is kept.
 
-import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { openRoom, sees, send, signIn } from "./ui.mjs";
+import { PHONE, check, eventually, isAccessible, journey, looksGoodOnPhone, rest, same, stage } from "./stage.mjs";
+import { enter, goTo, sees, send, signIn } from "./ui.mjs";
 
 await journey("notifications", async (browser, step) => {
-  const { alice, bob, org, room } = stage;
+  const { alice, bob, mallory, org, room } = stage;
   const [hers, his] = [await browser.page(0), await browser.page(1)];
-  await Promise.all([signIn(hers, alice), signIn(his, bob)]);
+  await Promise.all([signIn(hers, alice), enter(his, bob, room)]);
   const bell = hers.getByRole("link", { name: /^Notifications/ }).first();
   await hers.locator(".room-link, .sections").first().waitFor();
   await bell.click();
   await hers.getByText(/Nothing yet/).waitFor();
   await isAccessible(hers, "no notifications");
 
-  await openRoom(his, room);
   await send(his, `Look at this, @${alice.email}: **now**`);
   const row = hers.locator("[data-notification]");
   await row.filter({ hasText: "Look at this" }).waitFor();
@@ -64,4 +63,36 @@ await journey("notifications", async (browser, step) => {
   await hers.keyboard.press("Escape");
   await hers.waitForURL(/\/r\/\d+/);
   step("all are read, and the choice of mails is kept");
+
+  // The link alone opens an invitation: it went to her mail, and she may paste it.
+  const other = await rest(mallory, "POST", "/orgs/", { name: "Her <b>other</b> team" });
+  const { token } = await rest(mallory, "POST", `/orgs/${other.id}/invite/`, { email: alice.email });
+  await hers.getByRole("link", { name: "Notifications, 1 unread" }).click();
+  await row.first().getByRole("button", { name: /^Accept…/ }).click();
+  const dialog = hers.getByRole("dialog", { name: "Accept the invitation" });
+  await dialog.getByLabel("Link").fill("https://chat.example/invite/?token=another");
+  await dialog.getByRole("button", { name: "Accept" }).click();
+  await dialog.getByRole("alert").waitFor();
+  await isAccessible(hers, "an invitation that is not accepted");
+  await dialog.getByLabel("Link").fill(`https://chat.example/invite/?token=${encodeURIComponent(token)}`);
+  await dialog.getByRole("button", { name: "Accept" }).click();
+  await hers.getByRole("heading", { level: 1, name: "Her <b>other</b> team" }).waitFor();
+  same((await rest(alice, "GET", `/orgs/${other.id}/`)).role, "MEMBER", "her role there");
+  step("an invitation is accepted by its link");
+
+  // She has no room there, and still sees what she can do.
+  await hers.setViewportSize(PHONE.viewport);
+  await hers.getByText("You are in no room here yet.").waitFor();
+  await looksGoodOnPhone(hers, "an organization without rooms");
+  await hers.getByRole("button", { name: "Find one to join" }).click();
+  await hers.getByRole("combobox", { name: "Browse rooms" }).waitFor();
+  await hers.keyboard.press("Escape");
+  await hers.getByRole("button", { name: "Rooms", exact: true }).click();
+  await hers.getByRole("link", { name: "Organization settings" }).waitFor();
+  await goTo(hers, "/orgs");
+  await hers.getByRole("heading", { level: 2, name: "Organizations" }).waitFor();
+  await hers.getByRole("button", { name: "Open Her <b>other</b> team" }).waitFor();
+  await goTo(hers, `/orgs/${other.id}`);
+  await hers.getByRole("heading", { level: 2, name: "General" }).waitFor();
+  step("where one has no room, one sees what to do");
 });

@@ -2,6 +2,7 @@
 
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
+import { icon } from "./icons.js";
 import { LIST_EVERY_MS, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
@@ -124,6 +125,11 @@ class Chat extends LitElement {
     document.title = `${loud ? `(${loud}) ` : ""}${this.titleFor(room)}ChatBoard`;
   }
 
+  /** Whether there is a room to choose in this organization. */
+  get hasRooms() {
+    return [...board.rooms.values()].some((room) => room.info.org === this.org);
+  }
+
   /** @param {import("/chatboard/room.js").Room|undefined} room */
   titleFor(room) {
     const name = this.screen ? this.screens && "titleOf" in this.screens && this.screens.titleOf(this.screen) : room?.name;
@@ -165,13 +171,14 @@ class Chat extends LitElement {
   /** @param {CustomEvent<number>} event */
   changeOrg({ detail }) {
     this.org = detail;
+    localStorage.setItem("chatboard.org", String(detail));
     const first = [...board.rooms.values()].find((room) => room.info.org === detail && !room.info.is_dm);
     go(first ? `/r/${first.id}` : "/");
   }
 
   render() {
     const room = board.rooms.get(this.room);
-    const isNowhere = board.status === "online" && !board.orgs.length;
+    const isNowhere = board.status === "online" && !this.hasRooms;
     const isList = this.drawer || !(this.room || this.screen || isNowhere);
     // On a narrow screen the list is all there is.
     const isAlone = isList && narrow.matches;
@@ -206,8 +213,19 @@ class Chat extends LitElement {
 
   renderEmpty() {
     if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
-    if (!board.orgs.length) return html`<div class="empty"><p>You are in no organization yet.</p><p><a href="/orgs/new">Make one</a>, or ask someone for an invitation.</p></div>`;
-    return html`<div class="empty"><p>${this.room ? "There is no such room for you." : "Choose a room, or press Ctrl K."}</p></div>`;
+    const org = board.orgs.find(({ id }) => id === this.org);
+    if (!org) return this.renderNothing("ChatBoard", html`<p>You are in no organization yet.</p><p><a href="/orgs/new">Make one</a>, or ask someone for an invitation.</p>`);
+    if (this.room) return this.renderNothing("Nothing here", html`<p>There is no such room for you.</p><p><a href="/">To the rooms</a></p>`);
+    if (this.hasRooms) return this.renderNothing(org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
+    return this.renderNothing(org.name, html`<p>You are in no room here yet.</p>
+      <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Find one to join</button>${org.role === "MEMBER" ? nothing
+        : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>make the first</button>`}</p>`);
+  }
+
+  /** What stands where a room would. @param {string} title @param {any} text */
+  renderNothing(title, text) {
+    return html`<section class="room"><header class="room-head"><button class="icon-button back" aria-label="Rooms" @click=${() => (this.drawer = true)}>${icon("menu")}</button>
+      <div class="room-title"><h1><bdi>${title}</bdi></h1></div></header><div class="empty">${text}</div></section>`;
   }
 
   renderStatus() {

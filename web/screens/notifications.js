@@ -5,7 +5,7 @@ import { board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "/chat/icons.js";
 import { avatar, dayOf, timeOf } from "/chat/people.js";
-import { Pages, Part, momentOf } from "./base.js";
+import { Pages, Part, ask, momentOf } from "./base.js";
 
 /**
  * @typedef {{id: number, title: string, message: string, notification_type: string, is_read: boolean, created_at: string,
@@ -18,6 +18,12 @@ const REASONS = /** @type {Record<string, string>} */ ({
   preference: "you do not want such mails", rate: "there were too many at once",
 });
 const CHANNELS = { app: ["Shown here", "Not shown here"], email: ["Mailed to you", "Not mailed"] };
+
+/** The token in the link of an invitation. @param {string} link */
+const tokenIn = (link) => decodeURIComponent(link.match(/[?&]token=([^&\s]+)/)?.[1] ?? link.trim());
+
+/** @param {Notification} one */
+const isInvited = ({ notification_type, data }) => notification_type === "org_invite" && !board.orgs.some(({ id }) => id === data.org);
 
 /** @param {Notification} one */
 function addressOf({ data, notification_type }) {
@@ -76,6 +82,21 @@ class Notifications extends Part {
     }, "All are read.");
   }
 
+  /** The link in the mail proves that the invitation is for who reads it: nothing else has its token. @param {Notification} one */
+  accept(one) {
+    ask({
+      label: "Accept the invitation", action: "Accept", isDangerous: false, said: "You are in.",
+      text: html`<p>Open the link in the mail that went to <bdi>${board.user?.email}</bdi>, or paste it here.</p>`,
+      fields: (form) => html`<label>Link<input name="token" required autocomplete="off" autofocus dir="ltr" spellcheck="false" placeholder="https://…">${form.error("token")}</label>`,
+      call: async (data) => {
+        const { org_id: org } = await board.request("POST", "/orgs/accept-invite/", { token: tokenIn(String(data.get("token"))) });
+        if (!one.is_read) await this.mark(one, true);
+        await board.load();
+        this.dispatchEvent(new CustomEvent("org", { bubbles: true, detail: org }));
+      },
+    });
+  }
+
   /** @param {Notification} one */
   askWhy(one) {
     if (this.why.delete(one.id)) return this.requestUpdate();
@@ -112,7 +133,7 @@ class Notifications extends Part {
       <small>${timeOf(one.created_at)}${org ? html` · <bdi>${org}</bdi>` : nothing}</small>`;
     return html`<li class=${one.is_read ? "stack" : "stack unread"} data-notification=${one.id}>${avatar(one.data.by)}
       ${address ? html`<a class="row-text" href=${address} @click=${() => one.is_read || this.mark(one, true)}>${text}</a>` : html`<span class="row-text">${text}</span>`}
-      <span class="row-end">${one.data.message ? html`<button class="icon-button" aria-expanded=${why !== undefined} aria-label=${`Why? ${one.title}`} @click=${() => this.askWhy(one)}>Why?</button>` : nothing}
+      <span class="row-end">${isInvited(one) ? html`<button aria-label=${`Accept… ${one.title}`} @click=${() => this.accept(one)}>Accept…</button>` : nothing}${one.data.message ? html`<button class="icon-button" aria-expanded=${why !== undefined} aria-label=${`Why? ${one.title}`} @click=${() => this.askWhy(one)}>Why?</button>` : nothing}
         <button class="icon-button" aria-label=${`Mark as ${one.is_read ? "unread" : "read"}: ${one.title}`} title=${one.is_read ? "Mark as unread" : "Mark as read"} @click=${() => this.mark(one, !one.is_read)}>${one.is_read ? icon("bell") : icon("check")}</button></span>
       ${why ? html`<ul class="why">${why.length ? why.map((decision) => this.renderDecision(decision)) : html`<li>Nothing is decided yet.</li>`}</ul>` : nothing}
       ${this.fault(`mark-${one.id}`)}${this.fault(`why-${one.id}`)}</li>`;

@@ -125,10 +125,7 @@ class Organizations extends Part {
 
   /** Opens one in the chat. @param {number} id */
   enter(id) {
-    localStorage.setItem("chatboard.org", String(id));
-    localStorage.removeItem("chatboard.room");
-    const first = [...board.rooms.values()].find((room) => room.info.org === id && !room.info.is_dm);
-    go(first ? `/r/${first.id}` : `/orgs/${id}/settings/members`);
+    this.dispatchEvent(new CustomEvent("org", { bubbles: true, detail: id }));
   }
 
   /** @param {any} org */
