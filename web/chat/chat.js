@@ -16,6 +16,8 @@ async function show(tag, properties = {}) {
 }
 
 const LATER_MS = 700;
+/** A break of the connection that is shorter is not spoken of. */
+const QUIET_MS = 2500;
 /** Where the list and the room do not fit side by side; as in chat.css. */
 const narrow = matchMedia("(max-width: 46rem)");
 
@@ -31,6 +33,7 @@ class Chat extends LitElement {
     this.org = Number(localStorage.getItem("chatboard.org")) || 0;
     /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
     /** Whether a break of the connection is too short to speak of. */ this.quiet = true;
+    /** @type {any} */ this.speakUp = undefined;
     /** Whether it is the moment to ask for notifications. */ this.asking = false;
     this.hasSent = false;
     /** What goes on beside the page, once it is loaded. @type {typeof import("./alive.js")|null} */ this.alive = null;
@@ -62,15 +65,20 @@ class Chat extends LitElement {
     super.disconnectedCallback();
     removeEventListener("keydown", this.onKey);
     board.removeEventListener("status", this.onStatus);
+    this.speakUp = clearTimeout(this.speakUp);
     board.removeEventListener("sent", this.onSent);
     narrow.removeEventListener("change", this.onWidth);
-    clearTimeout(this.speakUp);
   }
 
   statusChanged() {
-    clearTimeout(this.speakUp);
-    this.quiet = true;
-    if (board.status !== "online") this.speakUp = setTimeout(() => (this.quiet = false), 2500);
+    if (board.status === "online") {
+      clearTimeout(this.speakUp);
+      this.speakUp = undefined;
+      this.quiet = true;
+    } else {
+      // Counted from the break on, however often a new line is tried meanwhile.
+      this.speakUp ??= setTimeout(() => (this.quiet = false), QUIET_MS);
+    }
     this.requestUpdate();
   }
 

@@ -115,7 +115,7 @@ export class Socket {
   async #connect() {
     clearTimeout(this.#retry);
     if (this.#stopped || this.#ws) return;
-    this.owner.onStatus("connecting");
+    this.#away();
     let token;
     try {
       token = await this.rest.token();
@@ -177,8 +177,13 @@ export class Socket {
     }
   }
 
-  #later(least = 0) {
+  /** Tells that there is no line: because there is no network, or not yet. */
+  #away() {
     this.owner.onStatus(navigator.onLine === false ? "offline" : "connecting");
+  }
+
+  #later(least = 0) {
+    this.#away();
     clearTimeout(this.#retry);
     this.#retry = setTimeout(() => this.#connect(), Math.max(least, this.#backoff.next()));
   }
