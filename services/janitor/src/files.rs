@@ -53,7 +53,11 @@ impl From<store::Error> for Failure {
 async fn round(janitor: &Janitor, objects: &Objects) -> Result<(), Failure> {
     while !janitor.life.is_draining() && batch(janitor, end(janitor)).await? {}
     let mut runs = HashMap::new();
-    while !janitor.life.is_draining() && remove(janitor, objects, &mut runs).await? {}
+    let mut removed = Ok(true);
+    while !janitor.life.is_draining() && matches!(removed, Ok(true)) {
+        removed = remove(janitor, objects, &mut runs).await;
+    }
+    // What waits is told above all when the store is away.
     let counting = async {
         let mut tx = janitor.store.begin().await?;
         waiting(&mut tx, janitor.clock.now()).await
@@ -63,7 +67,7 @@ async fn round(janitor: &Janitor, objects: &Objects) -> Result<(), Failure> {
     for (gauge, waiting) in [(Gauge::FilesRemoving, removing), (Gauge::PreviewsDue, due)] {
         gauge.set(waiting as f64);
     }
-    Ok(())
+    removed.map(drop)
 }
 
 /// Ends a batch. Returns whether there may be more.

@@ -17,8 +17,9 @@ use crate::{Result, Tx};
 
 /// How long whoever claims what ended has it for itself.
 const CLAIM_LIFETIME: Duration = Duration::from_secs(60);
-/// How long bytes may be on their way that were begun to be put in time.
-const PUT_GRACE: Duration = Duration::from_secs(3600);
+/// How long bytes may be on their way that were begun to be put in time: a store takes them for as
+/// long as something trickles.
+const PUT_GRACE: Duration = Duration::from_secs(24 * 3600);
 /// How long whoever makes a preview has it for itself: longer than that takes.
 const PREVIEW_LIFETIME: Duration = Duration::from_secs(300);
 /// How often a preview is tried.
