@@ -1,7 +1,7 @@
 // One's own account: name, password, devices, organizations, and its end.
 
 import { html, nothing } from "lit";
-import { board, go } from "/state.js";
+import { board } from "/state.js";
 import { avatar, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 import { field } from "./fields.js";
