@@ -183,23 +183,27 @@ pub async fn settle_person(
         put_off(tx, user, &rows, ("online", now + delay), now).await?;
         return Ok(None);
     }
-    let waiting = find_waiting(tx, user).await?;
-    let pause_ends = reader.last_digest_at.map(|last| last + DIGEST_PAUSE);
-    if let (None, Some(pause_ends)) = (waiting, pause_ends.filter(|end| *end > now)) {
-        put_off(tx, user, &rows, ("rate", pause_ends), now).await?;
-        return Ok(None);
-    }
-    let mail = if let Some(mail) = waiting {
-        mail
-    } else {
-        let new = NewMail {
-            kind: MailKind::Digest,
-            user: Some(user),
-            to_email: &reader.email,
-            data: serde_json::json!({}),
-            secret: None,
-        };
-        enqueue(tx, new, now).await?
+    let mail = match find_waiting(tx, user).await? {
+        Waiting::Here(mail) => mail,
+        Waiting::Busy => {
+            give_back(tx, user, now).await?;
+            return Ok(None);
+        }
+        Waiting::None => {
+            let pause_ends = reader.last_digest_at.map(|last| last + DIGEST_PAUSE);
+            if let Some(pause_ends) = pause_ends.filter(|end| *end > now) {
+                put_off(tx, user, &rows, ("rate", pause_ends), now).await?;
+                return Ok(None);
+            }
+            let new = NewMail {
+                kind: MailKind::Digest,
+                user: Some(user),
+                to_email: &reader.email,
+                data: serde_json::json!({}),
+                secret: None,
+            };
+            enqueue(tx, new, now).await?
+        }
     };
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     sqlx::query!(
@@ -226,15 +230,32 @@ async fn give_back(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
 }
 
 /// Someone's digest that has not been handed over yet.
-async fn find_waiting(tx: &mut Tx, user: UserId) -> Result<Option<MailId>> {
-    Ok(sqlx::query_scalar!(
+enum Waiting {
+    None,
+    Here(MailId),
+    /// One is just being taken to be handed over: whoever does so is about to write down when, and
+    /// waits for us. Another one would be made too soon.
+    Busy,
+}
+
+async fn find_waiting(tx: &mut Tx, user: UserId) -> Result<Waiting> {
+    let found = sqlx::query_scalar!(
         r#"select id as "id: MailId" from mails
            where user_id = $1 and kind = 'digest' and status = 'due'
-           order by id limit 1 for update skip locked"#,
+           order by id limit 1"#,
         user.0,
     )
     .fetch_optional(tx.conn())
-    .await?)
+    .await?;
+    let Some(mail) = found else { return Ok(Waiting::None) };
+    let locked = sqlx::query_scalar!(
+        r#"select id as "id: MailId" from mails
+           where id = $1 and status = 'due' for update skip locked"#,
+        mail.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(locked.map_or(Waiting::Busy, Waiting::Here))
 }
 
 /// Locks whom a digest is for, unless another works on them.
