@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Board, DEADLINE, Person, Value, eventually, json};
+use testkit::{Board, DEADLINE, Person, Value, eventually, json, uploads};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -219,4 +219,26 @@ async fn a_janitor_that_died_in_between_leaves_nothing_behind() {
     // Whoever had claimed them has them for a minute.
     board.clock.advance(HOUR);
     left(&board, 0, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_removed_counts_until_its_address_has_ended() {
+    let board = Board::builder().edges(1).janitors(1).quotas(1_000, 0).start().await;
+    let team = board.team().await;
+    let alice = &for_long(&team.alice);
+    let bytes = [b'a'; 900];
+    let announced = alice.announces("a.txt", "text/plain", bytes.len()).await.is(201);
+    let (url, headers) = (announced["upload_url"].as_str().unwrap(), &announced["headers"]);
+    assert_eq!(uploads::put(url, headers, &bytes).await.status, 200);
+    let upload = alice.completes(&announced).await.is(200);
+    let sent = alice.posts_file(team.room, &upload).await;
+    alice.delete(&format!("/messages/{}/", sent["id"])).await.is(204);
+    left(&board, 1, 0).await;
+    // The store takes the bytes again, so they still count.
+    assert_eq!(uploads::put(url, headers, &bytes).await.status, 200);
+    alice.announces("b.txt", "text/plain", bytes.len()).await.blames(&["file_size"]);
+    board.clock.advance(HOUR + HOUR / 60);
+    // They go with the address, not a day later, and leave their room.
+    left(&board, 1, 0).await;
+    alice.announces("b.txt", "text/plain", bytes.len()).await.is(201);
 }

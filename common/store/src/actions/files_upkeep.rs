@@ -4,8 +4,8 @@
 //! `removing` ([`end_expired`], [`end_let_go`]): from that commit on nobody is shown it. Whoever
 //! claims it ([`claim_ended`]) has it for a while, removes its objects from the store while no
 //! transaction is open, and says so ([`forget`]): then the row goes, or waits. It waits for the end
-//! of the address under which the object could be put, and of what was begun under it; then the
-//! objects are removed once more. **Invariant:** an object of ours is in the store only while its
+//! of the address under which the object could be put, and then of what was begun under it; at the
+//! end of each the objects are removed once more. **Invariant:** an object of ours is in the store only while its
 //! row is here. Meanwhile `expires_at` of a row that is `removing` says when to look at it again.
 
 use std::time::Duration;
@@ -124,10 +124,14 @@ pub async fn forget(
     .await?;
     sqlx::query!(
         "update file_uploads
-         set expires_at = greatest(put_until + make_interval(secs => $2), preview_until)
+         set expires_at = greatest(
+             case when put_until > $3 then put_until
+                  else put_until + make_interval(secs => $2) end,
+             preview_until)
          where id = any($1) and status = 'removing'",
         uploads as &[UploadId],
         PUT_GRACE.as_secs_f64(),
+        now as Timestamp,
     )
     .execute(tx.conn())
     .await?;

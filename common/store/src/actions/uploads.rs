@@ -25,7 +25,7 @@ pub struct Announced {
 }
 
 /// Announces an upload. What its owner has, and has announced, may hold `quota` bytes together; 0
-/// is no limit.
+/// is no limit. What was removed counts until its address has ended: its bytes can be put again.
 ///
 /// Refuses with `ValidationFailed` (`file_size`) what is over the quota.
 pub async fn announce(
@@ -41,9 +41,13 @@ pub async fn announce(
             .fetch_optional(tx.conn())
             .await?;
         let held = sqlx::query_scalar!(
-            r#"select coalesce(sum(file_size), 0)::bigint as "held!" from file_uploads
-               where user_id = $1 and status <> 'removing'"#,
+            r#"select ((select coalesce(sum(file_size), 0) from file_uploads
+                        where user_id = $1 and status <> 'removing')
+                       + (select coalesce(sum(file_size), 0) from file_uploads
+                          where user_id = $1 and status = 'removing' and put_until > $2)
+                      )::bigint as "held!""#,
             caller.user.0,
+            now as Timestamp,
         )
         .fetch_one(tx.conn())
         .await?;
@@ -179,7 +183,7 @@ pub(super) async fn lock(
     .fetch_all(tx.conn())
     .await?;
     let orgs: BTreeSet<OrgId> = wanted.iter().map(|(_, org)| *org).collect();
-    let left = if org_quota > 0 { left(tx, orgs, org_quota).await? } else { HashMap::new() };
+    let left = if org_quota > 0 { left(tx, orgs, org_quota, now).await? } else { HashMap::new() };
     let found = rows.into_iter().map(|row| {
         let attached = Attached {
             id: row.id,
@@ -197,7 +201,12 @@ pub(super) async fn lock(
 }
 
 /// How many bytes organizations have left, held until the end of the transaction.
-async fn left(tx: &mut Tx, orgs: BTreeSet<OrgId>, org_quota: i64) -> Result<HashMap<OrgId, i64>> {
+async fn left(
+    tx: &mut Tx,
+    orgs: BTreeSet<OrgId>,
+    org_quota: i64,
+    now: Timestamp,
+) -> Result<HashMap<OrgId, i64>> {
     let mut left = HashMap::with_capacity(orgs.len());
     for org in orgs {
         // Not the organization's row: others lock that before rooms.
@@ -208,9 +217,13 @@ async fn left(tx: &mut Tx, orgs: BTreeSet<OrgId>, org_quota: i64) -> Result<Hash
         .fetch_one(tx.conn())
         .await?;
         let held = sqlx::query_scalar!(
-            r#"select coalesce(sum(file_size), 0)::bigint as "held!" from file_uploads
-               where org_id = $1 and status <> 'removing'"#,
+            r#"select ((select coalesce(sum(file_size), 0) from file_uploads
+                        where org_id = $1 and status <> 'removing')
+                       + (select coalesce(sum(file_size), 0) from file_uploads
+                          where org_id = $1 and status = 'removing' and put_until > $2)
+                      )::bigint as "held!""#,
             org.0,
+            now as Timestamp,
         )
         .fetch_one(tx.conn())
         .await?;
