@@ -292,7 +292,9 @@ export class ChatBoard extends EventTarget {
         this.#sender.acked(frame);
         break;
       case "error":
-        if (frame.code === "removed" || (frame.code === "not_a_member" && !frame.nonce)) this.#directory.remove(frame.room);
+        if (frame.code === "rate_limited" && frame.room && !frame.nonce) {
+          setTimeout(() => this.socket.subscribeAgain(frame.room), frame.retry_after_ms ?? 1000);
+        } else if (frame.code === "removed" || (frame.code === "not_a_member" && !frame.nonce)) this.#directory.remove(frame.room);
         else this.#sender.refused(frame);
         break;
       case "room.added":

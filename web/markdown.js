@@ -46,21 +46,37 @@ const MENTION = /(?<![\w@])@([\p{L}\p{N}_][\p{L}\p{N}_.+-]*(?:@[\w-]+(?:\.[\w-]+
 /** Has nothing that Markdown, a link or a mention could begin with; most messages are like this. */
 const PLAIN = /^(?![\s+-]|\d+[.)])(?:(?!https?:|www\.|[\\`*_~[\]<>&#|=@\n]).)*$/i;
 
+/** Quotes and lists in each other, deeper than anybody writes: parsing and drawing go as deep. */
+const DEEP = /^[ \t]*(?:(?:>|[-*+]|\d{1,9}[.)])[ \t]*){50}/m;
+
+/** @param {string} text @returns {DocumentFragment} */
+function plainly(text) {
+  const paragraph = document.createElement("p");
+  paragraph.dir = "auto";
+  paragraph.textContent = text;
+  const whole = document.createDocumentFragment();
+  whole.append(paragraph);
+  return whole;
+}
+
+/** @param {string} source @returns {string|null} HTML; null where it is too deep */
+function parsed(source) {
+  if (DEEP.test(source)) return null;
+  try {
+    return /** @type {string} */ (marked.parse(source, { async: false }));
+  } catch {
+    return null;
+  }
+}
+
 /**
  * @param {string} source
  * @param {(name: string) => "me"|"other"|null} [whose] who a name after `@` is; null: nobody
  * @returns {DocumentFragment}
  */
 export function render(source, whose = () => null) {
-  if (PLAIN.test(source)) {
-    const paragraph = document.createElement("p");
-    paragraph.dir = "auto";
-    paragraph.textContent = source;
-    const whole = document.createDocumentFragment();
-    whole.append(paragraph);
-    return whole;
-  }
-  const dirty = /** @type {string} */ (marked.parse(source, { async: false }));
+  const dirty = PLAIN.test(source) ? null : parsed(source);
+  if (dirty === null) return plainly(source);
   const fragment = /** @type {DocumentFragment} */ (/** @type {unknown} */ (DOMPurify.sanitize(dirty)));
   for (const link of fragment.querySelectorAll("a")) {
     if (link.origin === location.origin) continue;

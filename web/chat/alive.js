@@ -39,27 +39,39 @@ function concerns(message) {
   return room.settings.notify === "all" || room.info.is_dm || board.mentionsMe(message.body) ? room : null;
 }
 
+/** Messages of a room that came since the last look. @type {Map<number, any[]>} */
+const fresh = new Map();
+
 /**
- * Shows a message, unless it is read meanwhile, here or in another tab. What she asked for and which
- * tab speaks are looked at only then: the message may have come before the news of either.
+ * Shows the last message of a room that concerns the reader, however many came, unless it is read
+ * meanwhile, here or in another tab. What she asked for and which tab speaks are looked at only
+ * then: the message may have come before the news of either.
  * @param {any} message
  */
 function show(message) {
   // Asks who it is, where we do not know yet.
   board.nameOf(message.sender);
-  setTimeout(async () => {
-    const room = concerns(message);
-    // One tab speaks for all.
-    if (!room || !board.tabs.leading || (room.lastRead ?? 0) >= message.id) return;
-    const author = board.nameOf(message.sender);
-    const registration = await worker?.getRegistration();
-    const options = {
-      body: plain(message.body).slice(0, 200) || message.upload?.filename || "a file",
-      tag: `room-${room.id}`, renotify: true, icon: "/icons/icon-192.png", data: { path: `/r/${room.id}` },
-    };
-    shown.add(room.id);
-    await registration?.showNotification(room.info.is_dm ? author : `${author} in ${room.name}`, options).catch(() => {});
-  }, READ_MS);
+  const waiting = fresh.get(message.room);
+  if (waiting) return void waiting.push(message);
+  fresh.set(message.room, [message]);
+  setTimeout(() => tell(message.room), READ_MS);
+}
+
+/** @param {number} id of a room */
+async function tell(id) {
+  const message = fresh.get(id)?.findLast(concerns);
+  fresh.delete(id);
+  const room = board.rooms.get(id);
+  // One tab speaks for all.
+  if (!message || !room || !board.tabs.leading || (room.lastRead ?? 0) >= message.id) return;
+  const author = board.nameOf(message.sender);
+  const registration = await worker?.getRegistration();
+  const options = {
+    body: plain(message.body).slice(0, 200) || message.upload?.filename || "a file",
+    tag: `room-${room.id}`, renotify: true, icon: "/icons/icon-192.png", data: { path: `/r/${room.id}` },
+  };
+  shown.add(room.id);
+  await registration?.showNotification(room.info.is_dm ? author : `${author} in ${room.name}`, options).catch(() => {});
 }
 
 /** What is read needs no notification any more. @param {number} id */

@@ -9,7 +9,9 @@ import { avatar, fullTimeOf, namesOf, timeOf } from "./people.js";
 import "./file.js";
 
 const QUICK = ["👍", "❤️", "😂", "🎉", "👀", "✅"];
-const JUMBO = /^(?:\p{Extended_Pictographic}[\p{Emoji_Modifier}\u200d\ufe0f\p{Extended_Pictographic}]*\s*){1,5}$/u;
+/** A few pictures and nothing else; each begins in one way only, so that no text takes long to be told apart. */
+const JUMBO = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,5}$/u;
+const JUMBO_MAX = 80;
 
 /** @param {string} name what stands after an @ @returns {"me"|"other"|null} */
 function whose(name) {
@@ -170,7 +172,7 @@ class ChatMessage extends LitElement {
   renderBody() {
     const { message } = this;
     return html`
-      <div class=${JUMBO.test(message.body) ? "body jumbo" : "body"} dir="auto">${this.body}${message.edited_at
+      <div class=${message.body.length <= JUMBO_MAX && JUMBO.test(message.body) ? "body jumbo" : "body"} dir="auto">${this.body}${message.edited_at
         ? html`<small class="edited" title=${fullTimeOf(message.edited_at)}>(edited)</small>` : nothing}</div>
       ${message.upload_id && message.upload ? html`<cb-file .upload=${message.upload} uploadId=${message.upload_id}></cb-file>`
         : message.file_url ? html`<p><a href=${message.file_url} target="_blank" rel="noopener noreferrer nofollow">${message.file_url}</a></p>` : nothing}

@@ -142,7 +142,10 @@ export class Rest {
       return true;
     }
     if (!this.#login) return false;
-    const answer = await this.#fetch("POST", "/auth/token/refresh/", { refresh: this.#login.refresh }, null);
+    const { refresh } = this.#login;
+    const answer = await this.#fetch("POST", "/auth/token/refresh/", { refresh }, null);
+    // Signed out, or in as another, meanwhile.
+    if (this.#login?.refresh !== refresh) return this.#login !== null;
     if (answer.ok) {
       this.#keep({ ...this.#login, ...(await answer.json()) });
       return true;

@@ -17,6 +17,9 @@ const TYPING_MS = 8_000;
  * @typedef {{notify: "all"|"mentions"|"none", section: string|null, starred: boolean}} RoomSettings
  */
 
+/** When what is missing is asked for again that could not be had. */
+const FILL_AGAIN_MS = 5000;
+
 export class Room {
   /** @type {RoomSettings} */
   settings = { notify: "all", section: null, starred: false };
@@ -85,7 +88,10 @@ export class Room {
 
   /** The server's log reaches to `last`: fetches what we have not seen unless it comes by itself soon. @param {number} last */
   reaches(last) {
-    if (last > this.seq) setTimeout(() => last > this.seq && this.#fill(), 1500);
+    if (last <= this.seq) return;
+    setTimeout(() => last > this.seq && this.#fill(), 1500);
+    // What comes now may have been counted already.
+    this.board.countsSoon();
   }
 
   async #fill() {
@@ -101,7 +107,8 @@ export class Room {
         next = page.next;
       }
     } catch {
-      // Away: the reconnect subscribes after our `seq`, and repairs it.
+      // Away, the reconnect subscribes after our `seq` and repairs it; refused, we ask again.
+      setTimeout(() => this.#early.size > 0 && this.#fill(), FILL_AGAIN_MS);
     } finally {
       for (const seq of this.#early.keys()) if (seq <= this.seq) this.#early.delete(seq);
       this.#filling = false;

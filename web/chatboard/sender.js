@@ -14,6 +14,10 @@ const PASSING = new Set(["rate_limited", "unavailable", "internal", "unauthentic
 
 /** @typedef {import("./outbox.js").Send} Send */
 
+/** A nonce; pages that came over plain HTTP have no `randomUUID`. */
+const nonceOf = () => crypto.randomUUID?.()
+  ?? Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export class Sender {
   outbox = new Outbox();
   /** Rooms with a send on its way, and the timer that repeats it. @type {Map<number, {nonce: string, timer: any}>} */
@@ -37,7 +41,7 @@ export class Sender {
 
   /** @param {number} room @param {string} body @param {{reply_to?: number, upload_id?: string, upload?: any}} more @returns {Promise<Send>} once it is kept */
   async post(room, body, more) {
-    const send = { nonce: crypto.randomUUID(), user: this.board.user?.id ?? 0, room, body, at: Date.now(), ...more };
+    const send = { nonce: nonceOf(), user: this.board.user?.id ?? 0, room, body, at: Date.now(), ...more };
     const kept = this.outbox.put(send);
     this.board.changed(room);
     this.board.tabs.ask({ type: "post", send });

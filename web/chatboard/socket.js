@@ -3,8 +3,9 @@
 
 import { Backoff } from "./backoff.js";
 
-/** The server allows 20 frames a second; a few are left for what cannot wait. */
-const FRAMES_PER_SECOND = 15;
+/** The server takes 20 frames in any second, drops more and then closes: so many at once, and so many a second, stay below that. */
+const FRAMES_AT_ONCE = 4;
+const FRAMES_PER_SECOND = 12;
 const PING_EVERY_MS = 25_000;
 /** Nothing heard for this long, though we asked: the line is dead (a sleeping laptop, a lost network). */
 const DEAD_AFTER_MS = 10_000;
@@ -31,7 +32,8 @@ export class Socket {
   #rooms = new Set();
   /** Frames that wait for their turn; the oldest first. @type {any[]} */
   #queue = [];
-  #tokens = FRAMES_PER_SECOND;
+  #tokens = FRAMES_AT_ONCE;
+  #filledAt = 0;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
   #retry;
   /** @type {ReturnType<typeof setTimeout>|undefined} */
@@ -68,8 +70,10 @@ export class Socket {
   /** Looks at once whether the line is alive: the page woke up, or the network came back. */
   nudge() {
     if (this.#stopped) return;
-    if (this.#open) this.#ask();
-    else this.#connect();
+    if (!this.#open) return void this.#connect();
+    // It may have outlived the network's absence; if not, asking shows it.
+    if (navigator.onLine !== false) this.owner.onStatus("online");
+    this.#ask();
   }
 
   /** @param {number} room */
@@ -77,6 +81,11 @@ export class Socket {
     if (this.#rooms.has(room)) return;
     this.#rooms.add(room);
     if (this.#open) this.send(this.#subscription(room));
+  }
+
+  /** Subscribes once more: the server dropped the frame that asked for it. @param {number} room */
+  subscribeAgain(room) {
+    if (this.#open && this.#rooms.has(room)) this.send(this.#subscription(room));
   }
 
   /** @param {number} room */
@@ -87,8 +96,10 @@ export class Socket {
   /** Sends soon; forgotten if the line breaks first. @param {any} frame @param {boolean} [first] */
   send(frame, first = false) {
     if (!this.#open) return;
-    if (first) this.#queue.unshift(frame);
-    else this.#queue.push(frame);
+    // What somebody wrote waits behind nothing that may be lost.
+    const at = first ? 0 : frame.type === "message" ? this.#queue.findIndex(({ type }) => type !== "message") : -1;
+    if (at < 0) this.#queue.push(frame);
+    else this.#queue.splice(at, 0, frame);
     this.#flush();
   }
 
@@ -99,17 +110,19 @@ export class Socket {
   }
 
   #flush() {
+    // By the time that has passed: the timers of a hidden page hardly tick.
+    const now = performance.now();
+    this.#tokens = Math.min(FRAMES_AT_ONCE, this.#tokens + ((now - this.#filledAt) / 1000) * FRAMES_PER_SECOND);
+    this.#filledAt = now;
     while (this.#tokens >= 1 && this.#queue.length > 0) {
       this.#tokens -= 1;
       this.#ws?.send(JSON.stringify(this.#queue.shift()));
     }
-    if (this.#queue.length > 0 || this.#tokens < FRAMES_PER_SECOND) {
-      this.#pace ??= setTimeout(() => {
-        this.#pace = undefined;
-        this.#tokens = Math.min(FRAMES_PER_SECOND, this.#tokens + FRAMES_PER_SECOND / 10);
-        this.#flush();
-      }, 100);
-    }
+    if (this.#queue.length === 0) return;
+    this.#pace ??= setTimeout(() => {
+      this.#pace = undefined;
+      this.#flush();
+    }, 100);
   }
 
   async #connect() {
@@ -142,7 +155,8 @@ export class Socket {
     clearTimeout(this.#opening);
     this.#open = true;
     this.#backoff.reset();
-    this.#tokens = FRAMES_PER_SECOND;
+    this.#tokens = FRAMES_AT_ONCE;
+    this.#filledAt = performance.now();
     this.#queue = [...this.#rooms].map((room) => this.#subscription(room));
     this.#flush();
     this.#pulse = setInterval(() => this.#ask(), PING_EVERY_MS);

@@ -67,6 +67,7 @@ export class Tabs {
 
   /** The leader tells all others what it heard, if there are any. @param {any} frame */
   tell(frame) {
+    if (!this.#channel) return;
     if (this.#lookedAt + LOOK_EVERY_MS < Date.now()) this.#look();
     if (this.#isFollowed) this.#channel?.postMessage({ frame });
   }

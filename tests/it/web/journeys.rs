@@ -14,6 +14,8 @@ const SHORT_LIFE: Duration = Duration::from_secs(4);
 
 /// Messages of a long room.
 const LONG: u32 = 10_000;
+/// Rooms of someone: more than a socket may ask for within a second.
+const MANY: u32 = 30;
 
 async fn walk(script: &str, builder: Builder) {
     let board: Board = builder.start().await;
@@ -101,4 +103,14 @@ async fn every_screen_beside_the_chat_is_accessible_and_fits_and_keys_lead_there
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_in_mails_lead_into_the_page_and_people_look_after_their_account() {
     walk("account.mjs", Board::builder().processes().mails_after(LATE)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_in_many_rooms_has_one_line_that_hears_of_all_of_them() {
+    let board: Board = Board::builder().processes().limits_on().start().await;
+    let team = board.team().await;
+    for number in 1..MANY {
+        team.alice.makes_room(team.org, &format!("room {number}"), "PUBLIC").await;
+    }
+    journey("many.mjs", Stage::Shared, &board, &team).await;
 }
