@@ -58,7 +58,13 @@ pub(crate) async fn run(stage: &mut Stage<'_>) -> anyhow::Result<()> {
         } else {
             delays[0].add(&of_turn[0]);
             delays[1].add(&of_turn[1]);
-            ratios.push(of_turn[1].quantile_ms(0.99) / of_turn[0].quantile_ms(0.99));
+            let ratio = of_turn[1].quantile_ms(0.99) / of_turn[0].quantile_ms(0.99);
+            stage.report.tell(
+                &format!("turn {turn}: beside 500 that hang / alone, p99"),
+                ratio,
+                "×",
+            );
+            ratios.push(ratio);
         }
     }
     for (name, delays) in [("alone", &delays[0]), ("beside 500 that hang", &delays[1])] {

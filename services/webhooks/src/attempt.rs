@@ -68,9 +68,7 @@ async fn attempt(worker: &Worker, start: Start<Message>) {
     let result = deliver(worker, due, &mut lane).await;
     let fare = match result {
         Ok(fare) => {
-            if let Err(error) = job.ack().await {
-                tracing::debug!(error = %error, "a webhook job was not acknowledged: {error}");
-            }
+            acknowledge(&job).await;
             fare
         }
         // Not acknowledged, and on the schedule: it comes again.
@@ -80,8 +78,19 @@ async fn attempt(worker: &Worker, start: Start<Message>) {
             None
         }
     };
-    worker.lanes.lock().finished(webhook, delivery, lane, fare);
+    let given_back = worker.lanes.lock().finished(webhook, delivery, lane, fare);
     worker.wake.notify_one();
+    // They stay on the schedule, which parks them.
+    for job in given_back {
+        acknowledge(&job).await;
+    }
+}
+
+/// An acknowledgement that is lost has the job come again, to be found done or not due.
+async fn acknowledge(job: &Message) {
+    if let Err(error) = job.ack().await {
+        tracing::debug!(error = %error, "a webhook job was not acknowledged: {error}");
+    }
 }
 
 /// Attempts a delivery, if it is ours to attempt. What it says of the endpoint.
@@ -107,26 +116,26 @@ async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Op
     let turn = self::turn(worker, *lane).await;
     let recorded = record_patiently(worker, &claimed, &outcome).await?;
     drop(turn);
-    let was_broken = match recorded {
-        Recorded::Sent { was_broken } => was_broken,
-        Recorded::Failed(standing) => {
-            if standing == Standing::Disabled {
-                Counter::WebhooksDisabled.add(1);
-                tracing::info!(webhook.id = %due.webhook, "webhook {} is disabled", due.webhook);
-            }
-            return Ok(Some(Fare::Failing));
+    let (fare, was_broken) = match recorded {
+        Recorded::Sent { was_broken } => (Fare::Proven, was_broken),
+        Recorded::Failed(Standing::Failing) => (Fare::Failing, false),
+        Recorded::Failed(Standing::Broken) => (Fare::Broken, false),
+        Recorded::Failed(Standing::Disabled) => {
+            Counter::WebhooksDisabled.add(1);
+            tracing::info!(webhook.id = %due.webhook, "webhook {} is disabled", due.webhook);
+            (Fare::Broken, false)
         }
     };
-    if claimed.retries == 0 {
+    if fare == Fare::Proven && claimed.retries == 0 {
         Histogram::WebhookLatencySeconds.record(now.since(claimed.created_at).as_secs_f64());
     }
-    if was_broken {
+    if was_broken || (claimed.is_first && fare != Fare::Broken) {
         resume_all(worker, &claimed).await?;
     }
-    Ok(Some(Fare::Proven))
+    Ok(Some(fare))
 }
 
-/// Waits until an attempt of this lane may use Postgres: in the fast one at once.
+/// Waits until an attempt of this lane may use Postgres: in that of proven endpoints at once.
 async fn turn(worker: &Worker, lane: Lane) -> Option<SemaphorePermit<'_>> {
     if lane == Lane::Fast { None } else { worker.others.acquire().await.ok() }
 }
@@ -195,7 +204,8 @@ async fn record(worker: &Worker, claimed: &Claimed, outcome: &Outcome) -> store:
     Ok(recorded)
 }
 
-/// The endpoint is back: what was parked goes on. Should this be cut off, the schedule finds it.
+/// The endpoint is back, or known now: what waited for that goes on. Should this be cut off, the
+/// schedule finds it.
 async fn resume_all(worker: &Worker, claimed: &Claimed) -> store::Result<()> {
     loop {
         let mut tx = worker.store.begin().await?;

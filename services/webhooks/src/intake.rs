@@ -42,8 +42,8 @@ async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outc
     let (mut done, mut outcomes) = (Vec::new(), Vec::new());
     for (message, job) in messages.into_iter().zip(jobs) {
         let taken = job.and_then(|job| Some((job, *known.get(&job.webhook)?)));
-        // No job, or one whose endpoint is gone, or whose endpoint is broken: it was parked.
-        let Some((job, Some(fare))) = taken else {
+        // No job, or one whose endpoint is gone or broken: that was parked.
+        let Some((job, fare)) = taken.filter(|&(job, fare)| !is_parked(job, fare)) else {
             done.push(message);
             outcomes.push(Outcome::Done);
             continue;
@@ -68,12 +68,16 @@ async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outc
     (done, outcomes)
 }
 
-/// How the endpoints of jobs fare: `None` for broken ones, whose jobs are parked unless they are
-/// probes.
+/// Whether a job is not to be attempted now: its endpoint is broken, and it is no probe.
+fn is_parked(job: WebhookJob, fare: Fare) -> bool {
+    fare == Fare::Broken && !job.is_probe
+}
+
+/// How the endpoints of jobs fare. Jobs of broken ones that are no probes are parked.
 async fn look_up(
     worker: &Worker,
     jobs: &[Option<WebhookJob>],
-) -> store::Result<HashMap<WebhookId, Option<Fare>>> {
+) -> store::Result<HashMap<WebhookId, Fare>> {
     let jobs: Vec<WebhookJob> = jobs.iter().flatten().copied().collect();
     let mut webhooks: Vec<WebhookId> = jobs.iter().map(|job| job.webhook).collect();
     webhooks.sort_unstable();
@@ -81,23 +85,22 @@ async fn look_up(
     let mut conn = worker.store.read().await?;
     let found = fares(&mut conn, &webhooks).await?;
     drop(conn);
-    let has_probe = |webhook| jobs.iter().any(|job| job.webhook == webhook && job.is_probe);
-    let mut known = HashMap::new();
-    let mut broken = Vec::new();
-    for endpoint in found {
-        let fare = match () {
-            () if endpoint.is_failing => Fare::Failing,
-            () if endpoint.is_proven => Fare::Proven,
-            () => Fare::New,
-        };
-        let is_parked = endpoint.is_broken && !has_probe(endpoint.webhook);
-        if is_parked {
-            broken.push(endpoint.webhook);
-        }
-        known.insert(endpoint.webhook, (!is_parked).then_some(fare));
-    }
+    let known: HashMap<WebhookId, Fare> = found
+        .into_iter()
+        .map(|endpoint| {
+            let fare = match () {
+                () if endpoint.is_broken => Fare::Broken,
+                () if endpoint.is_failing => Fare::Failing,
+                () if endpoint.is_proven => Fare::Proven,
+                () => Fare::New,
+            };
+            (endpoint.webhook, fare)
+        })
+        .collect();
+    let is_parked =
+        |job: &WebhookJob| known.get(&job.webhook).is_some_and(|&fare| is_parked(*job, fare));
     let parked: Vec<DeliveryId> =
-        jobs.iter().filter(|job| broken.contains(&job.webhook)).map(|job| job.delivery).collect();
+        jobs.iter().filter(|job| is_parked(job)).map(|job| job.delivery).collect();
     if !parked.is_empty() {
         let mut tx = worker.store.begin().await?;
         park(&mut tx, &parked, worker.clock.now()).await?;

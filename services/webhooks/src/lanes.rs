@@ -1,9 +1,10 @@
 //! What waits to be attempted, and what may start now. Pure: it is told everything.
 //!
-//! Endpoints take turns. One whose last attempt succeeded has up to [`AT_ONCE_MAX`] attempts at a
-//! time; a new one, and one whose last attempt failed, has one, and so does one whose answer is
-//! slow in coming. Failing endpoints share a lane of their own. An attempt that takes long leaves
-//! its lane, so that endpoints that hang give way to those that answer.
+//! Endpoints take turns. A *proven* one, whose last attempt succeeded, has up to [`AT_ONCE_MAX`]
+//! attempts at a time; any other has one, and so does one whose answer is slow in coming. Those
+//! that are not proven share a lane of their own. An attempt that takes long leaves its lane, so
+//! that endpoints that hang give way to those that answer. What waits for an endpoint that breaks
+//! is given back at once: to find out job by job that it is parked would cost more than attempts.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -11,14 +12,14 @@ use domain::{DeliveryId, WebhookId};
 
 /// Attempts at a time, per endpoint that answers.
 const AT_ONCE_MAX: usize = 4;
-/// Attempts at a time in the lane of endpoints that do not fail, as long as they are fast.
+/// Attempts at a time in the lane of proven endpoints, as long as they are fast.
 const FAST_MAX: usize = 512;
-/// Attempts at a time in the lane of endpoints that fail.
-const FAILING_MAX: usize = 256;
+/// Attempts at a time in the lane of all others: so many leave it per second at worst, when all hang.
+const UNPROVEN_MAX: usize = 64;
 /// Attempts at a time in all: each is a connection.
 const TOTAL_MAX: usize = 2_048;
-/// Jobs that may wait for endpoints whose last attempt succeeded, in all, and for all others:
-/// what waits for those leaves the room of these alone.
+/// Jobs that may wait for proven endpoints, in all, and for all others: what waits for those leaves
+/// the room of these alone.
 const QUEUED_MAX: usize = 16_384;
 
 /// How an endpoint fares.
@@ -30,6 +31,8 @@ pub(crate) enum Fare {
     Proven,
     /// The last attempt failed.
     Failing,
+    /// Only probes go through to it.
+    Broken,
 }
 
 impl Fare {
@@ -38,7 +41,7 @@ impl Fare {
         match self {
             Self::Proven => 1_024,
             Self::New => 64,
-            Self::Failing => 16,
+            Self::Failing | Self::Broken => 16,
         }
     }
 }
@@ -47,7 +50,7 @@ impl Fare {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     Fast,
-    Failing,
+    Unproven,
     Slow,
 }
 
@@ -75,7 +78,7 @@ pub(crate) struct Start<J> {
 #[derive(Debug)]
 struct Queued<J> {
     delivery: DeliveryId,
-    /// Whether it takes the room of endpoints whose last attempt succeeded.
+    /// Whether it takes the room of proven endpoints.
     is_proven: bool,
     is_probe: bool,
     job: J,
@@ -96,13 +99,13 @@ impl<J> Endpoint<J> {
         let at_once = match self.fare {
             _ if self.slow > 0 => 0,
             Fare::Proven => AT_ONCE_MAX,
-            Fare::New | Fare::Failing => 1,
+            Fare::New | Fare::Failing | Fare::Broken => 1,
         };
         !self.queue.is_empty() && self.in_flight < at_once
     }
 
     fn lane(&self) -> Lane {
-        if self.fare == Fare::Failing { Lane::Failing } else { Lane::Fast }
+        if self.fare == Fare::Proven { Lane::Fast } else { Lane::Unproven }
     }
 }
 
@@ -114,9 +117,9 @@ pub(crate) struct Lanes<J> {
     queued_proven: usize,
     queued_others: usize,
     fast_line: VecDeque<WebhookId>,
-    failing_line: VecDeque<WebhookId>,
+    unproven_line: VecDeque<WebhookId>,
     fast: usize,
-    failing: usize,
+    unproven: usize,
     slow: usize,
 }
 
@@ -128,9 +131,9 @@ impl<J> Default for Lanes<J> {
             queued_proven: 0,
             queued_others: 0,
             fast_line: VecDeque::new(),
-            failing_line: VecDeque::new(),
+            unproven_line: VecDeque::new(),
             fast: 0,
-            failing: 0,
+            unproven: 0,
             slow: 0,
         }
     }
@@ -174,7 +177,7 @@ impl<J> Lanes<J> {
 
     /// The next job that may start, counted as started.
     pub(crate) fn start(&mut self) -> Option<Start<J>> {
-        if self.fast + self.failing + self.slow >= TOTAL_MAX {
+        if self.fast + self.unproven + self.slow >= TOTAL_MAX {
             return None;
         }
         if self.fast < FAST_MAX
@@ -183,10 +186,10 @@ impl<J> Lanes<J> {
             self.fast += 1;
             return Some(start);
         }
-        if self.failing < FAILING_MAX
-            && let Some(start) = self.start_in(Lane::Failing)
+        if self.unproven < UNPROVEN_MAX
+            && let Some(start) = self.start_in(Lane::Unproven)
         {
-            self.failing += 1;
+            self.unproven += 1;
             return Some(start);
         }
         None
@@ -195,7 +198,7 @@ impl<J> Lanes<J> {
     fn start_in(&mut self, lane: Lane) -> Option<Start<J>> {
         loop {
             let waiting =
-                if lane == Lane::Fast { &mut self.fast_line } else { &mut self.failing_line };
+                if lane == Lane::Fast { &mut self.fast_line } else { &mut self.unproven_line };
             let webhook = waiting.pop_front()?;
             let Some(endpoint) = self.endpoints.get_mut(&webhook) else { continue };
             endpoint.is_in_line = false;
@@ -227,16 +230,19 @@ impl<J> Lanes<J> {
         }
     }
 
-    /// An attempt has ended; `fare` is what it says of its endpoint.
+    /// An attempt has ended; `fare` is what it says of its endpoint. Gives back what waited for one
+    /// that is broken now.
     pub(crate) fn finished(
         &mut self,
         webhook: WebhookId,
         delivery: DeliveryId,
         lane: Lane,
         fare: Option<Fare>,
-    ) {
+    ) -> Vec<J> {
         self.leave(lane);
         self.known.remove(&delivery);
+        let given_back =
+            if fare == Some(Fare::Broken) { self.give_back(webhook) } else { Vec::new() };
         if let Some(endpoint) = self.endpoints.get_mut(&webhook) {
             endpoint.in_flight -= 1;
             if lane == Lane::Slow {
@@ -245,16 +251,29 @@ impl<J> Lanes<J> {
             endpoint.fare = fare.unwrap_or(endpoint.fare);
             if endpoint.in_flight == 0 && endpoint.queue.is_empty() {
                 self.endpoints.remove(&webhook);
-                return;
+                return given_back;
             }
         }
         self.line_up(webhook);
+        given_back
+    }
+
+    /// What waits for an endpoint waits no more.
+    fn give_back(&mut self, webhook: WebhookId) -> Vec<J> {
+        let Some(endpoint) = self.endpoints.get_mut(&webhook) else { return Vec::new() };
+        let mut jobs = Vec::new();
+        for Queued { delivery, is_proven, job, .. } in endpoint.queue.drain(..) {
+            self.known.remove(&delivery);
+            *if is_proven { &mut self.queued_proven } else { &mut self.queued_others } -= 1;
+            jobs.push(job);
+        }
+        jobs
     }
 
     fn leave(&mut self, lane: Lane) {
         match lane {
             Lane::Fast => self.fast -= 1,
-            Lane::Failing => self.failing -= 1,
+            Lane::Unproven => self.unproven -= 1,
             Lane::Slow => self.slow -= 1,
         }
     }
@@ -266,7 +285,7 @@ impl<J> Lanes<J> {
         }
         endpoint.is_in_line = true;
         match endpoint.lane() {
-            Lane::Failing => self.failing_line.push_back(webhook),
+            Lane::Unproven => self.unproven_line.push_back(webhook),
             Lane::Fast | Lane::Slow => self.fast_line.push_back(webhook),
         }
     }
@@ -278,7 +297,7 @@ impl<J> Lanes<J> {
 
     /// Attempts being made, by lane.
     pub(crate) fn in_flight(&self) -> [(&'static str, usize); 3] {
-        [("fast", self.fast), ("failing", self.failing), ("slow", self.slow)]
+        [("fast", self.fast), ("unproven", self.unproven), ("slow", self.slow)]
     }
 }
 
@@ -286,7 +305,7 @@ impl<J> Lanes<J> {
 mod tests {
     use domain::{DeliveryId, WebhookId};
 
-    use super::{AT_ONCE_MAX, FAILING_MAX, FAST_MAX, Fare, Lane, Lanes, Offer, Start};
+    use super::{AT_ONCE_MAX, FAST_MAX, Fare, Lane, Lanes, Offer, Start, UNPROVEN_MAX};
 
     fn offer(lanes: &mut Lanes<()>, webhook: i64, delivery: i64, fare: Fare) -> Offer<()> {
         lanes.offer(WebhookId(webhook), fare, (DeliveryId(delivery), false), ())
@@ -312,12 +331,13 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_failing_endpoints_leaves_room_for_one_that_answers() {
+    fn any_number_of_others_leaves_room_for_one_that_answers() {
         let mut lanes = Lanes::default();
         for endpoint in 1..=2_000 {
-            offer(&mut lanes, endpoint, endpoint, Fare::Failing);
+            let fare = if endpoint % 2 == 0 { Fare::Failing } else { Fare::New };
+            offer(&mut lanes, endpoint, endpoint, fare);
         }
-        assert_eq!(all(&mut lanes).len(), FAILING_MAX);
+        assert_eq!(all(&mut lanes).len(), UNPROVEN_MAX);
         offer(&mut lanes, 9_999, 9_999, Fare::Proven);
         assert_eq!(all(&mut lanes)[0].webhook, WebhookId(9_999));
     }
@@ -352,6 +372,26 @@ mod tests {
         assert_eq!(offer(&mut lanes, 1, 1, Fare::Failing), Offer::Known(()));
         assert_eq!(offer(&mut lanes, 1, 9_999, Fare::Failing), Offer::Full((), Fare::Failing));
         assert_eq!(offer(&mut lanes, 2, 9_999, Fare::Failing), Offer::Queued);
+    }
+
+    #[test]
+    fn what_waits_for_an_endpoint_that_breaks_is_given_back() {
+        let mut lanes = Lanes::default();
+        for delivery in 1..=10 {
+            offer(&mut lanes, 1, delivery, Fare::Proven);
+            offer(&mut lanes, 2, 100 + delivery, Fare::New);
+        }
+        let started = all(&mut lanes);
+        let mut given_back = 0;
+        for start in started.iter().filter(|start| start.webhook == WebhookId(1)) {
+            let Start { webhook, delivery, lane, .. } = *start;
+            given_back += lanes.finished(webhook, delivery, lane, Some(Fare::Broken)).len();
+        }
+        assert_eq!(given_back, 10 - AT_ONCE_MAX);
+        assert_eq!(lanes.queued(), 9);
+        // What was given back may come again, and the other goes on.
+        assert_eq!(offer(&mut lanes, 1, 10, Fare::Broken), Offer::Queued);
+        assert_eq!(all(&mut lanes).len(), 1);
     }
 
     #[test]

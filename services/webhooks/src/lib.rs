@@ -4,8 +4,8 @@
 //! [`intake`] takes jobs from it into [`lanes`], which decide what may start; [`attempt`] claims a
 //! delivery, makes its request and records what came of it; only then is the job acknowledged.
 //! **Invariants:** a job is a hint, so losing one loses nothing; no endpoint can hold what another
-//! needs: each has few attempts at a time, failing ones share a lane of their own, and an attempt
-//! that takes long leaves its lane; nothing is requested but through `outbound`.
+//! needs: each has few attempts at a time, those that have not answered share a lane of their own,
+//! and an attempt that takes long leaves its lane; nothing is requested but through `outbound`.
 
 mod attempt;
 mod intake;

@@ -11,8 +11,10 @@ use crate::Worker;
 
 /// Deliveries put on the queue at once.
 const HAND_OUT_MAX: usize = 1_000;
-/// Broken endpoints tried at once.
-const PROBES_MAX: i64 = 500;
+/// Broken endpoints tried per look at the schedule: those that broke together are due together, and
+/// this takes them apart. With ten minutes between probes, the looks of one worker are enough for
+/// 12,000 broken endpoints.
+const PROBES_MAX: i64 = 20;
 /// How often it is looked for deliveries that are parked for no reason any more.
 const UNPARK_EVERY: Duration = Duration::from_secs(5);
 /// The pause when there is nothing more to do.

@@ -120,6 +120,8 @@ pub struct Claimed {
     pub sequence: i64,
     /// Attempts after the first, so far.
     pub retries: i32,
+    /// Whether no attempt at the endpoint had ended before this one began.
+    pub is_first: bool,
     /// The endpoint's failures in a row before this attempt.
     pub failures_in_row: i32,
     /// When it was recorded.
@@ -157,10 +159,11 @@ pub async fn claim(
                returning d.event_id, d.sequence, d.retries, d.created_at, w.url, w.secret,
                          case when w.previous_secret_expires_at > $2 then w.previous_secret end
                              as previous_secret,
-                         w.failures_in_row
+                         w.failures_in_row, w.last_triggered is null as is_first
            )
            select c.event_id, c.sequence, c.retries, c.created_at as "created_at: Timestamp", c.url,
-                  c.secret, c.previous_secret, c.failures_in_row, p.body
+                  c.secret, c.previous_secret, c.failures_in_row,
+                  c.is_first as "is_first!", p.body
            from claimed c join webhook_payloads p on p.event_id = c.event_id"#,
         due.id.0,
         now as Timestamp,
@@ -181,6 +184,7 @@ pub async fn claim(
         event: row.event_id,
         sequence: row.sequence,
         retries: row.retries,
+        is_first: row.is_first,
         failures_in_row: row.failures_in_row,
         created_at: row.created_at,
         body: row.body,
@@ -233,7 +237,8 @@ pub async fn park(tx: &mut Tx, deliveries: &[DeliveryId], now: Timestamp) -> Res
     Ok(())
 }
 
-/// Puts at most `limit` parked deliveries of an endpoint back on the schedule. Returns how many.
+/// Puts at most `limit` deliveries of an endpoint that wait for another's outcome back on the
+/// schedule. Returns how many.
 pub async fn resume(tx: &mut Tx, webhook: WebhookId, limit: i64, now: Timestamp) -> Result<u64> {
     let resumed = sqlx::query!(
         "update webhook_outbox set hand_out_at = null
