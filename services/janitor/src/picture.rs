@@ -17,6 +17,9 @@ const IMAGE_SIDE_MAX: u32 = 20_000;
 const IMAGE_PIXELS_MAX: u64 = 50_000_000;
 /// Bytes that decoding may take.
 const DECODING_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes that a JPEG which comes in several scans takes for each pixel besides the pixel itself: two
+/// for each of at most four components. Its decoder heeds no limit of memory.
+const SCANS_BYTES_PER_PIXEL: u64 = 8;
 /// Of 100, how much a JPEG keeps.
 const QUALITY: u8 = 80;
 
@@ -39,6 +42,7 @@ pub(crate) fn shrink(bytes: &[u8]) -> Result<Picture, String> {
     let refused = |error: image::ImageError| error.to_string();
     let mut reader =
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
+    let format = reader.format();
     let mut limits = Limits::default();
     limits.max_image_width = Some(IMAGE_SIDE_MAX);
     limits.max_image_height = Some(IMAGE_SIDE_MAX);
@@ -46,8 +50,13 @@ pub(crate) fn shrink(bytes: &[u8]) -> Result<Picture, String> {
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
-    let is_bomb = u64::from(width) * u64::from(height) > IMAGE_PIXELS_MAX
-        || decoder.total_bytes() > DECODING_BYTES_MAX;
+    let pixels = u64::from(width) * u64::from(height);
+    let held = if format == Some(ImageFormat::Jpeg) && may_be_held_whole(bytes) {
+        pixels * SCANS_BYTES_PER_PIXEL
+    } else {
+        0
+    };
+    let is_bomb = pixels > IMAGE_PIXELS_MAX || decoder.total_bytes() + held > DECODING_BYTES_MAX;
     if is_bomb {
         return Err(format!("{width} times {height} pixels are too many"));
     }
@@ -61,6 +70,36 @@ pub(crate) fn shrink(bytes: &[u8]) -> Result<Picture, String> {
     let (content_type, bytes) = encode(&image).map_err(refused)?;
     let size = if is_on_its_side(orientation) { (height, width) } else { (width, height) };
     Ok(Picture { size, content_type, bytes })
+}
+
+/// Whether a JPEG may have to be held whole before its first pixel is known: a progressive one, or
+/// one whose first scan lacks components.
+///
+/// It looks for the bytes that any such JPEG has, wherever they are, so that there is no second
+/// reading of the format to be misled. Metadata may hold them by chance: then a large image has no
+/// preview.
+fn may_be_held_whole(bytes: &[u8]) -> bool {
+    let (mut has_colours, mut has_single_scan) = (false, false);
+    for at in bytes.windows(10) {
+        match *at {
+            // Progressive.
+            [0xff, 0xc2, ..] => return true,
+            // A frame, and how many components it has.
+            [0xff, 0xc0 | 0xc1, _, _, _, _, _, _, _, components] => match components {
+                1 => {}
+                3 => has_colours = true,
+                _ => return true,
+            },
+            // A scan, and how many of them it holds.
+            [0xff, 0xda, _, _, components, ..] => match components {
+                1 => has_single_scan = true,
+                3 => {}
+                _ => return true,
+            },
+            _ => {}
+        }
+    }
+    has_colours && has_single_scan
 }
 
 fn is_on_its_side(orientation: Orientation) -> bool {
@@ -124,6 +163,33 @@ mod tests {
         let picture = shrink(&png(100, 50, 128)).unwrap();
         assert_eq!((picture.size, picture.content_type), ((100, 50), "image/png"));
         assert_eq!(size_of(&picture.bytes), (100, 50));
+    }
+
+    /// The head of a JPEG of so many pixels: its frame's marker, and the components of its first
+    /// scan.
+    fn jpeg_head(frame: u8, scanned: u8, (width, height): (u16, u16)) -> Vec<u8> {
+        let mut bytes = vec![0xff, 0xd8, 0xff, frame, 0, 17, 8];
+        bytes.extend([height.to_be_bytes(), width.to_be_bytes()].concat());
+        bytes.extend([3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
+        bytes.extend([0xff, 0xda, 0, 6 + 2 * scanned, scanned]);
+        bytes.extend((1..=scanned).flat_map(|part| [part, 0]));
+        bytes.extend([0, if frame == 0xc2 { 0 } else { 63 }, 0, 0xff, 0xd9]);
+        bytes
+    }
+
+    #[test]
+    fn a_large_jpeg_that_would_be_held_whole_is_refused() {
+        for (frame, scanned) in [(0xc2, 3), (0xc2, 1), (0xc0, 1), (0xc1, 2)] {
+            let head = jpeg_head(frame, scanned, (6_000, 5_000));
+            assert!(may_be_held_whole(&head), "{frame:x} {scanned}");
+            let refused = shrink(&head).unwrap_err();
+            assert!(refused.contains("too many"), "{refused}");
+        }
+        assert!(!may_be_held_whole(&jpeg_head(0xc0, 3, (6_000, 5_000))));
+        let mut ours = Vec::new();
+        let image = image::RgbImage::new(40, 30);
+        image.write_with_encoder(JpegEncoder::new(&mut ours)).unwrap();
+        assert!(!may_be_held_whole(&ours));
     }
 
     #[test]
