@@ -174,6 +174,10 @@ pub struct RoomView {
     pub last_seq: Seq,
     /// When the last message was sent.
     pub last_message_at: Option<Timestamp>,
+    /// The caller's own settings of it; absent where they are no member, and in what is told to
+    /// several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<RoomSettingsView>,
 }
 
 impl From<&Room> for RoomView {
@@ -196,6 +200,7 @@ impl From<&Room> for RoomView {
             first_seq: room.first_seq,
             last_seq: room.last_seq,
             last_message_at: room.last_message_at,
+            settings: room.settings.as_ref().map(RoomSettingsView::from),
         }
     }
 }
@@ -433,7 +438,7 @@ pub enum LiveFrame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         unread_count: Option<i64>,
     },
-    /// The user is in another room now.
+    /// The user is in another room now: by what someone else did, or they themselves elsewhere.
     #[serde(rename = "room.added")]
     RoomAdded {
         /// The room's id.

@@ -36,6 +36,9 @@ pub struct Room {
     pub last_seq: Seq,
     /// When the last message was sent.
     pub last_message_at: Option<Timestamp>,
+    /// How the person whom it was read for has set it; `None` where they are no member of it, and
+    /// where it was read for nobody.
+    pub settings: Option<RoomSettings>,
 }
 
 /// A valid new room.
@@ -165,6 +168,8 @@ pub struct Unread {
     pub mention_count: i64,
     /// The last message marked as read.
     pub last_read_msg_id: Option<MessageId>,
+    /// The last event that was there when it was counted.
+    pub last_seq: Seq,
 }
 
 /// Takes a room's name: 1..80 characters.

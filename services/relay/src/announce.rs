@@ -102,7 +102,7 @@ async fn data(tx: &mut Tx, fact: &Fact, now: Timestamp) -> store::Result<Option<
         }
         Happened::Org { kind, data } if kind == WebhookEvent::RoomCreated.as_str() => {
             let Some(id) = data.get("room").and_then(Value::as_i64) else { return Ok(None) };
-            let room = find_room(tx.conn(), id.into(), now).await?;
+            let room = find_room(tx.conn(), id.into(), None, now).await?;
             room.map(|room| json!({"room": RoomView::from(&room)}))
         }
         Happened::Org { data, .. } => Some(of_org(fact, data)),

@@ -1,6 +1,6 @@
 //! Rooms: making, changing, entering and leaving them.
 
-use testkit::{Board, json};
+use testkit::{Board, Person, Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_room_has_no_events_whoever_is_in_it() {
@@ -26,6 +26,7 @@ async fn a_new_room_has_no_events_whoever_is_in_it() {
             "members_count",
             "name",
             "org",
+            "settings",
             "topic"
         ]
     );
@@ -171,6 +172,53 @@ async fn settings_are_ones_own_and_reach_ones_other_sockets() {
         .await
         .blames(&["notify", "starred"]);
     team.mallory.get(&path).await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_says_how_the_caller_has_set_it_and_nobody_else() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let (path, room) = (format!("/rooms/{}/", team.room), team.room);
+    let fresh = json!({"notify": "all", "section": null, "starred": false});
+    let set = json!({"notify": "none", "section": "Work", "starred": true});
+    team.bob.patch(&format!("{path}settings/"), set.clone()).await.is(200);
+    let listed = async |person: &Person| {
+        let page = person.get("/rooms/").await.is(200);
+        let of = |one: &&Value| one["id"] == room;
+        page["results"].as_array().unwrap().iter().find(of).unwrap()["settings"].clone()
+    };
+    assert_eq!(listed(&team.bob).await, set);
+    assert_eq!(listed(&team.carol).await, fresh);
+    assert_eq!(team.bob.get(&path).await.is(200)["settings"], set);
+    let changed = team.alice.patch(&path, json!({"topic": "new"})).await.is(200);
+    assert_eq!(changed["settings"], fresh);
+    let made = json!({"org": team.org, "name": "second"});
+    let made = team.alice.post("/rooms/", made).await.is(201);
+    assert_eq!(made["settings"], fresh);
+    let joinable = team.bob.get("/rooms/?scope=joinable").await.is(200);
+    assert_eq!(joinable["results"][0]["id"], made["id"]);
+    assert!(joinable["results"][0].get("settings").is_none(), "who is not in it has set nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_makes_or_joins_is_told_to_ones_other_sockets() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let (mut of_alice, mut of_bob) = (team.alice.opens_many(1).await, team.bob.opens_many(1).await);
+    let room = team.alice.makes_room(team.org, "second", "PUBLIC").await;
+    assert_eq!(of_alice.next_of_type("room.added").await["room_id"], room);
+    team.bob.post(&format!("/rooms/{room}/join/"), json!({})).await.is(201);
+    let added = of_bob.next_of_type("room.added").await;
+    assert_eq!((&added["room_id"], &added["room"]["members_count"]), (&json!(room), &json!(2)));
+    team.bob.post(&format!("/rooms/{room}/join/"), json!({})).await.is(200);
+    let people = json!({"org": team.org, "user_ids": [team.carol.id]});
+    let dm = team.bob.post("/rooms/dm/", people.clone()).await.is(201);
+    // Nothing came of joining twice: the direct message is the next that is told.
+    assert_eq!(of_bob.next_of_type("room.added").await["room_id"], dm["id"]);
+    assert_eq!(dm["settings"]["notify"], "all");
+    team.bob.post("/rooms/dm/", people).await.is(200);
+    of_bob.catches_up().await;
+    assert!(!of_bob.has("room.added"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

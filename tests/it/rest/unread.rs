@@ -53,7 +53,7 @@ async fn joining_sets_the_marker_to_the_head_and_not_what_was_read() {
     assert_eq!(
         of_room,
         json!({"room_id": room, "room_name": "club", "unread_count": 0, "unread_capped": false,
-            "mention_count": 0, "last_read_msg_id": null})
+            "mention_count": 0, "last_read_msg_id": null, "last_seq": 2})
     );
     team.alice.posts(room, "after").await;
     assert_eq!(team.bob.unread(room).await, (1, 0));

@@ -52,7 +52,8 @@ pub async fn change_room(
     now: Timestamp,
 ) -> Result<Changed> {
     let RoomForChanging { room: mut locked, caller } = target;
-    let room = find_room(tx.conn(), locked.id, now).await?.ok_or(Refusal::NotFound)?;
+    let room =
+        find_room(tx.conn(), locked.id, Some(caller.user), now).await?.ok_or(Refusal::NotFound)?;
     let change = change.against(&room);
     let level = change.access_level.unwrap_or(room.access_level);
     let auto_join = change.auto_join.unwrap_or(room.auto_join);
@@ -88,7 +89,8 @@ pub async fn change_room(
         let people = admitted_by(tx, room.org, (before, level)).await?;
         added = join_quietly(tx, &locked, &people, now).await?;
     }
-    let room = find_room(tx.conn(), room.id, now).await?.ok_or(Refusal::NotFound)?;
+    let room =
+        find_room(tx.conn(), room.id, Some(caller.user), now).await?.ok_or(Refusal::NotFound)?;
     Ok(Changed { room, added, removed })
 }
 

@@ -14,7 +14,15 @@ use crate::{Result, Tx};
 #[derive(Debug)]
 pub struct RoomForJoining {
     room: LockedRoom,
+    access: RoomAccess,
     caller: Caller,
+}
+
+impl RoomForJoining {
+    /// The proof for reading the room.
+    pub fn access(&self) -> RoomAccess {
+        self.access
+    }
 }
 
 /// The room, if the caller is in it or may join.
@@ -27,12 +35,12 @@ pub async fn room_for_joining(tx: &mut Tx, caller: Caller, id: RoomId) -> Result
     if standing.is_dm || !(standing.is_member || standing.may_join()) {
         return Err(Refusal::Forbidden.into());
     }
-    Ok(RoomForJoining { room, caller })
+    Ok(RoomForJoining { room, access, caller })
 }
 
 /// Makes the caller a member. `false` when they were one.
 pub async fn join_room(tx: &mut Tx, target: RoomForJoining, now: Timestamp) -> Result<bool> {
-    let RoomForJoining { mut room, caller } = target;
+    let RoomForJoining { mut room, caller, .. } = target;
     Ok(!join(tx, &mut room, &[caller.user], now).await?.is_empty())
 }
 

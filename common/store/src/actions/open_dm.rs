@@ -50,7 +50,7 @@ pub async fn open_dm(
         let room = lock_rooms(tx, &[id]).await?.pop().ok_or(Refusal::NotFound)?;
         (id, join_quietly(tx, &room, &people, now).await?)
     };
-    let room = find_room(tx.conn(), id, now)
+    let room = find_room(tx.conn(), id, Some(caller.user), now)
         .await?
         .ok_or_else(|| Error::Bug(format!("room {id} is gone as it is opened")))?;
     let added = added.into_iter().filter(|&person| person != caller.user).collect();

@@ -69,7 +69,12 @@ pub async fn change_settings(
     Ok((after, true))
 }
 
-fn settings(notify: &str, section: Option<String>, starred: bool) -> Result<RoomSettings> {
+/// What the columns of a member's settings say.
+pub(crate) fn settings(
+    notify: &str,
+    section: Option<String>,
+    starred: bool,
+) -> Result<RoomSettings> {
     let notify =
         Notify::parse(notify).ok_or_else(|| Error::corrupt("room_members", "notify", notify))?;
     Ok(RoomSettings { notify, section, starred })

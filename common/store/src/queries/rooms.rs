@@ -7,6 +7,7 @@ use domain::{AccessLevel, OrgId, Person, Role, RoomId, Seq, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use crate::access::RoomAccess;
+use crate::actions::room_settings::settings;
 use crate::log::LockedRoom;
 use crate::page::Slice;
 use crate::{Error, Result, Tx};
@@ -25,12 +26,15 @@ struct RoomRow {
     first_seq: Seq,
     last_seq: Seq,
     last_message_at: Option<Timestamp>,
+    notify: Option<String>,
+    section: Option<String>,
+    starred: Option<bool>,
 }
 
-/// `select`s rows of `rooms r` as [`RoomRow`], as they are at `$1`; the tail begins with what
-/// follows `from rooms r`.
+/// `select`s rows of `rooms r` as [`RoomRow`], as they are at `$1` for the person `$2`, whose
+/// membership is `m`, if there is one; the tail begins with what follows the tables.
 macro_rules! select_rooms {
-    ($tail:literal, $now:expr, $($arg:expr),* $(,)?) => {
+    ($tail:literal, $now:expr, $user:expr, $($arg:expr),* $(,)?) => {
         sqlx::query_as!(
             RoomRow,
             r#"select r.id as "id: domain::RoomId", r.org_id as "org: domain::OrgId", r.name,
@@ -39,9 +43,12 @@ macro_rules! select_rooms {
                       r.created_at as "created_at: domain::Timestamp", r.members_count,
                       log_floor(r.id, $1) as "first_seq!: domain::Seq",
                       r.last_seq as "last_seq: domain::Seq",
-                      r.last_message_at as "last_message_at: domain::Timestamp"
-               from rooms r "# + $tail,
+                      r.last_message_at as "last_message_at: domain::Timestamp",
+                      m.notify as "notify?", m.section as "section?", m.starred as "starred?"
+               from rooms r
+               left join room_members m on m.room_id = r.id and m.user_id = $2 "# + $tail,
             $now as Timestamp,
+            $user,
             $($arg),*
         )
     };
@@ -57,8 +64,7 @@ pub async fn rooms_of(
     now: Timestamp,
 ) -> Result<Vec<Room>> {
     let rows = select_rooms!(
-        "join room_members m on m.room_id = r.id
-         where m.user_id = $2 and ($3::bigint is null or r.org_id = $3)
+        "where m.user_id = $2 and ($3::bigint is null or r.org_id = $3)
            and r.id > $4 and r.id < $5
          order by case when $6 then -r.id else r.id end limit $7",
         now,
@@ -84,11 +90,9 @@ pub async fn joinable_rooms(
 ) -> Result<Vec<Room>> {
     let rows = select_rooms!(
         "join organization_members o on o.org_id = r.org_id and o.user_id = $2
-         where ($3::bigint is null or r.org_id = $3) and r.dm_key is null
+         where m.user_id is null and ($3::bigint is null or r.org_id = $3) and r.dm_key is null
            and (r.access_level = 'PUBLIC'
                 or (r.access_level = 'MANAGER_ONLY' and o.role in ('MANAGER', 'ADMIN')))
-           and not exists (
-               select from room_members m where m.room_id = r.id and m.user_id = $2)
            and r.id > $4 and r.id < $5
          order by case when $6 then -r.id else r.id end limit $7",
         now,
@@ -104,21 +108,29 @@ pub async fn joinable_rooms(
     with_dm_users(conn, rows).await
 }
 
-/// A room that the caller sees.
+/// A room that the caller sees, with the settings that `user` has in it.
 ///
 /// # Errors
 /// `NotFound` when it has gone since.
-pub async fn room(conn: &mut PgConnection, access: &RoomAccess, now: Timestamp) -> Result<Room> {
-    find_room(conn, access.room(), now).await?.ok_or_else(|| domain::Refusal::NotFound.into())
+pub async fn room(
+    conn: &mut PgConnection,
+    access: &RoomAccess,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Room> {
+    let found = find_room(conn, access.room(), Some(user), now).await?;
+    found.ok_or_else(|| domain::Refusal::NotFound.into())
 }
 
-/// A room, whoever may see it.
+/// A room, whoever may see it, with the settings that `user` has in it.
 pub async fn find_room(
     conn: &mut PgConnection,
     id: RoomId,
+    user: Option<UserId>,
     now: Timestamp,
 ) -> Result<Option<Room>> {
-    let rows = select_rooms!("where r.id = $2", now, id.0).fetch_all(&mut *conn).await?;
+    let user = user.map(|user| user.0);
+    let rows = select_rooms!("where r.id = $3", now, user, id.0).fetch_all(&mut *conn).await?;
     Ok(with_dm_users(conn, rows).await?.pop())
 }
 
@@ -203,6 +215,10 @@ impl RoomRow {
     fn into_room(self, dm_users: Option<Vec<Person>>) -> Result<Room> {
         let access_level = AccessLevel::parse(&self.access_level)
             .ok_or_else(|| Error::corrupt("rooms", "access_level", &self.access_level))?;
+        let settings = match (self.notify, self.starred) {
+            (Some(notify), Some(starred)) => Some(settings(&notify, self.section, starred)?),
+            _ => None,
+        };
         Ok(Room {
             id: self.id,
             org: self.org,
@@ -217,6 +233,7 @@ impl RoomRow {
             first_seq: self.first_seq,
             last_seq: self.last_seq,
             last_message_at: self.last_message_at,
+            settings,
         })
     }
 }

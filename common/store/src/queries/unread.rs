@@ -37,6 +37,7 @@ async fn count(
     let rows = sqlx::query!(
         r#"select r.id as "room: RoomId", r.name,
                   m.last_read_msg_id as "last_read_msg_id: MessageId",
+                  r.last_seq as "last_seq: domain::Seq",
                   unread.count as "unread!", mentions.count as "mentions!"
            from room_members m
            join rooms r on r.id = m.room_id
@@ -88,6 +89,7 @@ async fn count(
             unread_capped: row.unread > UNREAD_MAX,
             mention_count: row.mentions,
             last_read_msg_id: row.last_read_msg_id,
+            last_seq: row.last_seq,
         })
         .collect())
 }

@@ -59,7 +59,8 @@ async fn tell_added(api: &Api, user: UserId, moved: &Moved) -> store::Result<()>
     let mut conn = api.store().read().await?;
     for &room_id in &moved.added {
         let access = access::room(&mut conn, user, room_id).await?;
-        let room = queries::rooms::room(&mut conn, &access, api.clock().now()).await?;
+        let now = api.clock().now();
+        let room = queries::rooms::room(&mut conn, &access, user, now).await?;
         api.push(user, &LiveFrame::RoomAdded { room_id, room: RoomView::from(&room) });
     }
     Ok(())

@@ -34,7 +34,7 @@ pub(crate) async fn get_room(
 ) -> Result<Json<RoomView>, Problem> {
     let mut conn = api.store().read().await?;
     let access = access::room(&mut conn, caller.user, id).await?;
-    let room = queries::rooms::room(&mut conn, &access, api.clock().now()).await?;
+    let room = queries::rooms::room(&mut conn, &access, caller.user, api.clock().now()).await?;
     Ok(Json(RoomView::from(&room)))
 }
 

@@ -106,5 +106,7 @@ pub(crate) async fn create_room(
     })?;
     let view = RoomView::from(&opened.room);
     super::push_added(&api, &opened.added, &view);
+    // Their other tabs and devices list it too.
+    super::push_added(&api, &[caller.user], &view);
     Ok(Created { location: api.link(&format!("/rooms/{}/", view.id)), view })
 }

@@ -73,5 +73,7 @@ pub(crate) async fn open_dm(
     if !opened.is_new {
         return Ok(Json(view).into_response());
     }
+    // Their other tabs and devices list it too.
+    super::push_added(&api, &[caller.user], &view);
     Ok(Created { location: api.link(&format!("/rooms/{}/", view.id)), view }.into_response())
 }

@@ -53,10 +53,17 @@ pub(crate) async fn join_room(
     PathId(id): PathId<RoomId>,
 ) -> Result<Response, Problem> {
     let now = api.clock().now();
-    let is_new = transact!(api, |tx| {
+    let (is_new, room) = transact!(api, |tx| {
         let target = action::room_for_joining(tx, caller, id).await?;
-        action::join_room(tx, target, now).await
+        let access = target.access();
+        let is_new = action::join_room(tx, target, now).await?;
+        let room = queries::rooms::room(tx.conn(), &access, caller.user, now).await?;
+        Ok((is_new, room))
     })?;
+    if is_new {
+        // The caller's other tabs and devices list it too.
+        super::push_added(&api, &[caller.user], &RoomView::from(&room));
+    }
     let detail = ("you have joined this room", "you are in this room already");
     Ok(MembershipAnswer::answer(is_new, detail, id))
 }
@@ -127,7 +134,7 @@ pub(crate) async fn invite_to_room(
         let access = target.access();
         let user = user.clone()?;
         let is_new = action::invite_to_room(tx, target, user, now).await?;
-        let room = queries::rooms::room(tx.conn(), &access, now).await?;
+        let room = queries::rooms::room(tx.conn(), &access, user, now).await?;
         Ok((user, is_new, room))
     })?;
     if is_new {

@@ -41,12 +41,14 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(unread::unread_counts))
 }
 
-/// Tells people that they are in a room now.
+/// Tells people that they are in a room now. The room may have been read for another: how that one
+/// has set it is nobody else's business, and who is new has set nothing.
 fn push_added(api: &Api, people: &[UserId], room: &RoomView) {
     if people.len() > PUSHES_MAX {
         return;
     }
-    let frame = LiveFrame::RoomAdded { room_id: room.id, room: room.clone() };
+    let room = RoomView { settings: None, ..room.clone() };
+    let frame = LiveFrame::RoomAdded { room_id: room.id, room };
     for &person in people {
         api.push(person, &frame);
     }

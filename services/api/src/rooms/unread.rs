@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use domain::room::Unread;
-use domain::{MessageId, RoomId};
+use domain::{MessageId, RoomId, Seq};
 use serde::Serialize;
 use store::queries;
 use utoipa::ToSchema;
@@ -34,6 +34,8 @@ pub(crate) struct RoomUnread {
     mention_count: i64,
     /// The last message marked as read; null until one was.
     last_read_msg_id: Option<MessageId>,
+    /// The room's last event that was there when this was counted: what comes later is not in it.
+    last_seq: Seq,
 }
 
 impl From<Unread> for RoomUnread {
@@ -45,6 +47,7 @@ impl From<Unread> for RoomUnread {
             unread_capped: unread.unread_capped,
             mention_count: unread.mention_count,
             last_read_msg_id: unread.last_read_msg_id,
+            last_seq: unread.last_seq,
         }
     }
 }
