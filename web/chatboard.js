@@ -33,9 +33,6 @@ export { ApiError };
  * @typedef {"online"|"connecting"|"offline"} Status
  */
 
-/** How long the rooms' settings wait for the socket. */
-const SETTINGS_WITHIN_MS = 3000;
-
 /**
  * Events: `user` (detail: User or null), `status` (Status), `rooms` (the list changed), `room` (a room's id:
  * anything about it changed), `notification`, `frame` (every server frame), `sent` / `failed` (a Send).
@@ -48,6 +45,9 @@ export class ChatBoard extends EventTarget {
   #sender = new Sender(this);
   #started = false;
   #backoff = new Backoff();
+  /** The reading of rooms and counts that is on its way, and whether it came too early. @type {Promise<void>|null} */
+  #reading = null;
+  #isStale = false;
   /** Rooms that changed and are told of soon, together. @type {Set<number>} */
   #dirty = new Set();
   #listDirty = false;
@@ -72,11 +72,14 @@ export class ChatBoard extends EventTarget {
       onLead: () => this.#lead(),
       onFrame: (frame) => this.#frame(frame),
       onStatus: (status) => this.#setStatus(status),
+      onLoaded: (loaded) => this.#loaded(loaded),
       onAsk: (ask) => this.#wanted(ask),
     });
-    globalThis.addEventListener?.("online", () => this.socket.nudge());
+    // The tab that has the socket may be hidden, and hardly awake.
+    const nudge = () => this.tabs.ask({ type: "nudge" });
+    globalThis.addEventListener?.("online", nudge);
     globalThis.addEventListener?.("offline", () => this.#setStatus("offline"));
-    globalThis.document?.addEventListener("visibilitychange", () => !document.hidden && this.socket.nudge());
+    globalThis.document?.addEventListener("visibilitychange", () => !document.hidden && nudge());
   }
 
   // --- Login -------------------------------------------------------------------------------
@@ -109,8 +112,14 @@ export class ChatBoard extends EventTarget {
     return this.signIn(fields.email, fields.password);
   }
 
+  /** What could not be sent stays on this device; see `forget`. */
   async signOut() {
     await this.rest.end();
+  }
+
+  /** Deletes from this device what a person posted and could not be sent. @param {number} user */
+  forget(user) {
+    return this.outbox.clear(user);
   }
 
   /** @param {User|null} user */
@@ -124,7 +133,10 @@ export class ChatBoard extends EventTarget {
     this.tabs.leave();
     this.#sender.stop();
     this.#directory.forget();
+    this.#people.forget();
     this.#started = false;
+    this.#isStale = false;
+    this.status = "connecting";
   }
 
   // --- REST --------------------------------------------------------------------------------
@@ -179,8 +191,16 @@ export class ChatBoard extends EventTarget {
   }
 
   /** Reads organizations, rooms and unread counts; keeps the rooms that are there already. */
-  load() {
-    return this.#directory.load();
+  async load() {
+    const loaded = await this.#directory.load();
+    if (!loaded) return;
+    this.tabs.tellLoaded(loaded);
+    this.#sender.prune();
+  }
+
+  /** Another tab has read them. @param {any} loaded */
+  #loaded(loaded) {
+    if (this.#directory.isLoaded) this.#directory.take(loaded);
   }
 
   /** Shows a room that we just made or joined, without waiting for its frame. @param {number} id */
@@ -208,9 +228,12 @@ export class ChatBoard extends EventTarget {
     return this.#people.nameOf(id);
   }
 
-  /** Whether a text mentions us; near enough for a badge, until the exact counts come. @param {string} body */
-  mentionsMe(body) {
-    return this.#people.mentionsMe(body);
+  /**
+   * Whether a text mentions us; near enough for a badge, until the exact counts come.
+   * @param {string} body @param {{here?: boolean}} [options] `here`: whether `@here` does; it notifies, and is not counted
+   */
+  mentionsMe(body, { here = false } = {}) {
+    return this.#people.mentionsMe(body, here ? ["room", "here"] : ["room"]);
   }
 
   // --- Going live --------------------------------------------------------------------------
@@ -220,22 +243,29 @@ export class ChatBoard extends EventTarget {
     if (this.#started || !this.user) return;
     this.#started = true;
     await this.#sender.load(this.user.id);
-    await this.#loadUntilDone();
-    if (!this.user) return;
-    this.tabs.join(this.user.id);
+    await this.#read();
+    if (this.user && this.#directory.isLoaded) this.tabs.join(this.user.id);
   }
 
-  async #loadUntilDone() {
-    while (this.#started && !this.#directory.isLoaded) {
+  /** Reads what there is, and tries until that works; what is being read already may be too old. @returns {Promise<void>} */
+  #read() {
+    this.#isStale = true;
+    this.#reading ??= this.#readUntilDone().finally(() => (this.#reading = null));
+    return this.#reading;
+  }
+
+  async #readUntilDone() {
+    while (this.#started && this.#isStale) {
+      this.#isStale = false;
       try {
         await this.load();
-        this.#directory.isLoaded = true;
         this.#backoff.reset();
-        // Coming online reads them; who does not, sees them all the same.
-        setTimeout(() => this.status !== "online" && this.#directory.loadSettings(), SETTINGS_WITHIN_MS);
       } catch (error) {
         if (error instanceof ApiError && error.status === 401) return;
-        this.#setStatus("offline");
+        // Away, the next line does it.
+        if (this.#directory.isLoaded && !this.socket.online) return;
+        if (!this.#directory.isLoaded) this.#setStatus("offline");
+        this.#isStale = true;
         await pause(this.#backoff.next());
       }
     }
@@ -251,11 +281,21 @@ export class ChatBoard extends EventTarget {
 
   /** What a tab wants of the leader. @param {any} ask */
   #wanted(ask) {
-    if (ask.type === "hello") this.tabs.tellStatus(this.status);
+    if (ask.type === "hello") this.#introduce();
+    else if (ask.type === "nudge") this.socket.nudge();
     else if (ask.type === "subscribe") this.socket.subscribe(ask.room);
     else if (ask.type === "unsubscribe") this.socket.unsubscribe(ask.room);
     else if (ask.type === "say") this.socket.send(ask.frame);
     else if (ask.type === "post") this.#sender.take(ask.send);
+  }
+
+  /** A tab has come: it learns what the server says once only. */
+  #introduce() {
+    for (const { id, seq, online } of this.rooms.values()) {
+      this.tabs.tell({ type: "subscribed", room: id, last_seq: seq });
+      this.tabs.tell({ type: "presence.snapshot", room: id, online: [...online] });
+    }
+    this.tabs.tellStatus(this.status);
   }
 
   /** Sends a frame that may be lost (typing, read). @param {any} frame */
@@ -271,11 +311,10 @@ export class ChatBoard extends EventTarget {
     if (status === "online") this.#cameOnline();
   }
 
-  async #cameOnline() {
-    this.#sender.drain();
-    if (!this.#directory.isLoaded) return;
+  #cameOnline() {
+    this.#sender.restart();
     // What happened between what was read and the socket's opening was told to nobody.
-    await this.load().then(() => this.#directory.loadSettings(), () => {});
+    if (this.tabs.leading && this.#directory.isLoaded) this.#read();
   }
 
   /** @param {any} frame */
@@ -283,7 +322,9 @@ export class ChatBoard extends EventTarget {
     const room = this.rooms.get(frame.room);
     switch (frame.type) {
       case "subscribed":
-        room?.reaches(frame.last_seq);
+        // What the leading tab hears of is ours too; we may have read too early.
+        if (room) room.reaches(frame.last_seq);
+        else if (!this.tabs.leading) this.open(frame.room).catch(() => {});
         break;
       case "resync":
         room?.resync(frame.last_seq);

@@ -30,6 +30,10 @@ await journey("survival", async (browser, step) => {
   await says(his, "written offline 2");
   await his.getByText("You are offline. 2 messages wait to be sent.").waitFor();
   await his.getByText("written offline 2").waitFor();
+  const star = his.getByRole("button", { name: "Star", exact: true });
+  await star.click();
+  await his.getByText("Not changed").waitFor();
+  same(await star.getAttribute("aria-pressed"), "false", "a star that could not be saved");
   await says(hers, "meanwhile, online");
   browser.doors[1].unshut();
   await his.context().setOffline(false);

@@ -98,7 +98,7 @@ class ChatRoom extends LitElement {
   /** @param {any} change */
   change(change) {
     this.closeMenu();
-    this.room.change(change).catch(() => {});
+    this.room.change(change).catch((error) => (this.composer.problem = `Not changed: ${error.message}`));
   }
 
   render() {

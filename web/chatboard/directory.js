@@ -1,15 +1,19 @@
 // What a person has: their organizations, rooms, what is unread in these, and how each is set.
 //
-// It is read once at the start and after each break of the connection; in between, frames change it,
-// and where a frame does not say enough, the exact answer is asked for, once for many causes.
+// It is read once at the start, and after each break of the connection by the tab that has the
+// socket, which tells the others; in between, frames change it, and where a frame does not say
+// enough, the exact answer is asked for, once for many causes.
 
 import { Room } from "./room.js";
 
-/** Of so many rooms, the liveliest, the settings are asked for at the start. */
-const SETTINGS_MOST = 40;
 const COUNTS_AFTER_MS = 2000;
 const NOTIFICATIONS_AFTER_MS = 1500;
 const ORGS_AFTER_MS = 500;
+
+/**
+ * @typedef {{orgs: any[], rooms: import("./room.js").RoomInfo[], counts: any[], notifications: number, before: number[]}} Loaded
+ *   what one reading found; `before`: the rooms that there were when it began
+ */
 
 export class Directory {
   /** @type {Map<number, Room>} */
@@ -17,7 +21,7 @@ export class Directory {
   /** @type {any[]} */
   orgs = [];
   unreadNotifications = 0;
-  /** Whether what is added from now on is not yet subscribed to. */
+  /** Whether it was read, and what is added from now on is not yet subscribed to. */
   isLoaded = false;
   /** Questions that are asked soon, by name. @type {Map<string, any>} */
   #soon = new Map();
@@ -32,27 +36,41 @@ export class Directory {
     this.#soon.clear();
     this.rooms = new Map();
     this.orgs = [];
+    this.unreadNotifications = 0;
     this.isLoaded = false;
   }
 
-  /** Reads everything; keeps the rooms that are there already. */
+  /** Reads everything; keeps the rooms that are there already. @returns {Promise<Loaded|null>} null: signed out meanwhile */
   async load() {
-    const [orgs, counts] = await Promise.all([
-      Array.fromAsync(this.board.items("/orgs/")), this.board.request("GET", "/auth/me/unread-counts/"), this.#loadRooms(),
-      this.countNotifications(),
+    const user = this.board.user?.id;
+    const settings = new Map([...this.rooms.values()].map((room) => [room.id, room.settings]));
+    const [orgs, listed, notifications] = await Promise.all([
+      Array.fromAsync(this.board.items("/orgs/")), Array.fromAsync(this.board.items("/rooms/")), this.board.request("GET", "/notifications/unread-count/"),
     ]);
-    this.orgs = orgs;
-    this.#count(counts);
-    this.board.listChanged();
+    // After the rooms: what these reach is counted then.
+    const counts = await this.board.request("GET", "/auth/me/unread-counts/");
+    if (user !== this.board.user?.id) return null;
+    // What happened while it was read is newer than it: a room left, settings changed.
+    const rooms = listed.filter(({ id }) => !settings.has(id) || this.rooms.has(id));
+    for (const info of rooms) {
+      const now = this.rooms.get(info.id)?.settings;
+      if (now !== settings.get(info.id)) info.settings = now;
+    }
+    const loaded = { orgs, rooms, counts: counts.unread_counts, notifications: notifications.unread_count, before: [...settings.keys()] };
+    this.take(loaded);
+    return loaded;
   }
 
-  async #loadRooms() {
-    const seen = new Set();
-    for await (const info of this.board.items("/rooms/")) {
-      seen.add(info.id);
-      this.#add(info);
-    }
-    for (const id of this.rooms.keys()) if (!seen.has(id)) this.remove(id);
+  /** Takes in what a reading found, our own or another tab's. @param {Loaded} loaded */
+  take({ orgs, rooms, counts, notifications, before }) {
+    for (const info of rooms) this.#add(info);
+    // What came while it was read may be in no answer, and stays.
+    const listed = new Set(rooms.map(({ id }) => id));
+    for (const id of before) if (!listed.has(id)) this.remove(id);
+    this.orgs = orgs;
+    this.unreadNotifications = notifications;
+    this.isLoaded = true;
+    this.#count(counts);
   }
 
   /** @param {import("./room.js").RoomInfo} info */
@@ -60,8 +78,7 @@ export class Directory {
     for (const person of info.dm_users ?? []) this.board.learn(person);
     const known = this.rooms.get(info.id);
     if (known) {
-      known.info = info;
-      known.reaches(info.last_seq);
+      known.told(info);
       return known;
     }
     const room = new Room(this.board, info);
@@ -92,23 +109,6 @@ export class Directory {
     return room;
   }
 
-  /** The list of rooms says nothing of settings: they come after it. */
-  async loadSettings() {
-    const rooms = [...this.rooms.values()]
-      .sort((a, b) => (b.info.last_message_at ?? "").localeCompare(a.info.last_message_at ?? "")).slice(0, SETTINGS_MOST);
-    for (const room of rooms) {
-      const before = room.settings;
-      try {
-        const found = await this.board.request("GET", `/rooms/${room.id}/settings/`);
-        // What was said meanwhile, here or elsewhere, is newer than this answer.
-        if (room.settings === before) room.settings = found;
-      } catch {
-        return;
-      }
-      this.board.listChanged();
-    }
-  }
-
   /** @param {any} frame */
   settingsCame({ room_id, notify, section, starred }) {
     const room = this.rooms.get(room_id);
@@ -116,17 +116,9 @@ export class Directory {
     this.board.listChanged();
   }
 
-  /** @param {any} answer */
-  #count({ unread_counts }) {
-    for (const count of unread_counts) {
-      const room = this.rooms.get(count.room_id);
-      if (!room) continue;
-      room.unread = count.unread_count;
-      room.unreadCapped = count.unread_capped;
-      room.mentions = count.mention_count;
-      room.lastRead = count.last_read_msg_id;
-      this.board.changed(room.id);
-    }
+  /** @param {any[]} counts */
+  #count(counts) {
+    for (const count of counts) this.rooms.get(count.room_id)?.counted(count);
     this.board.listChanged();
   }
 
@@ -153,7 +145,7 @@ export class Directory {
 
   countsSoon() {
     if (this.#soon.has("counts")) return;
-    this.#later("counts", COUNTS_AFTER_MS, async () => this.#count(await this.board.request("GET", "/auth/me/unread-counts/")));
+    this.#later("counts", COUNTS_AFTER_MS, async () => this.#count((await this.board.request("GET", "/auth/me/unread-counts/")).unread_counts));
   }
 
   /** Rooms come and go with their organization, and roles change: reads the organizations anew. */

@@ -46,6 +46,20 @@ export class Outbox {
       .map((send) => [send.nonce, send]));
   }
 
+  /** Signed out: nothing is known; what is kept stays kept. */
+  forget() {
+    this.#sends = new Map();
+  }
+
+  /** Deletes what is kept of a person. @param {number} user */
+  async clear(user) {
+    const db = await this.#db;
+    if (!db) return;
+    const store = db.transaction(STORE, "readwrite").objectStore(STORE);
+    const kept = /** @type {Send[]} */ (await done(store.getAll()));
+    await Promise.all(kept.filter((send) => send.user === user).map((send) => done(store.delete(send.nonce))));
+  }
+
   /** @param {number} [room] @returns {Send[]} */
   list(room) {
     const all = [...this.#sends.values()];

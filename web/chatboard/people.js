@@ -4,6 +4,9 @@ import { ApiError } from "./rest.js";
 
 /** @typedef {import("./room.js").Person} Person */
 
+/** Whom the server did not tell of is asked for again after this, by whoever draws them then. */
+const ASK_AGAIN_MS = 5000;
+
 export class People {
   /** @type {Map<number, Person>} */
   known = new Map();
@@ -13,6 +16,12 @@ export class People {
   /** @param {import("../chatboard.js").ChatBoard} board */
   constructor(board) {
     this.board = board;
+  }
+
+  /** Signed out: nobody is known. */
+  forget() {
+    this.known.clear();
+    this.#asked.clear();
   }
 
   /** @param {Person} person */
@@ -38,22 +47,20 @@ export class People {
     try {
       this.learn(await this.board.request("GET", `/users/${id}/`));
     } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 404) return this.#asked.delete(id);
+      if (!(error instanceof ApiError) || error.status !== 404) return void setTimeout(() => this.#asked.delete(id), ASK_AGAIN_MS);
       this.learn({ id, email: "", first_name: "Deleted", last_name: "user" });
     }
     this.board.listChanged();
     for (const room of this.board.rooms.values()) if (room.timeline.loaded) this.board.changed(room.id);
   }
 
-  /** @param {string} body */
-  mentionsMe(body) {
+  /** @param {string} body @param {string[]} words which mention everyone */
+  mentionsMe(body, words) {
     const { user } = this.board;
     if (!body.includes("@") || !user) return false;
-    const names = [user.email, `${user.first_name}.${user.last_name}`, "room", "here"].map((name) => name.toLowerCase());
-    const text = body.replace(/`[^`]*`/g, "").toLowerCase();
-    return names.some((name) => {
-      const at = text.indexOf(`@${name}`);
-      return at >= 0 && !/\w/.test(text[at - 1] ?? " ") && !/[\w-]/.test(text[at + 1 + name.length] ?? " ");
-    });
+    const { email, first_name, last_name } = user;
+    const names = [email, ...(first_name && last_name ? [`${first_name}.${last_name}`] : []), ...words];
+    const any = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|");
+    return new RegExp(`(?<![\\p{L}\\p{N}_])@(?:${any})(?![\\p{L}\\p{N}_-])`, "iu").test(body.replace(/`[^`]*`/g, ""));
   }
 }

@@ -7,14 +7,14 @@
 import { pause } from "./backoff.js";
 
 const KEY = "chatboard.login";
-/** Renew this long before the access token ends. */
+/** Renew this long before the access token ends, or in the second half of its life. */
 const EARLY_MS = 90_000;
 const TIMEOUT_MS = 20_000;
 
 /**
  * @typedef {{id: number, email: string, first_name: string, last_name: string, avatar_url: string|null,
  *   email_notifications?: string, created_at?: string, last_login?: string|null}} User
- * @typedef {{access: string, refresh: string, user: User|null}} Login
+ * @typedef {{access: string, refresh: string, user: User|null, at?: number}} Login `at`: when the tokens came, by our clock
  */
 
 /** What the server refused, or `code` `"offline"` (status 0) when it could not be reached. */
@@ -35,10 +35,16 @@ export class ApiError extends Error {
   }
 }
 
-/** @param {string} jwt @returns {number} when it ends, in milliseconds */
-function endOf(jwt) {
+/**
+ * When to have a new access token, by our clock: it may be wrong, so that only how long the token
+ * lives is taken from the server's.
+ * @param {Login} login
+ */
+function renewAt({ access, at }) {
   try {
-    return JSON.parse(atob(jwt.split(".")[1].replaceAll("-", "+").replaceAll("_", "/"))).exp * 1000;
+    const { iat, exp } = JSON.parse(atob(access.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
+    const life = (exp - iat) * 1000;
+    return (at ?? iat * 1000) + life - Math.min(EARLY_MS, life / 2);
   } catch {
     return 0;
   }
@@ -101,7 +107,7 @@ export class Rest {
 
   /** @param {{access: string, refresh: string}} tokens */
   async begin(tokens) {
-    this.#keep({ ...tokens, user: null });
+    this.#keep({ ...tokens, at: Date.now(), user: null });
     this.setUser(await this.request("GET", "/auth/me/"));
   }
 
@@ -116,7 +122,7 @@ export class Rest {
   /** An access token that is good for a while yet; null when there is no login. */
   async token() {
     if (!this.#login) return null;
-    if (endOf(this.#login.access) - Date.now() < EARLY_MS) await this.renew(this.#login.access);
+    if (renewAt(this.#login) < Date.now()) await this.renew(this.#login.access);
     return this.#login?.access ?? null;
   }
 
@@ -147,7 +153,7 @@ export class Rest {
     // Signed out, or in as another, meanwhile.
     if (this.#login?.refresh !== refresh) return this.#login !== null;
     if (answer.ok) {
-      this.#keep({ ...this.#login, ...(await answer.json()) });
+      this.#keep({ ...this.#login, ...(await answer.json()), at: Date.now() });
       return true;
     }
     if (answer.status !== 401) throw await this.#problem(answer);

@@ -13,16 +13,20 @@ const TYPING_MS = 8_000;
  * @typedef {{id: number, email: string, first_name: string, last_name: string}} Person
  * @typedef {{id: number, org: number, name: string, topic: string, is_dm: boolean, dm_users?: Person[],
  *   access_level: string, auto_join: boolean, created_by: number, created_at: string, members_count: number,
- *   first_seq: number, last_seq: number, last_message_at: string|null}} RoomInfo
+ *   first_seq: number, last_seq: number, last_message_at: string|null, settings?: RoomSettings}} RoomInfo
  * @typedef {{notify: "all"|"mentions"|"none", section: string|null, starred: boolean}} RoomSettings
  */
 
+/** Where the server stops counting. */
+const UNREAD_MOST = 1000;
 /** When what is missing is asked for again that could not be had. */
 const FILL_AGAIN_MS = 5000;
 
 export class Room {
   /** @type {RoomSettings} */
-  settings = { notify: "all", section: null, starred: false };
+  #settings = { notify: "all", section: null, starred: false };
+  /** What is being changed of them, the oldest first. @type {Partial<RoomSettings>[]} */
+  #changes = [];
   unread = 0;
   unreadCapped = false;
   mentions = 0;
@@ -36,6 +40,8 @@ export class Room {
   readers = new Map();
   /** @type {Timeline} */
   timeline;
+  /** What came after the server counted, and is unread. @type {{id: number, seq: number, isMention: boolean}[]} */
+  #since = [];
   /** Events that came before their turn. @type {Map<number, any>} */
   #early = new Map();
   #filling = false;
@@ -46,10 +52,14 @@ export class Room {
    */
   constructor(board, info) {
     this.board = board;
+    /** As of its `last_seq`, and of the events since. */
     this.info = info;
+    if (info.settings) this.settings = info.settings;
     this.timeline = new Timeline(board.rest, info.id);
     /** The last event taken. */
     this.seq = info.last_seq;
+    /** Up to here the server's count of what is unread goes; what comes later we add. */
+    this.countedTo = info.last_seq;
   }
 
   get id() {
@@ -86,12 +96,44 @@ export class Room {
     for (let next; (next = this.#early.get(this.seq + 1)); ) this.#take(next);
   }
 
+  /** What the server says of the room now. @param {RoomInfo} info */
+  told(info) {
+    if (info.settings) this.settings = info.settings;
+    // Else events have told us more since. Those that we lack the socket brings.
+    if (info.last_seq >= this.seq) this.info = info;
+  }
+
+  /**
+   * The server's count of what is unread.
+   * @param {{unread_count: number, unread_capped: boolean, mention_count: number, last_read_msg_id: number|null, last_seq: number}} count
+   */
+  counted({ unread_count, unread_capped, mention_count, last_read_msg_id, last_seq }) {
+    const lastRead = this.lastRead ?? 0;
+    if ((last_read_msg_id ?? 0) < lastRead) {
+      // That we read on is on its way to the server, or went down with the line.
+      if (this.board.tabs.leading) this.board.say({ type: "read", room: this.id, msg_id: lastRead });
+      return;
+    }
+    this.countedTo = last_seq;
+    this.#readTo(last_read_msg_id);
+    this.#since = this.#since.filter(({ seq }) => seq > last_seq);
+    this.unread = unread_count + this.#since.length;
+    this.unreadCapped = unread_capped;
+    this.mentions = mention_count + this.#since.filter(({ isMention }) => isMention).length;
+    this.board.changed(this.id);
+  }
+
+  /** @param {number|null} message */
+  #readTo(message) {
+    if (message === null) return;
+    this.lastRead = Math.max(message, this.lastRead ?? 0);
+    this.#since = this.#since.filter(({ id }) => id > message);
+  }
+
   /** The server's log reaches to `last`: fetches what we have not seen unless it comes by itself soon. @param {number} last */
   reaches(last) {
     if (last <= this.seq) return;
     setTimeout(() => last > this.seq && this.#fill(), 1500);
-    // What comes now may have been counted already.
-    this.board.countsSoon();
   }
 
   async #fill() {
@@ -118,7 +160,9 @@ export class Room {
   /** Drops what we have, and goes on after `seq`: the past that we hold is no longer what is kept. @param {number} seq */
   async resync(seq) {
     this.seq = seq;
+    this.info = { ...this.info, last_seq: seq };
     this.#early.clear();
+    this.board.countsSoon();
     const open = this.timeline.loaded;
     this.timeline.clear();
     if (open) await this.timeline.loadLatest().catch(() => {});
@@ -129,9 +173,11 @@ export class Room {
   #take(frame) {
     this.seq = frame.seq;
     this.#early.delete(frame.seq);
+    // What `info` tells of already is not to be told again.
+    const isNews = frame.seq > this.info.last_seq;
     switch (frame.type) {
       case "message":
-        this.#posted(frame);
+        this.#posted(frame, isNews);
         break;
       case "message.deleted":
         if (frame.id > (this.lastRead ?? 0)) this.board.countsSoon();
@@ -142,33 +188,41 @@ export class Room {
         break;
       case "member.joined":
         this.board.learn({ id: frame.user_id, email: frame.user_email, ...frame });
-        this.info = { ...this.info, members_count: this.info.members_count + 1 };
+        if (isNews) this.info = { ...this.info, members_count: this.info.members_count + 1 };
         break;
       case "member.left":
         this.online.delete(frame.user_id);
-        this.info = { ...this.info, members_count: this.info.members_count - 1 };
+        if (isNews) this.info = { ...this.info, members_count: this.info.members_count - 1 };
         break;
       case "room.updated":
-        this.info = { ...this.info, ...frame.changes };
+        if (isNews) this.info = { ...this.info, ...frame.changes };
         this.board.listChanged();
         break;
     }
     this.board.changed(this.id);
   }
 
-  /** @param {any} message */
-  #posted(message) {
+  /** @param {any} message @param {boolean} isNews */
+  #posted(message, isNews) {
     const mine = message.sender === this.board.user?.id;
     if (mine && message.nonce) this.board.confirmed(message.nonce);
     this.typing.delete(message.sender);
     this.timeline.apply(message);
-    this.info = { ...this.info, last_message_at: message.created_at };
-    if (!mine && message.id > (this.lastRead ?? 0)) {
-      if (this.unread >= 1000) this.unreadCapped = true;
-      else this.unread++;
-      if (this.board.mentionsMe(message.body)) this.mentions++;
-    }
+    if (isNews) this.info = { ...this.info, last_message_at: message.created_at };
+    if (!mine && message.id > (this.lastRead ?? 0) && message.seq > this.countedTo) this.#count(message);
     this.board.listChanged();
+  }
+
+  /** @param {any} message one more that is unread */
+  #count({ id, seq, body }) {
+    if (this.unread >= UNREAD_MOST) {
+      this.unreadCapped = true;
+      return;
+    }
+    const isMention = this.board.mentionsMe(body);
+    this.#since.push({ id, seq, isMention });
+    this.unread++;
+    if (isMention) this.mentions++;
   }
 
   /** Takes a frame without a `seq`. @param {any} frame */
@@ -211,10 +265,10 @@ export class Room {
       this.readers.set(frame.user_id, Math.max(frame.last_read_msg_id, this.readers.get(frame.user_id) ?? 0));
       return;
     }
-    this.lastRead = Math.max(frame.last_read_msg_id, this.lastRead ?? 0);
+    this.#readTo(frame.last_read_msg_id);
     if (frame.unread_count === undefined) return;
     this.unread = frame.unread_count;
-    this.unreadCapped = frame.unread_count >= 1000;
+    this.unreadCapped = frame.unread_count >= UNREAD_MOST;
     if (this.unread === 0) this.mentions = 0;
     else this.board.countsSoon();
     this.board.listChanged();
@@ -224,7 +278,7 @@ export class Room {
   read(message) {
     if (message <= (this.lastRead ?? 0) && this.unread === 0) return;
     if (message <= (this.lastRead ?? 0) && message !== this.timeline.last?.id) return;
-    this.lastRead = Math.max(message, this.lastRead ?? 0);
+    this.#readTo(message);
     if (this.timeline.atEnd && message >= (this.timeline.last?.id ?? 0)) this.unread = this.mentions = 0;
     this.board.say({ type: "read", room: this.id, msg_id: message });
     this.board.listChanged();
@@ -254,11 +308,24 @@ export class Room {
     this.board.changed(this.id);
   }
 
-  /** @param {Partial<RoomSettings>} change */
+  /** As the server has them, with what is being changed. @returns {RoomSettings} */
+  get settings() {
+    return this.#changes.length ? Object.assign({}, this.#settings, ...this.#changes) : this.#settings;
+  }
+
+  set settings(settings) {
+    this.#settings = settings;
+  }
+
+  /** Changes the settings: seen at once, and no more if it is refused. @param {Partial<RoomSettings>} change */
   async change(change) {
-    this.settings = { ...this.settings, ...change };
+    this.#changes.push(change);
     this.board.listChanged();
-    this.settings = await this.board.request("PATCH", `/rooms/${this.id}/settings/`, change);
-    this.board.listChanged();
+    try {
+      this.settings = await this.board.request("PATCH", `/rooms/${this.id}/settings/`, change);
+    } finally {
+      this.#changes = this.#changes.filter((one) => one !== change);
+      this.board.listChanged();
+    }
   }
 }

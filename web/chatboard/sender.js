@@ -35,6 +35,12 @@ export class Sender {
 
   /** Sends nothing any more: signed out. What is kept stays kept. */
   stop() {
+    this.#giveUp();
+    this.outbox.forget();
+  }
+
+  /** What is on its way got lost with the line. */
+  #giveUp() {
     for (const { timer } of this.#sending.values()) clearTimeout(timer);
     this.#sending.clear();
   }
@@ -67,9 +73,26 @@ export class Sender {
 
   /** Sends what some tab posted: we have the socket. @param {Send} send */
   take(send) {
-    this.outbox.note(send);
+    // Told of again, by a tab that does not know whether its last leader heard it.
+    const known = this.outbox.get(send.nonce);
+    if (!known || known.failed) this.outbox.note(send);
     this.#drain(send.room);
     this.board.changed(send.room);
+  }
+
+  /** There is a line, a new one perhaps: sends what waits, in every room; or has the tab that leads do so. */
+  restart() {
+    if (this.board.tabs.leading) {
+      this.#giveUp();
+      this.drain();
+    } else {
+      for (const send of this.outbox.list()) if (!send.failed) this.board.tabs.ask({ type: "post", send });
+    }
+  }
+
+  /** Gives up what was refused in rooms that are no longer ours: it is shown nowhere. */
+  prune() {
+    for (const send of this.outbox.list()) if (send.failed && !this.board.rooms.has(send.room)) this.discard(send.nonce);
   }
 
   /** Sends what waits, in every room. */

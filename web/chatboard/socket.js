@@ -183,7 +183,8 @@ export class Socket {
   /** @param {number} code */
   #closed(code) {
     this.#drop();
-    if (this.#stopped || FINAL.has(code)) return;
+    if (this.#stopped) return;
+    if (FINAL.has(code)) return this.owner.onStatus("offline");
     if (code === 4001) {
       this.rest.renew().then((alive) => alive && this.#later(), () => this.#later());
     } else {

@@ -3,6 +3,7 @@
 // The tab that holds a Web Lock is the leader: it has the socket and repeats every frame on a
 // BroadcastChannel. The others ask the leader to subscribe and to send. When the leader's tab
 // closes, or crashes, the browser hands the lock to another tab, which opens a socket and resumes.
+// What it reads after a break it tells them too; who comes later says hello, and is told the rest.
 // What is lost in between each tab notices by itself: a gap in a room's `seq` is filled over REST.
 
 /** How often a leader looks whether it is followed, while it hears anything. */
@@ -10,7 +11,7 @@ const LOOK_EVERY_MS = 5000;
 
 /**
  * @typedef {{onLead: () => void, onFrame: (frame: any) => void, onAsk: (ask: any) => void,
- *   onStatus: (status: "online"|"connecting"|"offline") => void}} Owner
+ *   onLoaded: (loaded: any) => void, onStatus: (status: "online"|"connecting"|"offline") => void}} Owner
  */
 
 export class Tabs {
@@ -79,6 +80,11 @@ export class Tabs {
     this.#isFollowed = pending.some(({ name }) => name === this.#name);
   }
 
+  /** What the leader has read of the server, the others need not read. @param {any} loaded */
+  tellLoaded(loaded) {
+    if (this.#leading) this.#channel?.postMessage({ loaded });
+  }
+
   /** @param {string} status */
   tellStatus(status) {
     this.#channel?.postMessage({ status });
@@ -90,13 +96,14 @@ export class Tabs {
   }
 
   /** @param {any} data */
-  #heard({ ask, frame, status }) {
+  #heard({ ask, frame, loaded, status }) {
     if (ask && this.#leading) {
       this.#isFollowed = true;
       this.#lookedAt = Date.now();
       this.owner.onAsk(ask);
     }
     if (frame) this.owner.onFrame(frame);
+    if (loaded) this.owner.onLoaded(loaded);
     if (status && !this.#leading) this.owner.onStatus(status);
   }
 }
