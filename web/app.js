@@ -17,8 +17,10 @@ async function draw() {
   if (/^\/orgs(\/\d+)?$/.test(path)) return go(path === "/orgs" ? "/profile/orgs" : `${path}/settings`, { replace: true });
   if (!board.user && !isGate) return go(path === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(path + location.search)}`, { replace: true });
   if (isGate) {
-    const { destination } = await import("/screens/gate.js");
+    const gate = await import("/screens/gate.js").catch(() => null);
     if (mine !== turn) return;
+    if (!gate) return render(html`<p class="empty" role="alert">This could not be loaded. <button @click=${() => location.reload()}>Try again</button></p>`, document.body);
+    const { destination } = gate;
     if (board.user && /^\/(sign-in|register)/.test(path)) return go(destination(), { replace: true });
     return render(html`<cb-gate .path=${path}></cb-gate>`, document.body);
   }
@@ -39,5 +41,7 @@ document.addEventListener("click", (event) => {
 });
 
 document.body.replaceChildren();
-await board.restore();
+// Who is known is believed at once; the server may take its time to say otherwise.
+const restored = board.restore();
+if (!board.user) await restored;
 draw();

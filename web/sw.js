@@ -29,11 +29,12 @@ self.addEventListener("fetch", (event) => {
 
 /** The page from the network; where that is silent, the one that is kept. */
 async function page(event) {
-  const network = fetch(event.request).then((answer) => {
+  const network = fetch(event.request);
+  // Said at once: what comes after the kept page was shown is kept too.
+  event.waitUntil(network.then((answer) => {
     // What is no page (a redirect, a download, a refusal) is passed on as it is.
-    if (answer.ok && /^text\/html/.test(answer.headers.get("content-type") ?? "") && answer.headers.get("etag")) event.waitUntil(keep(answer.clone()).catch(() => {}));
-    return answer;
-  });
+    if (answer.ok && /^text\/html/.test(answer.headers.get("content-type") ?? "")) return keep(answer.clone());
+  }).catch(() => {}));
   const kept = await newest();
   if (!kept) return network;
   const late = new Promise((done) => setTimeout(() => done(kept), PATIENCE_MS));
@@ -53,7 +54,7 @@ async function keep(answer) {
   const tag = answer.headers.get("etag");
   if (!answer.ok || !tag) return;
   const all = await versions();
-  if (all.some((name) => name.endsWith(tag))) return;
+  if (all.at(-1)?.endsWith(tag)) return;
   const html = await answer.clone().text();
   const addresses = new Set([...html.matchAll(/"(\/[^"\s]+\?v=[0-9a-f]+)"/g)].map(([, address]) => address));
   const files = await Promise.all([...addresses].map(async (address) => [address, (await caches.match(address)) ?? (await fetch(address))]));
@@ -61,7 +62,10 @@ async function keep(answer) {
   const cache = await caches.open(`${KEPT}${String(Date.now()).padStart(15, "0")}-${tag}`);
   await Promise.all(files.map(([address, file]) => cache.put(address, file)));
   await cache.put(PAGE, answer);
-  await Promise.all(all.slice(0, Math.max(0, all.length + 1 - VERSIONS)).map((name) => caches.delete(name)));
+  // A server that went back to an older page has that one kept anew.
+  const others = all.filter((name) => !name.endsWith(tag));
+  const old = [...all.filter((name) => name.endsWith(tag)), ...others.slice(0, Math.max(0, others.length + 1 - VERSIONS))];
+  await Promise.all(old.map((name) => caches.delete(name)));
 }
 
 self.addEventListener("notificationclick", (event) => {
@@ -71,7 +75,10 @@ self.addEventListener("notificationclick", (event) => {
 
 /** Shows a path of the page: in a tab that is there, or in a new one. */
 async function open(path) {
-  const [tab] = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const all = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  // Not every address of ours is the page: documentation is none.
+  const pages = all.filter(({ url }) => !OTHERS.test(new URL(url).pathname));
+  const tab = pages.find(({ visibilityState }) => visibilityState === "visible") ?? pages[0];
   if (!tab) return self.clients.openWindow(path);
   tab.postMessage({ go: path });
   return tab.focus().catch(() => {});

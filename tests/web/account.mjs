@@ -1,7 +1,7 @@
 // One's account: from the invite in a mail to its end. What links in mails lead to is the page.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, mailLink, signIn } from "./ui.mjs";
+import { composer, goTo, mailLink, signIn } from "./ui.mjs";
 
 const dave = { email: `dave.${Date.now()}@chat.test`, password: "correct horse battery" };
 const NEW = "another horse, another staple";
@@ -112,6 +112,30 @@ await journey("account", async (browser, step) => {
   await his.waitForURL(/sign-in/);
   await eventually("one device is left", async () => await hers.locator(".rows > li").count() === 1);
   step("a device is signed out from another");
+
+  // What is left on a device that one leaves: nothing that can be read.
+  await signIn(his, dave, `/r/${room}`);
+  await composer(his).fill("half a thought");
+  await his.context().setOffline(true);
+  browser.doors[1].shut();
+  await composer(his).press("Enter");
+  await his.getByText("half a thought").waitFor();
+  await composer(his).fill("another half");
+  browser.doors[1].unshut();
+  browser.doors[1].isMute = true;
+  await his.context().setOffline(false);
+  await goTo(his, "/profile");
+  await press(his, "Sign out");
+  await his.getByText("A message has not been sent.").waitFor();
+  await his.getByRole("dialog").getByRole("button", { name: "Sign out", exact: true }).click();
+  await his.waitForURL(/sign-in/);
+  same(await his.evaluate(async () => {
+    const db = await new Promise((done) => { const open = indexedDB.open("chatboard", 1); open.onsuccess = () => done(open.result); });
+    const sends = await new Promise((done) => { const all = db.transaction("sends").objectStore("sends").getAll(); all.onsuccess = () => done(all.result); });
+    return [sends, Object.keys(localStorage).filter((key) => key.includes("draft") || key.includes("login"))];
+  }), [[], []], "what is left of him");
+  browser.doors[1].isMute = false;
+  step("who signs out leaves nothing to read behind");
 
   const { name: team } = await rest(alice, "GET", `/orgs/${org}/`);
   await hers.getByRole("link", { name: "Organizations" }).click();

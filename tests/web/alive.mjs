@@ -63,6 +63,13 @@ await journey("alive", async (browser, step) => {
   await sees(page, "welcome back");
   step("it opens without a network, and goes on when there is one");
 
+  browser.doors[0].isSilent = true;
+  await page.goto(`${page.door.url}/r/${room}`);
+  await page.getByRole("link", { name: /Alice/ }).waitFor({ timeout: 10_000 });
+  browser.doors[0].isSilent = false;
+  await openRoom(page, room);
+  step("it opens while the server says nothing");
+
   same(await page.evaluate(() => window.asked), 0, "permission asked for at load");
   check(await page.getByRole("complementary", { name: "Notifications" }).count() === 0, "nothing is asked before one writes");
   await send(page, "the first thing that she says");
@@ -103,9 +110,32 @@ await journey("alive", async (browser, step) => {
   await roomLink(page, "general").locator(".badge", { hasText: "1" }).waitFor();
   check((await page.title()).startsWith("(1)"), `the title is ${await page.title()}`);
   await eventually("the icon tells of it", async () => /icon-unread/.test(await page.locator("link[rel=icon]").getAttribute("href")));
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "@here is cake" });
+  await eventually("who is here is told", async () => (await shownNotifications(page)).some(({ body }) => body.includes("cake")));
+  same(await roomLink(page, "general").locator(".badge").innerText(), "1", "mentions that are counted");
   const tab = await tabOf(page);
   await openRoom(tab, room);
-  await sees(tab, "for her");
+  await sees(tab, "cake");
   await eventually("what is read in another tab is taken back", async () => (await shownNotifications(page)).length === 0);
   step("one is disturbed only by what one asked for");
+
+  // A server that was renewed: its page names other modules than those that run here.
+  await page.evaluate(() => { document.querySelector("script[type=importmap]").firstChild.data += " "; });
+  browser.doors[0].cut();
+  await page.getByText("There is a new version").waitFor();
+  await page.getByRole("button", { name: "Reload" }).click();
+  await page.getByText("There is a new version").waitFor({ state: "detached" });
+  await composer(page).waitFor();
+  step("it tells of a new version");
+
+  await openRoom(tab, other.id);
+  await elsewhere(page, other.id);
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `@${alice.email} before she goes` });
+  await eventually("a last one is shown", async () => (await shownNotifications(page)).length === 1);
+  await goTo(page, "/profile");
+  await page.getByRole("button", { name: "Sign out", exact: true }).click();
+  await page.waitForURL(/sign-in/);
+  await eventually("nothing is shown of who has gone", async () => (await shownNotifications(page)).length === 0);
+  same(await page.locator("link[rel=icon]").getAttribute("href"), "/icons/icon.svg", "the icon");
+  step("who signs out leaves no notification behind");
 });

@@ -36,6 +36,8 @@ export class Door {
   /** Whether sockets are taken and never answered; and how many were not. */
   isMute = false;
   unanswered = 0;
+  /** Whether nothing else is answered. */
+  isSilent = false;
 
   constructor(edge) {
     this.edge = edge;
@@ -59,6 +61,7 @@ export class Door {
   }
 
   #pass(ask, answer) {
+    if (this.isSilent) return;
     const name = `${ask.method} ${ask.url} ${ask.headers["accept-encoding"]}`;
     const known = kept.get(name);
     if (known) return void answer.writeHead(200, known.headers).end(known.body);

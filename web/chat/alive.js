@@ -9,9 +9,12 @@ const ASKED = "chatboard.asked-to-notify";
 
 const worker = navigator.serviceWorker;
 
+let installed = false;
+
 /** Keeps the page for when there is no network. */
 export function install() {
-  if (!worker) return;
+  if (!worker || installed) return;
+  installed = true;
   // The policy of this page lets no text become code, except through this.
   const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("chatboard", { createScriptURL: () => "/sw.js" });
   worker.register(policy ? policy.createScriptURL("") : "/sw.js").catch(() => {});
@@ -36,7 +39,7 @@ const shown = new Set();
 function concerns(message) {
   const room = board.rooms.get(message.room);
   if (!room || message.sender === board.user?.id || room.settings.notify === "none") return null;
-  return room.settings.notify === "all" || room.info.is_dm || board.mentionsMe(message.body) ? room : null;
+  return room.settings.notify === "all" || room.info.is_dm || board.mentionsMe(message.body, { here: true }) ? room : null;
 }
 
 /** Messages of a room that came since the last look. @type {Map<number, any[]>} */
@@ -86,6 +89,30 @@ board.addEventListener("frame", (event) => {
   if (detail.type === "message" && globalThis.Notification?.permission === "granted") show(detail);
 });
 board.addEventListener("room", (event) => void (shown.size && takeBack(/** @type {CustomEvent} */ (event).detail)));
+
+/** Who signs out leaves nothing to read behind. */
+async function takeAllBack() {
+  fresh.clear();
+  shown.clear();
+  sign(0);
+  const registration = await worker?.getRegistration();
+  for (const one of (await registration?.getNotifications()) ?? []) one.close();
+}
+board.addEventListener("user", (event) => void (/** @type {CustomEvent} */ (event).detail ?? takeAllBack()));
+
+/** Whether the server has another page by now than the one that runs here. */
+export let isOutdated = false;
+
+/** Looks whether the server was renewed: its page names other modules than ours then. */
+export async function look() {
+  const ours = document.querySelector("script[type=importmap]")?.textContent ?? "";
+  const page = await fetch("/", { cache: "no-cache" }).then((answer) => (answer.ok ? answer.text() : ours), () => ours);
+  if (isOutdated || page.includes(ours)) return;
+  isOutdated = true;
+  board.listChanged();
+}
+// A server that is renewed breaks the line.
+board.addEventListener("status", (event) => void (/** @type {CustomEvent} */ (event).detail === "online" && look()));
 
 let signed = 0;
 

@@ -147,7 +147,10 @@ class Chat extends LitElement {
   async openScreens() {
     if (this.screens && !(this.screens instanceof Error)) return;
     this.screens = null;
-    this.screens = await import("/screens/shell.js").catch((error) => error);
+    this.screens = await import("/screens/shell.js").catch((error) => {
+      this.alive?.look();
+      return error;
+    });
   }
 
   firstUpdated() {
@@ -201,7 +204,7 @@ class Chat extends LitElement {
       <cb-sidebar .current=${this.room} .org=${this.org} .alone=${isAlone} role=${isAlone ? "main" : nothing}></cb-sidebar>
       <main>${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
       ${this.renderStatus()}
-      ${this.asking ? this.renderAsking() : nothing}
+      ${this.asking ? this.renderAsking() : this.alive?.isOutdated ? this.renderOutdated() : nothing}
     </div>`;
   }
 
@@ -217,6 +220,10 @@ class Chat extends LitElement {
     };
     return html`<aside class="asking" aria-label="Notifications"><p>Tell you of new messages while you are elsewhere?</p>
       <button class="primary" @click=${() => done(true)}>Notify me</button><button @click=${() => done(false)}>No, thanks</button></aside>`;
+  }
+
+  renderOutdated() {
+    return html`<aside class="asking" aria-label="A new version"><p role="status">There is a new version of ChatBoard.</p><button class="primary" @click=${() => location.reload()}>Reload</button></aside>`;
   }
 
   renderEmpty() {

@@ -1,16 +1,10 @@
 // One's own account: name, password, devices, organizations, and its end.
 
 import { html, nothing } from "lit";
-import { board } from "/state.js";
+import { board, signOut } from "/state.js";
 import { avatar, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 import { field } from "./fields.js";
-
-/** Signs out for good: whoever signs in next does not begin where this one was. */
-async function signOut() {
-  history.replaceState({}, "", "/");
-  await board.signOut();
-}
 
 class Profile extends Part {
   async load() {}
@@ -29,14 +23,23 @@ class Profile extends Part {
     form.reset();
   }
 
+  leave() {
+    const unsent = board.outbox.list().filter((send) => !send.acked).length;
+    if (!unsent) return signOut();
+    const [what, which] = unsent === 1 ? ["A message has", "it"] : [`${unsent} messages have`, "them"];
+    ask({ label: "Sign out?", text: html`<p>${what} not been sent. Signing out deletes ${which} from this device.</p>`, action: "Sign out", call: () => signOut() });
+  }
+
   delete() {
+    // Gone, it may be signed out before the answer is here.
+    const id = board.user?.id;
     ask({
       label: "Delete your account?", action: "Delete my account",
       text: html`<p>You leave every organization and room. What you wrote stays, by “Deleted user”. Nobody can undo this.</p>`,
       fields: (form) => field({ name: "leaving", errors: form.errors }, "password", "Your password", { type: "password", autocomplete: "current-password", required: true }),
       call: async (data) => {
         await board.request("DELETE", "/auth/me/", { password: data.get("password") });
-        await signOut();
+        await signOut(id);
       },
     });
   }
@@ -61,7 +64,7 @@ class Profile extends Part {
         <div class="pair">${field(password, "current_password", "Current password", { type: "password", autocomplete: "current-password", required: true })}
           ${field(password, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, max: 128, hint: "8 characters or more." })}</div>
         ${this.fault("password")}<div class="buttons end"><button class="primary" ?disabled=${this.busy === "password"}>Change the password</button></div></form>
-      <div class="screen-card"><h3>Sign out</h3><p class="note">On this device. What you wrote and could not be sent stays on it.</p><div class="buttons"><button @click=${signOut}>Sign out</button></div></div>
+      <div class="screen-card"><h3>Sign out</h3><p class="note">On this device. Drafts, and what could not be sent, are deleted from it.</p><div class="buttons"><button @click=${this.leave}>Sign out</button></div></div>
       <div class="screen-card danger"><h3>Delete your account</h3><p class="note">What you wrote stays, without your name.</p><div class="buttons"><button class="warn" @click=${this.delete}>Delete my account…</button></div></div>`;
   }
 }

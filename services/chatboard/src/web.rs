@@ -3,8 +3,8 @@
 //! There is no build step, so what the page imports keeps its name; that browsers may still keep
 //! it for ever comes from the import map, which `page` extends: every module of ours is
 //! mapped to its address with the hash of its content behind it. **Invariants:** only an address
-//! whose hash is that of the content is immutable, everything else is asked for again with its
-//! `ETag`; nothing runs or loads that the policy does not name; what lies below `/api`, `/ws`,
+//! whose hash is that of the content is immutable, one with another hash is none, everything else
+//! is asked for again with its `ETag`; nothing runs or loads that the policy does not name; what lies below `/api`, `/ws`,
 //! `/health` and `/.well-known` is none of ours. Debug builds read the files from disk each time.
 
 use std::sync::Arc;
@@ -102,7 +102,7 @@ async fn answer(State(origins): State<Arc<Origins>>, uri: Uri, headers: HeaderMa
     let mut response = match (Files::get(path), kind(path)) {
         (Some(file), Some(kind)) => of_file(&file, kind, &uri, &headers),
         _ if is_screen(path) => of_page(&origins, &headers),
-        _ => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
+        _ => missing(),
     };
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -122,10 +122,20 @@ async fn answer(State(origins): State<Arc<Origins>>, uri: Uri, headers: HeaderMa
     response
 }
 
+fn missing() -> Response {
+    let caching = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::NOT_FOUND, caching, "There is no such file.\n").into_response()
+}
+
 fn of_file(file: &EmbeddedFile, kind: &'static str, uri: &Uri, headers: &HeaderMap) -> Response {
     let version = page::version(file);
     let asked = uri.query().and_then(|query| query.strip_prefix("v="));
-    let caching = if asked == Some(version.as_str()) { IMMUTABLE } else { REVALIDATE };
+    let caching = match asked {
+        Some(asked) if asked == version => IMMUTABLE,
+        // A page of before, or of after, asks for a part of its own: ours would not fit.
+        Some(_) => return missing(),
+        None => REVALIDATE,
+    };
     let body = || Body::from(file.data.to_vec());
     with_tag(&version, headers, caching, kind, body)
 }

@@ -28,15 +28,15 @@ async fn what_has_its_hash_in_its_address_is_kept_for_ever_and_the_rest_is_asked
     assert_eq!(kept.header("cache-control"), "public, max-age=31536000, immutable");
     assert!(kept.header("content-type").starts_with("text/javascript"));
 
-    // Neither without a hash, nor with that of another version.
-    for path in ["/vendor/lit.js", "/vendor/lit.js?v=0000000000000000"] {
-        let again = get(&board, path, &[]).await;
-        assert_eq!(again.header("cache-control"), "no-cache", "{path}");
-        let tag = again.header("etag").to_owned();
-        let known = get(&board, path, &[("if-none-match", &tag)]).await;
-        assert_eq!((known.status, known.text.as_str()), (304, ""), "{path}");
-        assert_eq!(known.header("etag"), tag);
-    }
+    let again = get(&board, "/vendor/lit.js", &[]).await;
+    assert_eq!(again.header("cache-control"), "no-cache");
+    let tag = again.header("etag").to_owned();
+    let known = get(&board, "/vendor/lit.js", &[("if-none-match", &tag)]).await;
+    assert_eq!((known.status, known.text.as_str()), (304, ""));
+    assert_eq!(known.header("etag"), tag);
+    // Another version's part would not fit with what its page has of it already.
+    let other = get(&board, "/vendor/lit.js?v=0000000000000000", &[]).await;
+    assert_eq!((other.status, other.header("cache-control")), (404, "no-store"));
     let tag = page.header("etag").to_owned();
     let known = get(&board, "/r/7/m/9", &[("if-none-match", &tag)]).await;
     assert_eq!(known.status, 304, "every screen is the same page");
