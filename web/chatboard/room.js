@@ -19,6 +19,8 @@ const TYPING_MS = 8_000;
 
 /** Where the server stops counting. */
 const UNREAD_MOST = 1000;
+/** How long a replay that is announced may say nothing. */
+const REPLAY_MS = 1500;
 /** When what is missing is asked for again that could not be had. */
 const FILL_AGAIN_MS = 5000;
 
@@ -44,6 +46,8 @@ export class Room {
   #since = [];
   /** Events that came before their turn. @type {Map<number, any>} */
   #early = new Map();
+  /** The last event that we heard of. */
+  #head = 0;
   #filling = false;
 
   /**
@@ -132,8 +136,11 @@ export class Room {
 
   /** The server's log reaches to `last`: fetches what we have not seen unless it comes by itself soon. @param {number} last */
   reaches(last) {
-    if (last <= this.seq) return;
-    setTimeout(() => last > this.seq && this.#fill(), 1500);
+    const { seq } = this;
+    if (last <= seq) return;
+    this.#head = Math.max(last, this.#head);
+    // A long replay is on its way as long as it goes on.
+    setTimeout(() => (this.seq > seq ? this.reaches(last) : this.#fill()), REPLAY_MS);
   }
 
   async #fill() {
@@ -142,7 +149,7 @@ export class Room {
     try {
       await new Promise((done) => setTimeout(done, 50));
       let next = /** @type {string|null} */ (`/rooms/${this.id}/events/?limit=200&after_seq=${this.seq}`);
-      while (next && (this.#early.size > 0 || next)) {
+      while (next) {
         const page = /** @type {any} */ (await this.board.request("GET", next));
         for (const frame of page.results) this.offer(frame);
         if (page.results.length && page.results[0].seq > this.seq) return this.resync(page.results.at(-1).seq);
@@ -150,7 +157,10 @@ export class Room {
       }
     } catch {
       // Away, the reconnect subscribes after our `seq` and repairs it; refused, we ask again.
-      setTimeout(() => this.#early.size > 0 && this.#fill(), FILL_AGAIN_MS);
+      setTimeout(() => {
+        const isOurs = this.board.rooms.get(this.id) === this;
+        if (isOurs && (this.#early.size > 0 || this.#head > this.seq)) this.#fill();
+      }, FILL_AGAIN_MS);
     } finally {
       for (const seq of this.#early.keys()) if (seq <= this.seq) this.#early.delete(seq);
       this.#filling = false;
@@ -159,7 +169,7 @@ export class Room {
 
   /** Drops what we have, and goes on after `seq`: the past that we hold is no longer what is kept. @param {number} seq */
   async resync(seq) {
-    this.seq = seq;
+    this.seq = this.#head = seq;
     this.info = { ...this.info, last_seq: seq };
     this.#early.clear();
     this.board.countsSoon();
