@@ -2,7 +2,7 @@
 // the other, small at first. What the store or the API refuses is said beside the file.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, enter, sees, send, timeline } from "./ui.mjs";
+import { composer, enter, openRoom, sees, send, timeline } from "./ui.mjs";
 
 /** A picture that is drawn in the page: its bytes. */
 const draw = (page, width, height) => page.evaluate(async ([w, h]) => {
@@ -92,6 +92,21 @@ await journey("files", async (browser, step) => {
   same(given, ["net::ERR_ABORTED"], "what became of it");
   await slow(-1);
   step("an upload shows how far it is, and stops when it is removed");
+
+  // What cannot be had for a moment is not gone, and says so.
+  const refuse = (page, address) => page.route(address, (route) => route.fulfill({ status: 500, contentType: "application/problem+json", body: '{"title":"Not now."}' }));
+  const asked = /\/api\/v1\/uploads\/[^/]+\/$/;
+  await refuse(his, asked);
+  await openRoom(his, room);
+  await timeline(his).getByText("sea.png could not be loaded: Not now.").waitFor();
+  same(await timeline(his).getByText("no longer available").count(), 0, "files that are gone");
+  await timeline(his).getByRole("link", { name: "notes.txt" }).click();
+  await timeline(his).getByRole("alert").filter({ hasText: "notes.txt could not be loaded: Not now." }).waitFor();
+  await isAccessible(his, "files that cannot be loaded now");
+  await his.unroute(asked);
+  await timeline(his).locator("cb-file").filter({ hasText: "sea.png" }).getByRole("button", { name: "Try again" }).click();
+  await seen.waitFor();
+  step("a picture that could not be asked for is asked for again");
 
   await send(hers, "That is all");
   await sees(his, "That is all");

@@ -10,6 +10,8 @@ const known = new Map();
 
 /** When it is looked again for the picture of an image that was just sent. */
 const PICTURE_WAITS_MS = [700, 1500, 3000, 6000];
+/** How many of these waits are over, by upload: an image drawn anew goes on where it was. @type {Map<string, number>} */
+const waited = new Map();
 
 /** @param {string} id @param {boolean} [anew] */
 function lookUp(id, anew = false) {
@@ -30,14 +32,16 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "400px" });
 
 class ChatFile extends LitElement {
-  static properties = { upload: { attribute: false }, uploadId: {}, found: { state: true }, failed: { state: true } };
+  static properties = { upload: { attribute: false }, uploadId: {}, found: { state: true }, gone: { state: true }, problem: { state: true } };
 
   constructor() {
     super();
     /** @type {any} */ this.upload = null;
     this.uploadId = "";
     /** @type {any} */ this.found = null;
-    this.failed = false;
+    /** Whether the server has it no more. */ this.gone = false;
+    /** Why it could not be asked for, now. */ this.problem = "";
+    /** Whether that was said to who wanted to open it. */ this.asked = false;
   }
 
   createRenderRoot() {
@@ -55,17 +59,30 @@ class ChatFile extends LitElement {
   }
 
   async load() {
+    const id = this.uploadId;
+    this.problem = "";
     try {
-      this.found = await lookUp(this.uploadId);
+      this.found = await lookUp(id);
       // Its size and its picture are made after it was sent.
-      for (const wait of this.isImage ? PICTURE_WAITS_MS : []) {
-        if (this.found.preview_url || !this.isConnected) return;
+      while (this.isImage && !this.found.preview_url) {
+        const wait = PICTURE_WAITS_MS[waited.get(id) ?? 0];
+        if (!wait) return;
         await new Promise((done) => setTimeout(done, wait));
-        this.found = await lookUp(this.uploadId, true);
+        if (!this.isConnected) return;
+        waited.set(id, (waited.get(id) ?? 0) + 1);
+        this.found = await lookUp(id, true);
       }
-    } catch {
-      this.failed = true;
+    } catch (error) {
+      // What is known of it is shown still.
+      if (/** @type {any} */ (error).status === 404 || (this.isImage && !this.found)) this.refused(error);
     }
+  }
+
+  /** @param {any} error @param {boolean} [asked] whether somebody asked for it, and is to hear of it */
+  refused(error, asked = false) {
+    this.asked = asked;
+    this.gone = error.status === 404;
+    this.problem = this.gone ? "" : error.message;
   }
 
   get isImage() {
@@ -81,9 +98,11 @@ class ChatFile extends LitElement {
   /** Downloads with a fresh address: the shown one may have ended. @param {Event} event */
   async open(event) {
     event.preventDefault();
-    const { download_url } = await lookUp(this.uploadId);
+    this.problem = "";
+    const found = await lookUp(this.uploadId).catch((error) => this.refused(error, true));
+    if (!found) return;
     const link = document.createElement("a");
-    link.href = download_url;
+    link.href = found.download_url;
     link.rel = "noopener";
     link.target = "_blank";
     link.click();
@@ -100,8 +119,14 @@ class ChatFile extends LitElement {
   }
 
   render() {
+    const { filename } = this.upload ?? {};
+    if (this.gone) return html`<p class="file-gone">${filename ?? "File"} is no longer available.</p>`;
+    if (!this.problem) return this.renderFile();
+    return html`${this.renderFile()}<p class="failed" role=${this.asked ? "alert" : nothing}>${filename ?? "File"} could not be loaded: ${this.problem}<button class="link" @click=${this.asked ? this.open : this.load}>Try again</button></p>`;
+  }
+
+  renderFile() {
     const { filename, file_size } = this.upload ?? {};
-    if (this.failed) return html`<p class="file-gone">${filename ?? "File"} is no longer available.</p>`;
     if (this.isImage && this.size.width) {
       return html`<a class="picture" href="#" @click=${this.open} aria-label=${`Open ${filename}`}>
         ${this.found ? html`<img src=${this.found.preview_url ?? this.found.download_url} alt=${filename}>` : nothing}</a>`;
