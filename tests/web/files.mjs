@@ -2,7 +2,7 @@
 // the other, small at first. What the store or the API refuses is said beside the file.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, enter, openRoom, sees, send, timeline } from "./ui.mjs";
+import { act, composer, enter, goTo, message, openRoom, sees, send, timeline } from "./ui.mjs";
 
 /** A picture that is drawn in the page: its bytes. */
 const draw = (page, width, height) => page.evaluate(async ([w, h]) => {
@@ -32,6 +32,7 @@ const stored = async (page, name) => {
 
 await journey("files", async (browser, step) => {
   const { alice, bob, room } = stage;
+  const other = await rest(alice, "POST", "/rooms/", { org: stage.org, name: "elsewhere", access_level: "PUBLIC" });
   const [hers, his] = [await browser.page(0), await browser.page(1)];
   await Promise.all([enter(hers, alice, room), enter(his, bob, room)]);
 
@@ -107,6 +108,46 @@ await journey("files", async (browser, step) => {
   await timeline(his).locator("cb-file").filter({ hasText: "sea.png" }).getByRole("button", { name: "Try again" }).click();
   await seen.waitFor();
   step("a picture that could not be asked for is asked for again");
+
+  // A file that failed is not left behind; what is begun in a room is there when one comes back.
+  const away = async (where) => {
+    await goTo(hers, where);
+    await hers.getByRole("heading", { level: 1 }).filter({ hasNotText: "general" }).waitFor();
+    await eventually("nothing of it is elsewhere", async () => (await hers.getByRole("list", { name: "Files" }).count()) === 0);
+    await goTo(hers, `/r/${room}`);
+    await hers.getByRole("heading", { level: 1, name: "general" }).waitFor();
+  };
+  const signed = "**/uploads/presign/";
+  await refuse(hers, signed);
+  await act(hers, "The sea, today", "Reply (r)");
+  await hers.locator("input[type=file]").setInputFiles({ name: "late.txt", mimeType: "text/plain", buffer: Buffer.from("late\n") });
+  await attached(hers, "late.txt").getByText("Not now.").waitFor();
+  await send(hers, "With a file");
+  await hers.getByRole("alert").filter({ hasText: "late.txt is not stored" }).waitFor();
+  await isAccessible(hers, "a file that failed");
+  await hers.unroute(signed);
+  await away(`/r/${other.id}`);
+  await hers.getByRole("button", { name: "Try again: late.txt" }).click();
+  await attached(hers, "late.txt").getByRole("button", { name: /Try again/ }).waitFor({ state: "detached" });
+  await stored(hers, "late.txt");
+  await away("/notifications");
+  await attached(hers, "late.txt").waitFor();
+  await hers.getByText("Replying to").waitFor();
+  same(await composer(hers).inputValue(), "With a file", "what was written");
+  await composer(hers).press("Enter");
+  await sees(his, "With a file");
+  await timeline(his).getByRole("link", { name: "late.txt" }).waitFor();
+  const sent = (await rest(bob, "GET", `/messages/rooms/${room}/?limit=1`)).results[0];
+  check(sent.reply_to && sent.upload_id, `it is a reply with a file: ${JSON.stringify(sent)}`);
+  await composer(hers).fill("a draft");
+  await act(hers, "With a file", "Edit (e)");
+  await composer(hers, "Edit").fill("With a file, late");
+  await away(`/r/${other.id}`);
+  same(await composer(hers, "Edit").inputValue(), "With a file, late", "the edit");
+  await composer(hers, "Edit").press("Enter");
+  await message(his, "With a file, late").waitFor();
+  same(await eventually("the draft is back", () => composer(hers).inputValue()), "a draft", "the draft");
+  step("files, a reply and an edit are kept while one looks elsewhere");
 
   await send(hers, "That is all");
   await sees(his, "That is all");

@@ -9,26 +9,57 @@ import { avatar, sizeOf } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
 
+/**
+ * What is begun in a room and not sent, besides the text, which storage keeps: it is there again
+ * when one has looked elsewhere. `files` are on their way, refused, or stored; `edit` is the text
+ * that `editing` is to have.
+ * @typedef {{files: any[], reply: any, editing: any, edit: string}} Begun
+ */
+
+/** By person and room, as long as the page lives. @type {Map<string, Begun>} */
+const begun = new Map();
+/** The composers that are shown. @type {Set<ChatComposer>} */
+const shown = new Set();
+const redraw = () => shown.forEach((one) => one.requestUpdate());
+
+board.addEventListener("user", () => {
+  if (board.user) return;
+  for (const { files } of begun.values()) for (const { stop } of files) stop.abort();
+  begun.clear();
+});
+
 class ChatComposer extends LitElement {
-  static properties = {
-    room: { attribute: false }, reply: { attribute: false }, editing: { attribute: false },
-    found: { state: true }, chosen: { state: true }, files: { state: true }, problem: { state: true },
-  };
+  static properties = { room: { attribute: false }, found: { state: true }, chosen: { state: true }, problem: { state: true } };
 
   constructor() {
     super();
     /** @type {import("/chatboard/room.js").Room} */ this.room = /** @type {any} */ (null);
-    /** @type {any} */ this.reply = null;
-    /** @type {any} */ this.editing = null;
     /** @type {import("./completion.js").Choice[]} */ this.found = [];
     this.chosen = 0;
-    /** Files on their way, or stored and not yet sent. @type {any[]} */ this.files = [];
     this.problem = "";
     this.typedAt = 0;
   }
 
   createRenderRoot() {
     return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    shown.add(this);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    shown.delete(this);
+  }
+
+  /** @returns {Begun} */
+  get begun() {
+    const key = this.draftKey;
+    const one = begun.get(key) ?? { files: [], reply: null, editing: null, edit: "" };
+    begun.set(key, one);
+    return one;
   }
 
   /** @returns {HTMLTextAreaElement} */
@@ -41,17 +72,40 @@ class ChatComposer extends LitElement {
   }
 
   /** @param {Map<string, any>} changed */
+  willUpdate(changed) {
+    if (!changed.has("room")) return;
+    this.problem = "";
+    this.found = [];
+    this.typedAt = 0;
+  }
+
+  /** @param {Map<string, any>} changed */
   updated(changed) {
-    if (changed.has("room")) {
-      this.reply = this.editing = null;
-      this.files = [];
-      this.problem = "";
-      this.typedAt = 0;
-      this.setText(localStorage.getItem(this.draftKey) ?? "");
-      if (matchMedia("(hover: hover)").matches) this.field.focus();
-    }
-    if (changed.has("editing") && this.editing) this.setText(this.editing.body);
-    if ((changed.has("reply") && this.reply) || (changed.has("editing") && this.editing)) this.field.focus();
+    if (!changed.has("room")) return;
+    this.setText(this.begun.editing ? this.begun.edit : this.draft);
+    if (matchMedia("(hover: hover)").matches) this.field.focus();
+  }
+
+  /** The text that is not sent yet. */
+  get draft() {
+    return localStorage.getItem(this.draftKey) ?? "";
+  }
+
+  /** @param {any} message */
+  replyTo(message) {
+    if (this.begun.editing) this.cancel();
+    this.begun.reply = message;
+    this.requestUpdate();
+    this.field.focus();
+  }
+
+  /** @param {any} message */
+  edit(message) {
+    Object.assign(this.begun, { editing: message, edit: message.body });
+    this.problem = "";
+    this.setText(message.body);
+    this.requestUpdate();
+    this.field.focus();
   }
 
   /** @param {string} text */
@@ -69,7 +123,8 @@ class ChatComposer extends LitElement {
   typed() {
     this.fit();
     this.problem = "";
-    if (!this.editing) {
+    if (this.begun.editing) this.begun.edit = this.field.value;
+    else {
       if (this.field.value) localStorage.setItem(this.draftKey, this.field.value);
       else localStorage.removeItem(this.draftKey);
       this.signal(this.field.value.trim() !== "");
@@ -110,13 +165,13 @@ class ChatComposer extends LitElement {
       event.preventDefault();
       this.send();
     } else if (event.key === "Escape") {
-      if (!this.reply && !this.editing) return;
+      if (!this.begun.reply && !this.begun.editing) return;
       this.cancel();
     } else if (event.key === "ArrowUp" && this.field.value === "") {
       const last = this.room.timeline.messages.findLast((one) => one.sender === board.user?.id && !one.is_deleted);
       if (!last) return;
       event.preventDefault();
-      this.editing = last;
+      this.edit(last);
     }
   }
 
@@ -130,20 +185,32 @@ class ChatComposer extends LitElement {
     return true;
   }
 
+  /** Ends the edit; where there is none, the reply. */
   cancel() {
-    if (this.editing) this.setText(localStorage.getItem(this.draftKey) ?? "");
-    this.reply = this.editing = null;
+    const { begun } = this;
+    if (begun.editing) {
+      begun.editing = null;
+      this.setText(this.draft);
+    } else begun.reply = null;
+    this.problem = "";
+    this.requestUpdate();
     this.field.focus();
   }
 
   async send() {
+    const { begun, room } = this;
     const body = this.field.value.trim();
-    if (this.editing) return this.saveEdit(body);
-    if (this.files.some((one) => one.part < 1 && !one.problem)) {
+    if (begun.editing) return this.saveEdit(body);
+    if (begun.files.some((one) => one.part < 1 && !one.problem)) {
       this.problem = "One moment: a file is still on its way.";
       return;
     }
-    const files = this.files.filter((one) => one.upload);
+    const bad = begun.files.find((one) => one.problem);
+    if (bad) {
+      this.problem = `${bad.file.name} is not stored: ${bad.again ? "try it again, or remove it" : "remove it"} to send the rest.`;
+      return;
+    }
+    const { files } = begun;
     if (!body && !files.length) return;
     if ([...body].length > 10_000) {
       this.problem = "A message may have 10,000 characters at most.";
@@ -152,48 +219,68 @@ class ChatComposer extends LitElement {
     this.setText("");
     localStorage.removeItem(this.draftKey);
     this.signal(false);
-    this.files = [];
-    const more = this.reply ? { reply_to: this.reply.id } : {};
-    this.reply = null;
+    const more = begun.reply ? { reply_to: begun.reply.id } : {};
+    Object.assign(begun, { files: [], reply: null });
+    this.problem = "";
+    this.requestUpdate();
     this.dispatchEvent(new CustomEvent("posted", { bubbles: true }));
     // A message carries one file: the first goes with the text.
     const first = files[0]?.upload;
-    await board.post(this.room.id, body, first ? { ...more, upload_id: first.id, upload: first } : more);
-    for (const { upload } of files.slice(1)) await board.post(this.room.id, "", { upload_id: upload.id, upload });
+    await board.post(room.id, body, first ? { ...more, upload_id: first.id, upload: first } : more);
+    for (const { upload } of files.slice(1)) await board.post(room.id, "", { upload_id: upload.id, upload });
   }
 
   /** @param {string} body */
   async saveEdit(body) {
-    const { id } = this.editing;
-    if (!body && !this.editing.upload_id) {
+    const { begun } = this;
+    const { editing } = begun;
+    if (!body && !editing.upload_id) {
       this.problem = "To remove a message, delete it.";
       return;
     }
+    // Meanwhile one may be in another room, or edit another message.
+    const isHere = () => this.isConnected && begun === this.begun;
     try {
-      await board.request("PATCH", `/messages/${id}/`, { body });
-      this.cancel();
+      await board.request("PATCH", `/messages/${editing.id}/`, { body });
+      if (begun.editing !== editing) return;
+      if (isHere()) this.cancel();
+      else begun.editing = null;
     } catch (error) {
-      this.problem = /** @type {Error} */ (error).message;
+      if (isHere()) this.problem = /** @type {Error} */ (error).message;
     }
+    redraw();
   }
 
   /** Starts to store files at once, so that sending need not wait. @param {Iterable<File>} files */
   attach(files) {
     for (const file of files) {
-      const entry = { file, part: 0, upload: null, problem: "", stop: new AbortController() };
-      this.files = [...this.files, entry];
-      board.upload(file, { signal: entry.stop.signal, onProgress: (part) => { entry.part = Math.min(part, 0.99); this.requestUpdate(); } })
-        .then((upload) => { entry.upload = upload; entry.part = 1; },
-          (error) => { entry.problem = Object.values(error.errors ?? {}).flat().join(" ") || error.message; })
-        .finally(() => this.requestUpdate());
+      const entry = { file, part: 0, upload: null, problem: "", again: false, stop: new AbortController() };
+      this.begun.files = [...this.begun.files, entry];
+      this.store(entry);
     }
     this.field.focus();
   }
 
   /** @param {any} entry */
+  store(entry) {
+    Object.assign(entry, { part: 0, problem: "", again: false });
+    this.problem = "";
+    this.requestUpdate();
+    board.upload(entry.file, { signal: entry.stop.signal, onProgress: (part) => { entry.part = Math.min(part, 0.99); redraw(); } })
+      .then((upload) => { entry.upload = upload; entry.part = 1; }, (error) => {
+        entry.problem = Object.values(error.errors ?? {}).flat().join(" ") || error.message;
+        // What was refused for what it is would be again.
+        entry.again = !error.status || error.status === 429 || error.status >= 500;
+      })
+      .finally(redraw);
+  }
+
+  /** @param {any} entry */
   detach(entry) {
     entry.stop.abort();
-    this.files = this.files.filter((one) => one !== entry);
+    this.begun.files = this.begun.files.filter((one) => one !== entry);
+    this.problem = "";
+    this.requestUpdate();
     this.field.focus();
   }
 
@@ -206,11 +293,12 @@ class ChatComposer extends LitElement {
   }
 
   render() {
-    const label = this.editing ? "Edit the message" : `Message ${this.room.name}`;
+    const { files, reply, editing } = this.begun;
+    const label = editing ? "Edit the message" : `Message ${this.room.name}`;
     return html`<form class="composer" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
       ${this.found.length ? this.renderChoices() : nothing}
-      ${this.editing ? this.renderBar("edit", "Editing") : this.reply ? this.renderBar("reply", `Replying to ${board.nameOf(this.reply.sender)}`, plain(this.reply.body)) : nothing}
-      ${this.files.length ? html`<ul class="attachments" aria-label="Files">${this.files.map((one) => this.renderFile(one))}</ul>` : nothing}
+      ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, plain(reply.body)) : nothing}
+      ${files.length ? html`<ul class="attachments" aria-label="Files">${files.map((one) => this.renderFile(one))}</ul>` : nothing}
       <div class="composer-row">
         <label class="icon-button" title="Add files">${icon("clip")}<span class="hidden">Add files</span>
           <input type="file" multiple class="hidden" @change=${(/** @type {any} */ event) => { this.attach(event.target.files); event.target.value = ""; }}></label>
@@ -218,7 +306,7 @@ class ChatComposer extends LitElement {
           aria-autocomplete="list" aria-controls=${this.found.length ? "mention-choices" : nothing}
           aria-activedescendant=${this.found.length ? `mention-${this.chosen}` : nothing}
           @input=${this.typed} @keydown=${this.keys} @paste=${this.pasted} @blur=${() => (this.found = [])}></textarea>
-        <button class="icon-button send" aria-label=${this.editing ? "Save" : "Send"} title="Send (Enter)">${icon("send")}</button>
+        <button class="icon-button send" aria-label=${editing ? "Save" : "Send"} title="Send (Enter)">${icon("send")}</button>
       </div>
       ${this.problem ? html`<p class="failed" role="alert">${this.problem}</p>` : nothing}
     </form>`;
@@ -241,6 +329,7 @@ class ChatComposer extends LitElement {
     return html`<li class=${entry.problem ? "attachment bad" : "attachment"}>${icon("file")}<bdi>${entry.file.name}</bdi>
       <small>${entry.problem || sizeOf(entry.file.size)}</small>
       ${entry.problem || entry.upload ? nothing : html`<progress max="1" .value=${entry.part} aria-label=${`Uploading ${entry.file.name}`}></progress>`}
+      ${entry.again ? html`<button type="button" class="link" aria-label=${`Try again: ${entry.file.name}`} @click=${() => this.store(entry)}>Try again</button>` : nothing}
       <button type="button" class="icon-button" aria-label=${`Remove ${entry.file.name}`} @click=${() => this.detach(entry)}>${icon("close")}</button></li>`;
   }
 }

@@ -74,10 +74,8 @@ class ChatRoom extends LitElement {
 
   /** @param {CustomEvent} event */
   action({ detail }) {
-    if (detail.what === "reply") {
-      this.composer.editing = null;
-      this.composer.reply = detail.message;
-    } else if (detail.what === "edit") this.composer.editing = detail.message;
+    if (detail.what === "reply") this.composer.replyTo(detail.message);
+    else if (detail.what === "edit") this.composer.edit(detail.message);
     else if (detail.what === "said") this.said = detail.text;
     else if (detail.what === "error") this.composer.problem = detail.error.message;
   }
