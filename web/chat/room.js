@@ -57,9 +57,14 @@ class ChatRoom extends LitElement {
     this.unsaid.push(frame);
     this.saying ??= setTimeout(() => {
       const all = this.unsaid.splice(0);
-      this.said = all.length > 3 ? `${all.length} new messages` : all.map(spoken).join(". ");
+      this.say(all.length > 3 ? `${all.length} new messages` : all.map(spoken).join(". "));
       this.saying = undefined;
     }, SAY_EVERY_MS);
+  }
+
+  /** Only what changes is read out: the same again has a space at its end, which nobody hears. @param {string} text */
+  say(text) {
+    this.said = text && text === this.said ? `${text}\u00a0` : text;
   }
 
   get moderator() {
@@ -76,7 +81,7 @@ class ChatRoom extends LitElement {
   action({ detail }) {
     if (detail.what === "reply") this.composer.replyTo(detail.message);
     else if (detail.what === "edit") this.composer.edit(detail.message);
-    else if (detail.what === "said") this.said = detail.text;
+    else if (detail.what === "said") this.say(detail.text);
     else if (detail.what === "error") this.composer.problem = detail.error.message;
   }
 
