@@ -13,10 +13,17 @@ import { roleIn } from "./room.js";
 import "./webhooks.js";
 
 /** Their look comes with them: nothing is drawn before it is there. */
-await new Promise((done) => {
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href: "/styles/settings.css", onload: done, onerror: done });
+const dress = () => new Promise((done) => {
+  // The page names this version of it, which the worker keeps.
+  const href = document.querySelector("meta[name=settings-style]")?.getAttribute("content") ?? "/styles/settings.css";
+  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: () => {
+    link.remove();
+    addEventListener("online", dress, { once: true });
+    done(undefined);
+  } });
   document.head.append(link);
 });
+await dress();
 
 /**
  * @typedef {{name: string, label: string, draw: (place: {id: number, rest: string}) => any, may?: (role: string) => boolean}} PartOf
