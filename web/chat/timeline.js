@@ -354,7 +354,7 @@ class ChatTimeline extends LitElement {
           @scroll=${this.scrolled} @keydown=${this.keys}>
         <div class="rows">
           ${timeline.loaded && timeline.atStart && from === 0 ? html`<div class="room-start"><h2 dir="auto">${room.name}</h2>
-            <p>${room.info.is_dm ? "The beginning of your conversation." : "The beginning of this room."}</p></div>` : nothing}
+            <p>${room.info.first_seq > 1 ? "Older messages were removed." : room.info.is_dm ? "The beginning of your conversation." : "The beginning of this room."}</p></div>` : nothing}
           ${repeat(rows, (row) => row.key, (row) => this.renderRow(row))}
           ${isEnd ? this.renderSeen() : nothing}
         </div>
