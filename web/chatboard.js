@@ -22,7 +22,6 @@ import { People } from "./chatboard/people.js";
 import { Sender } from "./chatboard/sender.js";
 import { Socket } from "./chatboard/socket.js";
 import { Tabs } from "./chatboard/tabs.js";
-import { upload } from "./chatboard/upload.js";
 
 export { ApiError };
 
@@ -160,7 +159,8 @@ export class ChatBoard extends EventTarget {
   }
 
   /** Stores a file. @param {File} file @param {{onProgress?: (part: number) => void, signal?: AbortSignal}} [options] */
-  upload(file, options) {
+  async upload(file, options) {
+    const { upload } = await import("./chatboard/upload.js");
     return upload(this.rest, file, options);
   }
 

@@ -1,13 +1,7 @@
 // Finding one's way: rooms and people, what is unread, the past of a long room.
 
 import { check, eventually, history, journey, many, rest, same, stage } from "./stage.mjs";
-import { composer, enter, goTo, message, room as roomLink, sees, send, shown, timeline } from "./ui.mjs";
-
-/** Whether a message lies inside what is seen of the timeline. */
-const isInView = (page, id) => page.locator(`#m-${id}`).evaluate((one) => {
-  const [box, view] = [one.getBoundingClientRect(), one.closest("[role=log]").getBoundingClientRect()];
-  return box.bottom > view.top && box.top < view.bottom;
-});
+import { composer, enter, goTo, isInView, message, room as roomLink, sees, send, shown, timeline } from "./ui.mjs";
 
 /** Scrolls, lets the page draw, and tells which messages are there then. */
 const scroll = (page, by) => timeline(page).evaluate(async (log, pixels) => {

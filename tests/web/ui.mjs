@@ -85,3 +85,9 @@ export async function mailLink(email, pattern) {
     return null;
   });
 }
+
+/** Whether a message lies inside what is seen of the timeline. */
+export const isInView = (page, id) => page.locator(`#m-${id}`).evaluate((one) => {
+  const [box, view] = [one.getBoundingClientRect(), one.closest("[role=log]").getBoundingClientRect()];
+  return box.bottom > view.top && box.top < view.bottom;
+});

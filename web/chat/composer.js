@@ -3,11 +3,13 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain } from "/markdown.js";
-import { choices, complete, wordAt } from "./completion.js";
 import { icon } from "./icons.js";
 import { avatar, sizeOf } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
+
+/** What completes mentions comes with the first letter that is typed. */
+const completion = () => import("./completion.js");
 
 /**
  * What is begun in a room and not sent, besides the text, which storage keeps: it is there again
@@ -143,14 +145,17 @@ class ChatComposer extends LitElement {
     }
   }
 
-  look() {
-    const word = wordAt(this.field);
-    this.found = word === null ? [] : choices(word, this.room);
+  async look() {
+    const part = await completion().catch(() => null);
+    if (!part || !this.isConnected) return;
+    const word = part.wordAt(this.field);
+    this.found = word === null ? [] : part.choices(word, this.room);
     this.chosen = 0;
   }
 
   /** @param {import("./completion.js").Choice} choice */
-  pick(choice) {
+  async pick(choice) {
+    const { complete } = await completion();
     complete(this.field, choice);
     this.found = [];
     this.field.focus();

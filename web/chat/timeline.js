@@ -31,6 +31,8 @@ const AT_END = 48;
 const FEW = 45;
 /** What is seen is reported as read this often. */
 const READ_EVERY_MS = 400;
+/** When an answered message is asked for again that could not be had. */
+const QUOTE_AGAIN_MS = 10_000;
 
 class ChatTimeline extends LitElement {
   static properties = { room: { attribute: false }, target: { type: Number }, moderator: { type: Boolean }, loading: { state: true }, offline: { state: true } };
@@ -50,11 +52,13 @@ class ChatTimeline extends LitElement {
     this.busy = this.jumped = this.growing = false;
     /** @type {number|undefined} */ this.readTo = undefined;
     /** @type {any} */ this.readSoon = undefined;
-    /** Answered messages that are outside the window. @type {Map<number, any>} */ this.quotes = new Map();
+    /** Counts what the reader asked to see: an answer to what came before is late. */ this.turn = 0;
     /** @type {{row: Element, top: number}|null} */ this.anchor = null;
     this.follow = new Follow(this, ["room"], (id) => id === this.room?.id);
     this.resized = new ResizeObserver(() => this.room?.timeline.following && this.toEnd());
     this.onFocus = () => this.markRead();
+    // The same link once more is no other target.
+    this.onGo = () => this.target && location.pathname.endsWith(`/m/${this.target}`) && this.show();
   }
 
   createRenderRoot() {
@@ -64,12 +68,14 @@ class ChatTimeline extends LitElement {
   connectedCallback() {
     super.connectedCallback();
     addEventListener("focus", this.onFocus);
+    addEventListener("popstate", this.onGo);
     document.addEventListener("visibilitychange", this.onFocus);
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     removeEventListener("focus", this.onFocus);
+    removeEventListener("popstate", this.onGo);
     document.removeEventListener("visibilitychange", this.onFocus);
     this.resized.disconnect();
     this.leave(this.room);
@@ -100,13 +106,14 @@ class ChatTimeline extends LitElement {
       this.leave(changed.get("room"));
       this.divider = this.room.unread > 0 ? this.room.lastRead : null;
       this.unreadAtOpen = this.room.unread;
-      this.quotes = new Map();
       this.anchor = null;
       this.readTo = undefined;
       this.jumped = false;
       this.show();
     } else {
       if (changed.has("target") && this.target) this.show();
+      // The server said that what we have is too old, and what is newer could not be had.
+      else if (!this.loading && !this.offline && !this.timeline.loaded) this.show(true);
       this.keepAnchor();
     }
     const { messages } = this.timeline;
@@ -162,34 +169,57 @@ class ChatTimeline extends LitElement {
     this.lastTop = scroller.scrollTop;
   }
 
-  /** Loads what the reader came for. */
-  async show() {
-    const { timeline, room } = this;
+  /** Begins something that the reader asked to see. Returns whether that is still so. */
+  begin() {
+    const [turn, room] = [++this.turn, this.room];
+    return () => turn === this.turn && room === this.room && this.isConnected;
+  }
+
+  /** Loads what the reader came for, or the newest messages. */
+  async show(latest = false) {
+    const isWanted = this.begin();
     this.loading = true;
     this.offline = false;
     try {
-      if (this.target) {
-        timeline.following = false;
-        if (!timeline.get(this.target)) await timeline.loadAround(this.target);
-        this.drawAround(timeline.place(this.target));
-        this.wanted = { id: this.target, mark: true };
-      } else if (this.unreadAtOpen > 0 && this.unreadAtOpen <= FEW) {
-        timeline.following = false;
-        this.divider ??= await this.findUnread();
-        await timeline.loadAround(this.divider);
-        this.drawAround(timeline.place(this.divider));
-        this.wanted = { id: this.divider, mark: false };
-      } else {
-        timeline.following = true;
-        await timeline.loadLatest();
-        this.drawAround(timeline.messages.length);
-      }
+      await (latest ? this.showEnd() : this.showPlace(isWanted));
     } catch {
-      this.offline = true;
+      if (isWanted()) this.offline = true;
     }
-    if (room !== this.room) return;
+    if (!isWanted()) return;
+    // The server said meanwhile that what we have is too old.
+    if (!this.offline && !this.timeline.loaded) return void this.show(true);
     this.loading = false;
     this.requestUpdate();
+  }
+
+  /** @param {() => boolean} isWanted */
+  async showPlace(isWanted) {
+    const { timeline, room, target } = this;
+    if (target) {
+      timeline.following = false;
+      if (!timeline.get(target)) await timeline.loadAround(target);
+      return isWanted() && this.goTo({ id: target, mark: true });
+    }
+    if (this.unreadAtOpen === 0 || this.unreadAtOpen > FEW) return this.showEnd();
+    timeline.following = false;
+    const divider = this.divider ?? await this.findUnread(room);
+    if (!isWanted()) return;
+    this.divider = divider;
+    await timeline.loadAround(divider);
+    if (isWanted()) this.goTo({ id: divider, mark: false });
+  }
+
+  async showEnd() {
+    const { timeline } = this;
+    timeline.following = true;
+    await timeline.loadLatest();
+    if (timeline === this.timeline) this.drawAround(timeline.messages.length);
+  }
+
+  /** Draws what is around a message, and scrolls to it when it is there. @param {{id: number, mark: boolean}} wanted */
+  goTo(wanted) {
+    this.drawAround(this.timeline.place(wanted.id));
+    this.wanted = wanted;
   }
 
   scrollToWanted() {
@@ -207,10 +237,10 @@ class ChatTimeline extends LitElement {
     /** @type {HTMLElement|null} */ (row.querySelector("article"))?.focus({ preventScroll: true });
   }
 
-  /** Who has read nothing yet since they joined has no marker: counts back. @returns {Promise<number>} below the first unread message */
-  async findUnread() {
+  /** Who has read nothing yet since they joined has no marker: counts back. @param {{id: number}} room @returns {Promise<number>} below the first unread message */
+  async findUnread({ id: room }) {
     let left = this.unreadAtOpen;
-    let next = /** @type {string|null} */ (`/messages/rooms/${this.room.id}/?limit=${left <= FEW ? FEW * 2 : 200}`);
+    let next = /** @type {string|null} */ (`/messages/rooms/${room}/?limit=${left <= FEW ? FEW * 2 : 200}`);
     while (next) {
       const page = /** @type {any} */ (await board.request("GET", next));
       for (const { id, sender, is_deleted } of page.results) if (sender !== board.user?.id && !is_deleted && --left === 0) return id - 1;
@@ -220,21 +250,36 @@ class ChatTimeline extends LitElement {
   }
 
   async jumpToUnread() {
-    const { timeline } = this;
-    const divider = (this.divider ??= await this.findUnread().catch(() => 0));
-    timeline.following = false;
-    if (!timeline.get(divider)) await timeline.loadAround(divider).catch(() => {});
-    this.drawAround(timeline.place(divider));
-    this.wanted = { id: divider, mark: false };
+    const { timeline, room } = this;
+    const isWanted = this.begin();
+    try {
+      const divider = this.divider ?? await this.findUnread(room);
+      if (!isWanted()) return;
+      this.divider = divider;
+      timeline.following = false;
+      if (!timeline.get(divider)) await timeline.loadAround(divider);
+      if (isWanted()) this.goTo({ id: divider, mark: false });
+    } catch {
+      if (isWanted()) this.offline = true;
+    }
+    if (!isWanted()) return;
+    this.loading = false;
     this.requestUpdate();
   }
 
   async jumpToEnd() {
     const { timeline } = this;
-    if (!timeline.atEnd) await timeline.loadLatest().catch(() => {});
-    timeline.following = true;
+    const isWanted = this.begin();
+    this.loading = true;
+    this.offline = false;
+    if (!timeline.atEnd) await timeline.loadLatest().catch(() => isWanted() && (this.offline = true));
+    if (!isWanted()) return;
+    timeline.following = timeline.atEnd;
     this.drawAround(timeline.messages.length);
+    this.loading = false;
     this.requestUpdate();
+    await this.updateComplete;
+    if (isWanted()) this.toEnd();
   }
 
   scrolled() {
@@ -330,23 +375,35 @@ class ChatTimeline extends LitElement {
 
   /** @param {number} id */
   quoteOf(id) {
-    const here = this.timeline.get(id);
+    const { timeline } = this;
+    const here = timeline.get(id);
     if (here) return here;
-    if (!this.quotes.has(id)) {
-      this.quotes.set(id, undefined);
-      board.request("GET", `/messages/${id}/`).catch(() => null).then((message) => {
-        this.quotes.set(id, message);
-        this.requestUpdate();
-      });
+    if (!timeline.quoted.has(id)) {
+      timeline.quoted.set(id, undefined);
+      this.loadQuoted(timeline, id);
     }
-    return this.quotes.get(id);
+    return timeline.quoted.get(id);
+  }
+
+  /** @param {import("/chatboard/timeline.js").Timeline} timeline @param {number} id */
+  async loadQuoted({ quoted }, id) {
+    try {
+      const message = await board.request("GET", `/messages/${id}/`);
+      // What events said meanwhile is newer.
+      if (quoted.has(id) && !quoted.get(id)) quoted.set(id, message);
+    } catch (error) {
+      if (/** @type {any} */ (error).status === 404) quoted.set(id, null);
+      else setTimeout(() => !quoted.get(id) && quoted.delete(id) && this.requestUpdate(), QUOTE_AGAIN_MS);
+    }
+    this.requestUpdate();
   }
 
   render() {
     const { timeline, room } = this;
     const [from, to] = this.range;
     const isEnd = timeline.loaded && timeline.atEnd && to === timeline.messages.length;
-    const rows = timeline.loaded ? rowsOf(timeline, from, to, { pending: isEnd ? room.pending : [], divider: this.divider, me: board.user?.id }) : [];
+    const pending = isEnd || this.offline ? room.pending : [];
+    const rows = timeline.loaded || this.offline ? rowsOf(timeline, from, to, { pending, divider: this.divider, me: board.user?.id }) : [];
     const missed = timeline.following ? 0 : timeline.missed + timeline.messages.length - timeline.place(this.leftAt + 1);
     return html`
       ${this.renderUnreadBar()}

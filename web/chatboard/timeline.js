@@ -32,6 +32,11 @@ export class Timeline {
   missed = 0;
   /** Whether the reader looks at the end; if not, the end is what is cut. */
   following = true;
+  /**
+   * Messages beside the window that are shown in it as answered: kept as true as those in it. `null`
+   * where there is none any more, undefined while it is asked for. @type {Map<number, Message|null|undefined>}
+   */
+  quoted = new Map();
   /** Frames that come while a page is loaded: the page may be older than they are. @type {any[]|null} */
   #held = null;
   #loads = 0;
@@ -40,6 +45,11 @@ export class Timeline {
   constructor(rest, room) {
     this.rest = rest;
     this.room = room;
+  }
+
+  /** Whether a page is on its way. */
+  get loading() {
+    return this.#held !== null;
   }
 
   get first() {
@@ -56,16 +66,18 @@ export class Timeline {
     return this.messages[at]?.id === id ? this.messages[at] : undefined;
   }
 
-  /** Loads the newest page in place of what is there. */
+  /** Loads the newest page in place of what is there, and of what is being loaded. */
   loadLatest() {
+    this.#giveUp();
     return this.#load(async () => {
       const page = await this.#page("");
       this.#replace(page.results.reverse(), page.next === null, true);
     });
   }
 
-  /** Loads around a message: a permalink, a search result, the first unread. @param {number} id */
+  /** Loads around a message, in place of what is there: a permalink, a search result, the first unread. @param {number} id */
   loadAround(id) {
+    this.#giveUp();
     return this.#load(async () => {
       const [before, after] = await Promise.all([this.#page(`&before=${id + 1}`), this.#page(`&after=${id}`)]);
       this.#replace([...before.results.reverse(), ...after.results.reverse()], before.next === null, after.next === null);
@@ -100,10 +112,16 @@ export class Timeline {
 
   /** Forgets everything: the server said `resync`, or nobody looks any more. */
   clear() {
-    this.#loads++;
+    this.#giveUp();
     this.messages = [];
+    this.quoted.clear();
     this.atStart = this.atEnd = this.loaded = false;
     this.missed = 0;
+  }
+
+  /** What is being loaded comes to nothing. */
+  #giveUp() {
+    this.#loads++;
     this.#held = null;
   }
 
@@ -113,6 +131,7 @@ export class Timeline {
     if (!this.loaded) return;
     const { type, message_seq, ...message } = frame;
     if (type !== "message") message.seq = message_seq;
+    if (this.quoted.has(message.id)) this.quoted.set(message.id, message);
     const at = this.place(message.id);
     if (this.messages[at]?.id === message.id) {
       this.messages = this.messages.with(at, message);

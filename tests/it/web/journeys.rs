@@ -49,6 +49,11 @@ async fn the_page_opens_without_a_network_and_tells_of_what_is_new() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_asked_for_last_is_what_one_sees() {
+    walk("timeline.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_strangers_write_runs() {
     walk("hostile.mjs", Board::builder().processes()).await;
 }
