@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use domain::Seq;
+use domain::{Seq, UserId};
 
 use crate::frame::Text;
 
@@ -23,6 +23,8 @@ pub(crate) struct RingFrame {
     pub message_seq: Option<Seq>,
     /// Whether it deletes that message.
     pub is_delete: bool,
+    /// Who left, if it tells of that.
+    pub left: Option<UserId>,
 }
 
 /// The frames, oldest first.
@@ -82,6 +84,12 @@ impl Ring {
         )
     }
 
+    /// Whether a frame after `position` tells that the user left.
+    pub(crate) fn has_left(&self, user: UserId, position: Seq) -> bool {
+        let newest_first = self.frames.iter().rev().zip((position.0 + 1..=self.last.0).rev());
+        newest_first.into_iter().any(|(frame, _)| frame.left == Some(user))
+    }
+
     /// Drops everything up to the last frame about a message: its text must not go out again, and
     /// what is held must stay contiguous.
     fn forget(&mut self, message_seq: Option<Seq>) {
@@ -104,7 +112,20 @@ mod tests {
     use super::*;
 
     fn frame(text: &str, message_seq: i64, is_delete: bool) -> RingFrame {
-        RingFrame { text: text.into(), message_seq: Some(Seq(message_seq)), is_delete }
+        RingFrame { text: text.into(), message_seq: Some(Seq(message_seq)), is_delete, left: None }
+    }
+
+    #[test]
+    fn it_knows_who_left_after_a_place() {
+        let mut ring = Ring::new(Seq(5));
+        ring.push(Seq(6), frame("a", 6, false));
+        ring.push(Seq(7), RingFrame { left: Some(UserId(1)), ..frame("b", 7, false) });
+        ring.push(Seq(8), frame("c", 8, false));
+        for (user, position, has_left) in
+            [(1, 0, true), (1, 6, true), (1, 7, false), (1, 8, false), (2, 5, false)]
+        {
+            assert_eq!(ring.has_left(UserId(user), Seq(position)), has_left, "{user} {position}");
+        }
     }
 
     fn held(ring: &Ring, position: i64) -> Option<Vec<(i64, String)>> {

@@ -356,8 +356,13 @@ impl Actor {
         if let Some(leaves) = leaves {
             return self.join_leaving(subscription, leaves, head);
         }
+        // They left between the check of their membership and now: the replay ends there.
+        let since = position.max(subscription.opened_at());
+        let has_left = self.log.has_left(subscription.user(), since);
         let is_live = if position >= self.log.cursor().last() {
             true
+        } else if has_left {
+            false
         } else if let Some(events) = self.log.after(position, (subscription.kept_from(), head)) {
             let count = self.log.cursor().last().0 - position.0;
             subscription.push_events(events);

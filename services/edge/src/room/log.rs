@@ -124,6 +124,11 @@ impl RoomLog {
         }
         self.ring.after(position, first)
     }
+
+    /// Whether what is held after `position` tells that the user left.
+    pub(crate) fn has_left(&self, user: UserId, position: Seq) -> bool {
+        self.ring.has_left(user, position)
+    }
 }
 
 fn ring_frame(event: &Event) -> RingFrame {
@@ -131,5 +136,6 @@ fn ring_frame(event: &Event) -> RingFrame {
         text: event.text.clone(),
         message_seq: event.message_seq,
         is_delete: event.kind == Some(EventKind::MessageDeleted),
+        left: event.is_left().then_some(event.user),
     }
 }
