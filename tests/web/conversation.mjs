@@ -1,6 +1,6 @@
 // Two people in two browsers, on two edges: what a day of chatting is made of.
 
-import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
+import { check, eventually, isAccessible, isFitting, journey, rest, same, stage } from "./stage.mjs";
 import { act, agreesWithServer, composer, enter, goTo, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
 
 await journey("conversation", async (browser, step) => {
@@ -90,6 +90,17 @@ await journey("conversation", async (browser, step) => {
   await send(hers, "שלום עולם");
   same(await message(his, "שלום").locator("p").evaluate((one) => getComputedStyle(one).direction), "rtl", "direction of Hebrew");
   step("Markdown, code, links and text from right to left");
+
+  await his.evaluate(() => (document.documentElement.dir = "rtl"));
+  const edges = (of) => of.evaluate((one) => [one.getBoundingClientRect().left, one.getBoundingClientRect().right]);
+  const [[roomsFrom], [, mainTo]] = [await edges(his.getByRole("navigation", { name: "Rooms" })), await edges(his.getByRole("main"))];
+  check(roomsFrom >= mainTo - 1, `the rooms begin at ${roomsFrom}, right of what ends at ${mainTo}`);
+  const [[author], [, text]] = [await edges(message(his, "שלום").locator(".message-side")), await edges(message(his, "שלום").locator(".body"))];
+  check(author >= text - 1, `who speaks is at ${author}, right of the text up to ${text}`);
+  await isFitting(his, "from right to left");
+  await isAccessible(his, "the room from right to left");
+  await his.evaluate(() => document.documentElement.removeAttribute("dir"));
+  step("all of it mirrored for who reads from right to left");
 
   await isAccessible(hers, "the room");
   for (const [page, person, name] of [[hers, alice, "alice"], [his, bob, "bob"]]) await agreesWithServer(page, person, room, name);

@@ -35,6 +35,9 @@ await journey("rooms", async (browser, step) => {
   await his.getByRole("heading", { name: "Garden", level: 1 }).waitFor();
   await send(his, "I found the garden");
   await sees(page, "I found the garden");
+  await composer(page).pressSequentially("@bo");
+  await page.getByRole("option", { name: /Bob/ }).waitFor();
+  await composer(page).fill("");
   step("another one finds and joins it");
 
   await page.keyboard.press("Control+k");

@@ -38,6 +38,8 @@ export class Room {
   online = new Set();
   /** Who types, and until when that is believed. @type {Map<number, number>} */
   typing = new Map();
+  /** Who is in it, once that was loaded; of many people, the first 200. @type {number[]|undefined} */
+  members = undefined;
   /** How far each other member has read. @type {Map<number, number>} */
   readers = new Map();
   /** @type {Timeline} */
@@ -198,10 +200,13 @@ export class Room {
         break;
       case "member.joined":
         this.board.learn({ id: frame.user_id, email: frame.user_email, ...frame });
+        if (this.members) this.members = [...new Set([...this.members, frame.user_id])];
         if (isNews) this.info = { ...this.info, members_count: this.info.members_count + 1 };
         break;
       case "member.left":
         this.online.delete(frame.user_id);
+        this.readers.delete(frame.user_id);
+        this.members = this.members?.filter((id) => id !== frame.user_id);
         if (isNews) this.info = { ...this.info, members_count: this.info.members_count - 1 };
         break;
       case "room.updated":
@@ -313,7 +318,6 @@ export class Room {
       }
       if (member.online) this.online.add(member.user);
     }
-    /** @type {number[]} */
     this.members = page.results.map((/** @type {any} */ member) => member.user);
     this.board.changed(this.id);
   }
