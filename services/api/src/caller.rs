@@ -11,7 +11,7 @@ use runtime::rate::Decision;
 use runtime::tokens::TokenError;
 
 use crate::Api;
-use crate::http::{LimitNote, LimitState, client_address};
+use crate::http::{LimitNote, LimitState};
 use crate::limits::Key;
 use crate::problem::Problem;
 
@@ -53,7 +53,7 @@ impl FromRequestParts<Api> for Anyone {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let address = client_address(parts, api.proxies());
+        let address = api.client_address(parts);
         within_limit(parts, api, &Key::Address(address))?;
         Ok(Self { address })
     }
@@ -70,7 +70,7 @@ impl FromRequestParts<Api> for ClientAddress {
         parts: &mut Parts,
         api: &Api,
     ) -> Result<Self, std::convert::Infallible> {
-        Ok(Self(client_address(parts, api.proxies())))
+        Ok(Self(api.client_address(parts)))
     }
 }
 

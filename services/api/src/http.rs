@@ -1,11 +1,10 @@
 //! What every REST response shares: a request id, the log line, metrics, CORS, limits' headers,
 //! a deadline, and a problem for every panic.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -205,35 +204,6 @@ pub async fn not_found() -> Problem {
 /// No such method on this route; axum adds `Allow`.
 pub async fn method_not_allowed() -> Problem {
     Refusal::MethodNotAllowed.into()
-}
-
-/// The address that a request comes from. `X-Forwarded-For` counts only as far as configured
-/// proxies wrote it: from the right, the first address that is no proxy.
-pub fn client_address(request: &axum::http::request::Parts, proxies: &[IpAddr]) -> IpAddr {
-    let peer = request
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip().to_canonical());
-    if !proxies.contains(&peer) {
-        return peer;
-    }
-    let forwarded = request
-        .headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|hop| hop.trim().parse::<IpAddr>().map(|address| address.to_canonical()))
-        .collect::<Vec<_>>();
-    let mut client = peer;
-    for hop in forwarded.into_iter().rev() {
-        let Ok(address) = hop else { break };
-        client = address;
-        if !proxies.contains(&address) {
-            break;
-        }
-    }
-    client
 }
 
 /// Whole seconds, rounded up.

@@ -1,9 +1,10 @@
 //! The api's state, and what runs beside its handlers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::upload::UploadRules;
 use domain::{LoginId, Timestamp, UploadId, UserId};
@@ -11,6 +12,7 @@ use nats::bus::Bus;
 use nats::frames::LiveFrame;
 use nats::publish::Publisher;
 use objects::Objects;
+use runtime::address::TrustedProxies;
 use runtime::revoked::RevokedLogins;
 use runtime::tokens::{SigningKeys, Verifier};
 use runtime::{Clock, Lifecycle};
@@ -40,7 +42,7 @@ pub struct Config {
     /// Sign-ins per (address, e-mail) and minute; 0 is no limit.
     pub sign_ins_per_minute: u32,
     /// Proxies whose `X-Forwarded-For` counts.
-    pub trusted_proxies: Vec<String>,
+    pub trusted_proxies: TrustedProxies,
     /// Messages in one group commit; 1 commits each by itself.
     pub post_batch_max: usize,
     /// What may be uploaded.
@@ -58,7 +60,7 @@ impl Default for Config {
             refresh_token_ttl: Duration::from_secs(7 * 24 * 3600),
             requests_per_minute: 100,
             sign_ins_per_minute: 10,
-            trusted_proxies: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
             post_batch_max: 256,
             uploads: UploadRules::default(),
             guard: outbound::Guard::default(),
@@ -88,7 +90,6 @@ pub struct Api(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    proxies: Vec<IpAddr>,
     store: Store,
     bus: Bus,
     objects: Option<Objects>,
@@ -111,11 +112,6 @@ struct Inner {
 /// When the configuration is no good.
 pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<Api> {
     let Parts { store, bus, objects, keys, clock } = parts;
-    let proxies = config
-        .trusted_proxies
-        .iter()
-        .map(|proxy| proxy.parse::<IpAddr>().map(|address| address.to_canonical()))
-        .collect::<Result<Vec<_>, _>>()?;
     let publisher = Publisher::start(bus.clone(), life);
     let poster = Poster::start(
         (store.clone(), publisher.clone(), clock.clone()),
@@ -128,7 +124,6 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         verifier: Verifier::new(keys.public().clone()),
         revoked: RevokedLogins::default(),
         config,
-        proxies,
         store,
         bus,
         objects,
@@ -217,8 +212,11 @@ impl Api {
         &self.0.life
     }
 
-    pub(crate) fn proxies(&self) -> &[IpAddr] {
-        &self.0.proxies
+    /// The address that a request comes from, as far as trusted proxies tell it.
+    pub(crate) fn client_address(&self, request: &axum::http::request::Parts) -> IpAddr {
+        let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
+        self.0.config.trusted_proxies.client(peer, &request.headers)
     }
 
     /// The absolute address of a path below `/api/v1`.

@@ -11,6 +11,7 @@ use domain::UserId;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
 use objects::Objects;
+use runtime::address::TrustedProxies;
 use runtime::config::Settings;
 use runtime::lifecycle::End;
 use runtime::meter::{Gauge, label};
@@ -239,7 +240,7 @@ impl Starter<'_> {
             refresh_token_ttl: settings.refresh_token_ttl,
             requests_per_minute: settings.requests_per_minute,
             sign_ins_per_minute: settings.sign_ins_per_minute,
-            trusted_proxies: settings.trusted_proxies.iter().map(ToString::to_string).collect(),
+            trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
             post_batch_max: settings.post_batch_max as usize,
             uploads: files::rules(settings),
             guard: self.guard(),

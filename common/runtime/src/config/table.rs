@@ -1,6 +1,6 @@
 //! Every setting there is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -79,8 +79,8 @@ settings! {
             "What clients reach us under, for the links in answers. Without it, `http://localhost` with the port of `CHATBOARD_HTTP_ADDR`.";
         allowed_origins: Vec<Origin> = "", "ALLOWED_ORIGINS",
             "Other origins whose pages may call us: `https://chat.example.org`, separated by commas.";
-        trusted_proxies: Vec<IpAddr> = "", "TRUSTED_PROXIES",
-            "Addresses of proxies whose `X-Forwarded-For` counts, separated by commas.";
+        trusted_proxies: Vec<IpNet> = "", "TRUSTED_PROXIES",
+            "Addresses and networks of proxies whose `X-Forwarded-For` counts, as `192.0.2.7` or `10.0.0.0/8`, separated by commas.";
     }
     "Sign-in" {
         signing_key_file: Option<PathBuf> = "", "SIGNING_KEY_FILE",

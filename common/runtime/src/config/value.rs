@@ -361,27 +361,22 @@ impl Setting for PathBuf {
     }
 }
 
-impl Setting for IpAddr {
-    const KIND: &'static str = "IP address";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?} is no IP address"))
-    }
-
-    fn show(&self) -> String {
-        self.to_string()
-    }
-}
-
 impl Setting for IpNet {
     const KIND: &'static str = "network";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("{text:?} is no network of the form 10.0.0.0/8"))
+        let single = |address: IpAddr| Self::from(address.to_canonical());
+        text.parse()
+            .or_else(|_| text.parse().map(single))
+            .map_err(|_| format!("{text:?} is no network of the form 10.0.0.0/8 and no address"))
     }
 
     fn show(&self) -> String {
-        self.to_string()
+        if self.prefix_len() == self.max_prefix_len() {
+            self.addr().to_string()
+        } else {
+            self.to_string()
+        }
     }
 }
 
