@@ -27,6 +27,8 @@ const FIRST = 40;
 /** Rows that may be there at all, whatever their height. */
 const MOST = 260;
 const AT_END = 48;
+/** Pixels of read messages that stay in view above the first unread one. */
+const ABOVE_UNREAD = 80;
 /** With so many unread messages or fewer, a room opens where they begin. */
 const FEW = 45;
 /** What is seen is reported as read this often. */
@@ -57,6 +59,7 @@ class ChatTimeline extends LitElement {
     this.follow = new Follow(this, ["room"], (id) => id === this.room?.id);
     this.resized = new ResizeObserver(() => this.room?.timeline.following && this.toEnd());
     this.onFocus = () => this.markRead();
+    this.onStatus = () => this.offline && board.status === "online" && this.show();
     // The same link once more is no other target.
     this.onGo = () => this.target && location.pathname.endsWith(`/m/${this.target}`) && this.show();
   }
@@ -69,6 +72,7 @@ class ChatTimeline extends LitElement {
     super.connectedCallback();
     addEventListener("focus", this.onFocus);
     addEventListener("popstate", this.onGo);
+    board.addEventListener("status", this.onStatus);
     document.addEventListener("visibilitychange", this.onFocus);
   }
 
@@ -76,6 +80,7 @@ class ChatTimeline extends LitElement {
     super.disconnectedCallback();
     removeEventListener("focus", this.onFocus);
     removeEventListener("popstate", this.onGo);
+    board.removeEventListener("status", this.onStatus);
     document.removeEventListener("visibilitychange", this.onFocus);
     this.resized.disconnect();
     this.leave(this.room);
@@ -181,7 +186,7 @@ class ChatTimeline extends LitElement {
     this.loading = true;
     this.offline = false;
     try {
-      await (latest ? this.showEnd() : this.showPlace(isWanted));
+      await (latest ? this.showEnd(isWanted) : this.showPlace(isWanted));
     } catch {
       if (isWanted()) this.offline = true;
     }
@@ -200,7 +205,7 @@ class ChatTimeline extends LitElement {
       if (!timeline.get(target)) await timeline.loadAround(target);
       return isWanted() && this.goTo({ id: target, mark: true });
     }
-    if (this.unreadAtOpen === 0 || this.unreadAtOpen > FEW) return this.showEnd();
+    if (this.unreadAtOpen === 0 || this.unreadAtOpen > FEW) return this.showEnd(isWanted);
     timeline.following = false;
     const divider = this.divider ?? await this.findUnread(room);
     if (!isWanted()) return;
@@ -209,11 +214,15 @@ class ChatTimeline extends LitElement {
     if (isWanted()) this.goTo({ id: divider, mark: false });
   }
 
-  async showEnd() {
+  /** @param {() => boolean} isWanted */
+  async showEnd(isWanted) {
     const { timeline } = this;
     timeline.following = true;
     await timeline.loadLatest();
-    if (timeline === this.timeline) this.drawAround(timeline.messages.length);
+    if (!isWanted()) return;
+    // Events of the rows that were on the screen before must not decide where this room opens.
+    timeline.following = true;
+    this.drawAround(timeline.messages.length);
   }
 
   /** Draws what is around a message, and scrolls to it when it is there. @param {{id: number, mark: boolean}} wanted */
@@ -228,8 +237,11 @@ class ChatTimeline extends LitElement {
     this.wanted = undefined;
     const row = /** @type {HTMLElement|null} */ (this.querySelector(mark ? `#m-${id}` : ".divider") ?? this.querySelector(`#m-${id}`));
     if (!row) return mark ? this.toEnd() : undefined;
-    row.scrollIntoView({ block: mark ? "center" : "start" });
-    if (!mark) this.scroller.scrollTop -= 80;
+    const { scroller } = this;
+    if (mark) row.scrollIntoView({ block: "center" });
+    // The browser clamps this: where less than a view is unread, the view stands at its end and follows it.
+    else scroller.scrollTop += row.getBoundingClientRect().top - scroller.getBoundingClientRect().top - ABOVE_UNREAD;
+    this.lastTop = scroller.scrollTop;
     this.scrolled();
     if (!mark) return;
     row.classList.add("wanted");
@@ -284,11 +296,13 @@ class ChatTimeline extends LitElement {
 
   scrolled() {
     const { scroller, timeline } = this;
+    // Emptying the last room's rows scrolls too, and says nothing about this one.
+    if (!timeline.loaded) return;
     const left = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
     // Content that grows below the reader does not mean that they left the end: only scrolling up does.
     const up = scroller.scrollTop < this.lastTop - 1;
     this.lastTop = scroller.scrollTop;
-    const isEnd = timeline.loaded && timeline.atEnd && this.range[1] === timeline.messages.length;
+    const isEnd = timeline.atEnd && this.range[1] === timeline.messages.length;
     const following = isEnd && (left < AT_END || (timeline.following && !up));
     if (following !== timeline.following) {
       this.leftAt = this.to = timeline.last?.id ?? 0;
@@ -410,12 +424,12 @@ class ChatTimeline extends LitElement {
       <div class="scroller" role="log" aria-live="off" aria-label=${`Messages in ${room.name}`} aria-busy=${this.loading} tabindex="0"
           @scroll=${this.scrolled} @keydown=${this.keys}>
         <div class="rows">
+          ${this.offline ? html`<div class="empty" role="status"><p>Messages can't be loaded right now. They appear when the connection is back.</p><button @click=${() => this.show()}>Try again</button></div>` : nothing}
           ${timeline.loaded && timeline.atStart && from === 0 ? html`<div class="room-start"><h2 dir="auto">${room.name}</h2>
             <p>${room.info.first_seq > 1 ? "Older messages were removed." : room.info.is_dm ? "The beginning of your conversation." : "The beginning of this room."}</p></div>` : nothing}
           ${repeat(rows, (row) => row.key, (row) => this.renderRow(row))}
           ${isEnd ? this.renderSeen() : nothing}
         </div>
-        ${this.offline ? html`<div class="empty" role="status"><p>The messages cannot be loaded now.</p><button @click=${() => this.show()}>Try again</button></div>` : nothing}
       </div>
       ${timeline.loaded && (!timeline.following) ? html`<button class="jump" @click=${this.jumpToEnd}>
         ${icon("down")} ${this.leftAt && missed ? `${missed} new ${missed === 1 ? "message" : "messages"}` : "Latest"}</button>` : nothing}`;

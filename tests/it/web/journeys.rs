@@ -54,6 +54,11 @@ async fn what_one_asked_for_last_is_what_one_sees() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_room_opens_at_its_end_however_one_comes_to_it() {
+    walk("changing.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_strangers_write_runs() {
     walk("hostile.mjs", Board::builder().processes()).await;
 }
