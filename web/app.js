@@ -6,7 +6,7 @@ import { board, go } from "/state.js";
 import "/chat/chat.js";
 
 /** What stands before the chat: signing in, and where links in mails lead. */
-const GATE = /^\/(sign-in|register|invite|reset)(\/|$)/;
+const GATE = /^\/(sign-in|register|invite|reset|verify-email)(\/|$)/;
 let turn = 0;
 
 async function draw() {
@@ -35,7 +35,7 @@ document.addEventListener("click", (event) => {
   const link = /** @type {Element} */ (event.target).closest?.("a[href]");
   if (!(link instanceof HTMLAnchorElement) || link.target || link.download || event.defaultPrevented) return;
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-  if (link.origin !== location.origin || !/^\/(r\/|sign-in|register|invite|reset|orgs|profile|notifications|$)/.test(link.pathname)) return;
+  if (link.origin !== location.origin || !/^\/(r\/|sign-in|register|invite|reset|verify-email|orgs|profile|notifications|$)/.test(link.pathname)) return;
   event.preventDefault();
   go(link.pathname + link.search);
 });

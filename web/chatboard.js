@@ -105,7 +105,7 @@ export class ChatBoard extends EventTarget {
     return this.user;
   }
 
-  /** Makes an account and signs in. @param {{email: string, password: string, first_name?: string, last_name?: string}} fields */
+  /** Makes an account and signs in. @param {{email: string, password: string, first_name?: string, last_name?: string, invite_token?: string}} fields */
   async register(fields) {
     await this.request("POST", "/auth/register/", fields);
     return this.signIn(fields.email, fields.password);

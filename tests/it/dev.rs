@@ -116,7 +116,8 @@ async fn finds_a_mail(endpoints: &Value) {
     assert_eq!(asked.status().as_u16(), 202);
     eventually("the mail is shown", testkit::DEADLINE, || async {
         let page = http.get(mail).send().await.ok()?.text().await.ok()?;
-        (page.contains("ada@acme.example") && page.contains("A new password")).then_some(())
+        (page.contains("ada@acme.example") && page.contains("Reset your ChatBoard password"))
+            .then_some(())
     })
     .await;
     for page in ["/reset/?token=x", "/invite/?token=x"] {

@@ -37,6 +37,7 @@ pub struct Board {
     pub(crate) mailbox: Option<Mailbox>,
     pub(crate) files: Files,
     pub(crate) database_url: String,
+    pub(crate) nats_url: String,
     pub(crate) prefix: String,
 }
 
@@ -305,6 +306,11 @@ impl Board {
     /// The servers that are the board's own.
     pub fn servers(&self) -> &Servers {
         self.own.as_ref().expect("Builder::own_servers was asked for")
+    }
+
+    /// Where its NATS is.
+    pub fn nats_url(&self) -> &str {
+        &self.nats_url
     }
 
     /// Where mails are shown, if any go out.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use domain::registration::{AbuseLimits, EmailVerification, RegistrationPolicy};
 use domain::upload::UploadRules;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
@@ -61,6 +62,8 @@ pub struct Builder {
     retention_days: u32,
     user_quota: i64,
     org_quota: i64,
+    registration: RegistrationPolicy,
+    abuse: AbuseLimits,
 }
 
 impl Default for Builder {
@@ -81,6 +84,8 @@ impl Default for Builder {
             retention_days: 90,
             user_quota: 0,
             org_quota: 0,
+            registration: RegistrationPolicy::default(),
+            abuse: AbuseLimits::NONE,
         }
     }
 }
@@ -193,6 +198,26 @@ impl Builder {
         Self { user_quota, org_quota, ..self }
     }
 
+    /// Who may register, and whether addresses must be verified; anyone, and no, unless said
+    /// otherwise.
+    #[must_use]
+    pub fn registration(self, registration: RegistrationPolicy) -> Self {
+        Self { registration, ..self }
+    }
+
+    /// New accounts must verify their address.
+    #[must_use]
+    pub fn verification_required(mut self) -> Self {
+        self.registration.verification = EmailVerification::Required;
+        self
+    }
+
+    /// How many mails and organizations an account may cause; any number unless said otherwise.
+    #[must_use]
+    pub fn abuse_limits(self, abuse: AbuseLimits) -> Self {
+        Self { abuse, ..self }
+    }
+
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
@@ -240,6 +265,7 @@ impl Builder {
             mailbox: ground.mailbox,
             files: ground.files,
             database_url: ground.database_url,
+            nats_url: ground.nats_url,
             prefix: ground.prefix,
         }
     }
@@ -309,6 +335,8 @@ impl Builder {
                 org_quota: self.org_quota,
                 ..UploadRules::default()
             },
+            registration: self.registration.clone(),
+            abuse: self.abuse,
             ..api::Config::default()
         };
         if !self.has_limits {
@@ -365,6 +393,7 @@ impl Builder {
             ("CHATBOARD_SIGN_INS_PER_MINUTE", limit("10")),
             ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),
         ];
+        shared.extend(self.registration_settings());
         let mail = ground.mailbox.as_ref().zip(self.mail_delay);
         shared.extend(ground.files.settings());
         if let Some((mailbox, delay)) = mail {
@@ -403,6 +432,23 @@ impl Builder {
         }
         let host = Host::Processes(tokio::sync::Mutex::new(processes));
         (host, format!("http://{api}"), edges)
+    }
+}
+
+impl Builder {
+    /// The settings of processes for [`Self::registration`] and [`Self::abuse_limits`].
+    fn registration_settings(&self) -> Vec<(&'static str, String)> {
+        let RegistrationPolicy { mode, domains, verification } = &self.registration;
+        let domains: Vec<String> = domains.iter().map(ToString::to_string).collect();
+        let AbuseLimits { invite_mails, invite_mails_per_address, organizations } = self.abuse;
+        vec![
+            ("CHATBOARD_REGISTRATION", mode.as_str().to_owned()),
+            ("CHATBOARD_REGISTRATION_DOMAINS", domains.join(",")),
+            ("CHATBOARD_EMAIL_VERIFICATION", verification.as_str().to_owned()),
+            ("CHATBOARD_INVITE_MAILS_PER_DAY", invite_mails.to_string()),
+            ("CHATBOARD_INVITE_MAILS_PER_ADDRESS", invite_mails_per_address.to_string()),
+            ("CHATBOARD_ORGANIZATIONS_PER_ACCOUNT", organizations.to_string()),
+        ]
     }
 }
 

@@ -6,6 +6,7 @@ import { icon } from "./icons.js";
 import { LIST_EVERY_MS, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
+import "./verify.js";
 
 const dialogs = () => Promise.all([import("./dialog.js"), import("./pickers.js"), import("./forms.js")]);
 
@@ -203,7 +204,7 @@ class Chat extends LitElement {
         @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".sidebar a") && (this.drawer = false)}>
       <cb-sidebar .current=${this.room} .org=${this.org} .alone=${isAlone} role=${isAlone ? "main" : nothing}></cb-sidebar>
       <main>${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
-      ${this.renderStatus()}
+      ${this.renderStatus()}<cb-verify></cb-verify>
       ${this.asking ? this.renderAsking() : this.alive?.isOutdated ? this.renderOutdated() : nothing}
     </div>`;
   }
@@ -229,7 +230,7 @@ class Chat extends LitElement {
   renderEmpty() {
     if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
     const org = board.orgs.find(({ id }) => id === this.org);
-    if (!org) return this.renderNothing("ChatBoard", html`<p>You are in no organization yet.</p><p><a href="/orgs/new">Make one</a>, or ask someone for an invitation.</p>`);
+    if (!org) return this.renderNothing("ChatBoard", html`<p>You are in no organization yet.</p><p><a href="/orgs/new">Create one</a>, or ask someone for an invitation.</p>`);
     if (this.room) return this.renderNothing("Nothing here", html`<p>There is no such room for you.</p><p><a href="/">To the rooms</a></p>`);
     if (this.hasRooms) return this.renderNothing(org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
     return this.renderNothing(org.name, html`<p>You are in no room here yet.</p>

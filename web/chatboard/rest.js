@@ -13,7 +13,7 @@ const TIMEOUT_MS = 20_000;
 
 /**
  * @typedef {{id: number, email: string, first_name: string, last_name: string, avatar_url: string|null,
- *   email_notifications?: string, created_at?: string, last_login?: string|null}} User
+ *   email_verified?: boolean, email_notifications?: string, created_at?: string, last_login?: string|null}} User
  * @typedef {{access: string, refresh: string, user: User|null, at?: number}} Login `at`: when the tokens came, by our clock
  */
 

@@ -1,5 +1,5 @@
 // The screens before the chat: signing in, a new account, a forgotten password, and what links in
-// mails lead to: `/invite/?token=…` and `/reset/?token=…`.
+// mails lead to: `/invite/?token=…`, `/reset/?token=…` and `/verify-email/?token=…`.
 
 import { html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
@@ -14,7 +14,12 @@ export function destination() {
 /** The token of a link, which may be in its path or its query. @param {string} path */
 const tokenOf = (path) => new URLSearchParams(location.search).get("token") ?? decodeURIComponent(path.split("/")[2] ?? "");
 
-const HEADINGS = { "sign-in": "Sign in", register: "Make an account", invite: "You are invited", reset: "A new password" };
+const HEADINGS = { "sign-in": "Sign in", register: "Create account", invite: "You are invited", reset: "Set a new password", "verify-email": "Verify your e-mail address" };
+
+/** @typedef {{mode: "open"|"invite"|"closed", domains: string[], email_verification: "required"|"off"}} Rules who may register here */
+
+/** Whether somebody without an invitation may register, whatever their address. @param {Rules|null} rules */
+const isByInvitation = (rules) => rules?.mode === "closed" || (rules?.mode === "invite" && !rules.domains.length);
 
 class Gate extends Forms {
   static properties = { path: { attribute: false } };
@@ -25,6 +30,14 @@ class Gate extends Forms {
     /** Whether who was invited has no account yet. */ this.isNew = true;
     this.follow = new Follow(this, ["user"]);
     /** What a screen ended with. @type {any} */ this.end = null;
+    /** Who may register; null until it is known. @type {Rules|null} */ this.rules = null;
+  }
+
+  async loadRules() {
+    // Without an answer the form is shown: the server says what it does not take.
+    this.rules ??= await board.request("GET", "/auth/registration/").catch(() => null);
+    if (this.rules?.mode === "closed") this.isNew = false;
+    this.requestUpdate();
   }
 
   /** @param {Map<string, any>} changed */
@@ -35,6 +48,7 @@ class Gate extends Forms {
     const kind = this.path.split("/")[1];
     const heading = this.path === "/sign-in/forgotten" ? "Forgot your password?" : HEADINGS[/** @type {keyof typeof HEADINGS} */ (kind)];
     document.title = `${heading} · ChatBoard`;
+    if (kind === "register" || kind === "invite") this.loadRules();
   }
 
   /** @param {Map<string, any>} changed */
@@ -54,6 +68,7 @@ class Gate extends Forms {
       : this.path === "/sign-in/forgotten" ? this.renderForgotten()
       : kind === "register" ? this.renderRegister()
       : kind === "reset" ? this.renderReset()
+      : kind === "verify-email" ? this.renderVerify()
       : kind === "invite" ? (board.user ? this.renderAccept(board.user) : this.renderInvite())
       : this.renderSignIn()}</main>`;
   }
@@ -82,23 +97,41 @@ class Gate extends Forms {
     const send = this.saves("sign-in", (data) => board.signIn(String(data.get("email")), String(data.get("password"))));
     return html`<form @submit=${send}><h1>ChatBoard</h1>${this.email("sign-in")}
       ${field(state, "password", "Password", { type: "password", autocomplete: "current-password", required: true })}${this.button("sign-in", "Sign in")}
-      <p><a href=${`/register${location.search}`}>Make an account</a> · <a href="/sign-in/forgotten">Forgot your password?</a></p></form>`;
+      <p><a href=${`/register${location.search}`}>Create account</a> · <a href="/sign-in/forgotten">Forgot your password?</a></p></form>`;
   }
 
   renderRegister() {
-    const send = this.saves("register", (data) => board.register(/** @type {any} */ (Object.fromEntries(data))));
-    return html`<form @submit=${send}><h1>Make an account</h1>${this.fields("register")}${this.button("register", "Make the account")}
-      <p><a href=${`/sign-in${location.search}`}>Sign in instead</a></p></form>`;
+    const toSignIn = html`<p><a href=${`/sign-in${location.search}`}>Sign in instead</a></p>`;
+    if (this.rules?.mode === "closed") return html`<h1>Registration is closed</h1><p>No new accounts can be created here. Ask the people who run this ChatBoard.</p>${toSignIn}`;
+    if (isByInvitation(this.rules)) return html`<h1>Registration is by invitation</h1><p>Ask someone in the organization to invite you, then open the link in the invitation mail.</p>${toSignIn}`;
+    const send = this.saves("register", (data) => this.register(data));
+    const domains = this.rules?.domains ?? [];
+    return html`<form @submit=${send}><h1>Create account</h1>
+      ${domains.length ? html`<p>Use an address at <b>${domains.join(", ")}</b>, or the link in your invitation.</p>` : nothing}
+      ${this.fields("register")}${this.button("register", "Create account")}${toSignIn}</form>`;
+  }
+
+  /** Creates an account and signs in. @param {FormData} data @param {string} [token] an invite's */
+  async register(data, token) {
+    try {
+      await board.register({ .../** @type {any} */ (Object.fromEntries(data)), ...(token ? { invite_token: token } : {}) });
+    } catch (error) {
+      const { code } = /** @type {import("/chatboard.js").ApiError} */ (error);
+      const words = { email_taken: "There is an account with this address already. Sign in, or reset its password.",
+        registration_closed: token ? "This invitation is for another address, or no longer valid." : "Registration is by invitation: open the link in your invitation mail." };
+      const word = words[/** @type {keyof typeof words} */ (code)];
+      throw word ? new Error(word) : error;
+    }
   }
 
   renderForgotten() {
     const send = this.saves("forgotten", async (data) => {
       await board.request("POST", "/auth/password/reset/", { email: data.get("email") });
-      this.ends("Look at your mail", html`<p>If there is an account for <bdi>${data.get("email")}</bdi>, a link that sets a new password is on its way. It works for an hour.</p>
-        <p><a href="/sign-in">Back to signing in</a></p>`);
+      this.ends("Check your e-mail", html`<p>If there is an account for <bdi>${data.get("email")}</bdi>, a link to set a new password is on its way. It works for an hour.</p>
+        <p><a href="/sign-in">Back to sign in</a></p>`);
     });
-    return html`<form @submit=${send}><h1>Forgot your password?</h1><p>We send you a link that sets a new one.</p>${this.email("forgotten")}
-      ${this.button("forgotten", "Send the link")}<p><a href="/sign-in">Back</a></p></form>`;
+    return html`<form @submit=${send}><h1>Forgot your password?</h1><p>We'll send you a link to set a new one.</p>${this.email("forgotten")}
+      ${this.button("forgotten", "Send reset link")}<p><a href="/sign-in">Back</a></p></form>`;
   }
 
   renderReset() {
@@ -108,10 +141,22 @@ class Gate extends Forms {
       if (board.user) await board.signOut();
       this.ends("Your new password is set", html`<p>All your devices have been signed out.</p><p><a class="button primary" href="/sign-in">Sign in</a></p>`);
     });
-    return html`<form @submit=${send}><h1>A new password</h1><p>Setting it signs out all your devices.</p>
+    return html`<form @submit=${send}><h1>Set a new password</h1><p>This signs you out on all your devices.</p>
       ${field(state, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, max: 128, hint: "8 characters or more." })}
       ${state.errors.token ? html`<p class="failed" role="alert">This link was used before, or is older than an hour. <a href="/sign-in/forgotten">Ask for a new one</a>.</p>` : problemOf(state)}
-      <button ?disabled=${state.busy}>Set it</button></form>`;
+      <button ?disabled=${state.busy}>Set password</button></form>`;
+  }
+
+  renderVerify() {
+    const state = this.form("verify");
+    const send = this.saves("verify", async () => {
+      await board.request("POST", "/auth/verify-email/", { token: tokenOf(this.path) });
+      if (board.user) await board.restore();
+      this.ends("Your e-mail address is verified", html`<p><a class="button primary" href="/">Open ChatBoard</a></p>`);
+    });
+    const old = board.user?.email_verified ? html`Your e-mail address is verified already. <a href="/">Open ChatBoard</a>` : html`This link was used before, or is older than 7 days. Sign in and send a new one.`;
+    return html`<form @submit=${send}><h1>Verify your e-mail address</h1><p>Only do this if you created the account yourself.</p>
+      ${state.errors.token ? html`<p class="failed" role="alert">${old}</p>` : problemOf(state)}<button ?disabled=${state.busy}>Verify e-mail address</button></form>`;
   }
 
   renderInvite() {
@@ -120,23 +165,31 @@ class Gate extends Forms {
       this.requestUpdate();
     };
     const send = this.saves("invite", async (data) => {
-      if (this.isNew) await board.register(/** @type {any} */ (Object.fromEntries(data)));
+      data.delete("account");
+      if (this.isNew) await this.register(data, tokenOf(this.path));
       else await board.signIn(String(data.get("email")), String(data.get("password")));
       await this.accept();
     });
     const choice = (/** @type {boolean} */ isNew, /** @type {string} */ label) => html`<label><input type="radio" name="account" .checked=${this.isNew === isNew} @change=${choose(isNew)}>${label}</label>`;
-    return html`<form @submit=${send}><h1>You are invited</h1><p>Use the address that the invite came to.</p>
-      <fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "I am new")}${choice(false, "I have an account")}</fieldset>
+    return html`<form @submit=${send}><h1>You are invited</h1><p>Use the address that the invitation was sent to.</p>
+      ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "I am new")}${choice(false, "I have an account")}</fieldset>`}
       ${this.isNew ? this.fields("invite") : html`${this.email("invite")}
         ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}`}
-      ${this.button("invite", this.isNew ? "Make the account and join" : "Sign in and join")}</form>`;
+      ${this.button("invite", this.isNew ? "Create account and join" : "Sign in and join")}</form>`;
   }
 
   /** @param {import("/chatboard.js").User} user */
   renderAccept(user) {
     const send = this.saves("accept", () => this.accept());
-    return html`<form @submit=${send}><h1>You are invited</h1><p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>${this.button("accept", "Accept the invite")}
+    return html`<form @submit=${send}><h1>You are invited</h1><p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>${this.button("accept", "Accept invitation")}
+      ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${this.saves("resend", () => this.resend(user))}>Send the verification mail again</button></p>${problemOf(this.form("resend"))}` : nothing}
       <p><a href="/">Not now</a> · <button type="button" class="as-link" @click=${() => board.signOut()}>Use another account</button></p></form>`;
+  }
+
+  /** @param {import("/chatboard.js").User} user */
+  async resend(user) {
+    await board.request("POST", "/auth/verify-email/resend/");
+    this.form("accept").problem = `A new link is on its way to ${user.email}.`;
   }
 
   async accept() {
@@ -148,10 +201,11 @@ class Gate extends Forms {
       go("/");
     } catch (error) {
       const { code, status, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
-      const words = { invite_email_mismatch: `This invite is for another address than ${board.user?.email}.`, invite_expired: "This invite has expired: ask for a new one.",
-        already_accepted: "This invite has been accepted before.", not_found: "This invite was withdrawn, or its link is not complete." };
+      const words = { invite_email_mismatch: `This invitation is for another address than ${board.user?.email}.`, invite_expired: "This invitation has expired. Ask for a new one.",
+        email_unverified: `Verify your e-mail address first: open the link that we sent to ${board.user?.email}, then accept the invitation here.`,
+        already_accepted: "This invitation has been accepted before.", not_found: "This invitation was withdrawn, or its link is not complete." };
       const word = words[/** @type {keyof typeof words} */ (code)];
-      if (word && status !== 403) return this.ends("That did not work", html`<p>${word}</p><p><a href="/">To the chat</a></p>`);
+      if (word && status !== 403) return this.ends("That did not work", html`<p>${word}</p><p><a href="/">Open ChatBoard</a></p>`);
       // Who just signed in is asked on the other form, which this one became.
       this.form("accept").problem = word ?? message;
       this.requestUpdate();

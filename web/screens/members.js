@@ -6,7 +6,7 @@ import { icon } from "/chat/icons.js";
 import { avatar, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask, copyable } from "./base.js";
 
-/** @typedef {{id: number, user: number, user_email: string, user_first_name: string, user_last_name: string, role: string, joined_at: string}} Member */
+/** @typedef {{id: number, user: number, user_email: string, user_first_name: string, user_last_name: string, user_email_verified?: boolean, role: string, joined_at: string}} Member */
 /** @typedef {{id: number, email: string, role: string, created_at: string, expires_at: string}} Invite */
 
 export const ROLES = /** @type {Record<string, string>} */ ({ ADMIN: "Admin", MANAGER: "Manager", MEMBER: "Member" });
@@ -84,7 +84,7 @@ class Members extends People {
     const { user, user_email: email, role } = member;
     const isMe = user === board.user?.id;
     return html`<li class="stack" data-user=${user}>${avatar(user)}<span class="row-text"><b><bdi>${board.nameOf(user)}</bdi>${isMe ? " (you)" : nothing}</b>
-        <small><bdi>${email}</bdi></small>${this.fault(`role-${user}`)}</span>
+        <small><bdi>${email}</bdi>${member.user_email_verified === false ? " (not verified)" : nothing}</small>${this.fault(`role-${user}`)}</span>
       <span class="row-end">${this.isAdmin ? html`<select aria-label=${`Role of ${board.nameOf(user)}`} ?disabled=${this.busy === `role-${user}`}
             @change=${(/** @type {any} */ event) => this.changeRole(member, event.target)}>${Object.entries(ROLES).map(([value, label]) => html`<option value=${value} ?selected=${value === role}>${label}</option>`)}</select>
           ${isMe ? nothing : html`<button class="icon-button" aria-label=${`Remove ${board.nameOf(user)}`} title="Remove…" @click=${() => this.askRemoval(member)}>${icon("close")}</button>`}`
@@ -128,7 +128,7 @@ class Invites extends Part {
         <label>Role<select name="role">${roles.map((role) => html`<option value=${role}>${ROLES[role]}</option>`)}</select></label>
         <button class="primary" ?disabled=${this.busy === "invite"}>Invite</button></form>
       ${this.fault("invite")}${this.fault("invite", "email")}${this.fault("invite", "role")}
-      ${this.made.link ? html`<div class="screen-card"><h3>The link for <bdi>${this.made.email}</bdi></h3><p class="note">It is in the mail too; here it is shown this once.</p>${copyable("Link", this.made.link)}</div>` : nothing}
+      ${this.made.link ? html`<div class="screen-card"><h3>The link for <bdi>${this.made.email}</bdi></h3><p class="note">We have mailed one too. Use this one if the mail does not arrive; it is shown this once. It does not verify their address, the mailed one does.</p>${copyable("Link", this.made.link)}</div>` : nothing}
       ${items.length ? html`<ul class="rows" aria-label="Open invitations">${items.map((one) => html`<li class="stack"><span class="row-text"><b><bdi>${one.email}</bdi></b>
           <small>${ROLES[one.role]} · until ${fullTimeOf(one.expires_at)}</small>${this.fault(`withdraw-${one.id}`)}</span>
         <span class="row-end"><button class="warn" aria-label=${`Withdraw the invitation of ${one.email}`} ?disabled=${this.busy === `withdraw-${one.id}`} @click=${() => this.withdraw(one)}>Withdraw</button></span></li>`)}</ul>`

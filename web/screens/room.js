@@ -30,7 +30,8 @@ class RoomSettings extends Part {
   }
 
   async load() {
-    const settings = await board.request("GET", `/rooms/${this.place.id}/settings/`);
+    const { webhooks, ...settings } = await board.request("GET", `/rooms/${this.place.id}/settings/`);
+    /** Where else the messages of a private room go. @type {{id: number, host: string, is_active: boolean}[]} */ this.webhooks = webhooks ?? [];
     if (this.room) this.room.settings = settings;
   }
 
@@ -71,9 +72,17 @@ class RoomSettings extends Part {
     const { room } = this;
     if (!room) return nothing;
     const role = roleIn(room.id);
-    return html`${role === "DM" ? nothing : this.renderRoom(room, role === "KEEPER")}${this.renderMine(room)}
+    return html`${role === "DM" ? nothing : this.renderRoom(room, role === "KEEPER")}${this.renderWebhooks()}${this.renderMine(room)}
       ${role === "DM" ? nothing : html`<div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay.</p><div class="buttons"><button class="warn" @click=${this.askLeave}>Leave this room…</button></div></div>`}
       ${role === "KEEPER" ? html`<div class="screen-card danger"><h3>Delete</h3><p class="note">With everything in it.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this room…</button></div></div>` : nothing}`;
+  }
+
+  /** Who else reads a private room is told to everyone in it. */
+  renderWebhooks() {
+    if (!this.webhooks?.length) return nothing;
+    return html`<div class="screen-card"><h3>Sent to other systems</h3><p class="note">An admin of the organization has what is written in this private room sent to:</p>
+      <ul class="rows" aria-label="Webhooks">${this.webhooks.map((one) => html`<li><span class="row-text"><b><bdi>${one.host}</bdi></b><small>Webhook ${one.id}</small></span>
+        <span class="row-end">${one.is_active ? nothing : html`<span class="pill">Inactive</span>`}</span></li>`)}</ul></div>`;
   }
 
   /** @param {import("/chatboard/room.js").Room} room @param {boolean} isKeeper */

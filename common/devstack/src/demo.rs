@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use argon2::password_hash::{PasswordHasher, SaltString};
 use domain::message::MessageDraft;
 use domain::org::NewInvite;
+use domain::registration::AbuseLimits;
 use domain::room::NewRoom;
 use domain::user::NewUser;
 use domain::{
@@ -103,12 +104,19 @@ async fn make_people(tx: &mut Tx, start: Timestamp) -> anyhow::Result<People> {
         callers.push(caller(user.id));
     }
     let founder = *callers.first().context("nobody founds the organization")?;
-    let org = orgs::create_org(tx, founder, "Acme".to_owned(), start).await?.id;
+    let org = orgs::create_org(tx, (founder, 0), "Acme".to_owned(), start).await?.id;
     for ((email, _, _, role), &newcomer) in PEOPLE.iter().zip(&callers).skip(1) {
         let proof = access::org_for_changing(tx, founder, org).await?;
         let token = crate::system::random_word()?;
         let new = NewInvite { email: parse_email(email)?, role: *role };
-        invites::create_invite(tx, (founder, proof), new, &token, start).await?;
+        let mailed = crate::system::random_word()?;
+        let request = invites::InviteRequest {
+            new,
+            answered_token: &token,
+            mailed_token: &mailed,
+            limits: AbuseLimits::NONE,
+        };
+        invites::create_invite(tx, (founder, proof), request, start).await?;
         invites::accept_invite(tx, newcomer, &token, start).await?;
     }
     Ok(People { org, callers })

@@ -34,6 +34,11 @@ impl Role {
     pub fn manages(self) -> bool {
         self >= Self::Manager
     }
+
+    /// Whether this role may invite people as `role`: MANAGER and ADMIN, not above themselves.
+    pub fn may_invite(self, role: Self) -> bool {
+        self.manages() && role <= self
+    }
 }
 
 impl fmt::Display for Role {

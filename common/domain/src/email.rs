@@ -54,6 +54,11 @@ impl Email {
         &self.0
     }
 
+    /// The part after the `@`, in lower case.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
     /// What two equal addresses share: all in lower case.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()

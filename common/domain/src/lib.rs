@@ -21,6 +21,7 @@ pub mod message;
 pub mod notification;
 pub mod org;
 pub mod refusal;
+pub mod registration;
 pub mod retention;
 pub mod room;
 pub mod search;

@@ -47,6 +47,13 @@ pub const USER_AGENT_CHARS_MAX: usize = 300;
 pub const INVITE_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 /// How long the link to a new password works.
 pub const PASSWORD_RESET_LIFETIME: Duration = Duration::from_secs(3600);
+/// How long the link that proves an address works, and how long a new account that must prove its
+/// address is kept without doing so.
+pub const EMAIL_VERIFICATION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Mails with a link that proves an address, per account and day (UTC).
+pub const VERIFICATION_MAILS_PER_DAY: u32 = 5;
+/// Password reset links that an account may have open at once; further requests mail nothing.
+pub const PASSWORD_RESETS_OPEN_MAX: i64 = 5;
 /// Events in one page of replay.
 pub const REPLAY_EVENTS_MAX: usize = 200;
 /// Bytes of frames in one page of replay, below the payload limit of NATS (1 MiB).

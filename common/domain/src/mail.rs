@@ -13,6 +13,8 @@ pub enum MailKind {
     OrgInvite,
     /// The link to a new password.
     PasswordReset,
+    /// The link that proves an address.
+    VerifyEmail,
     /// To ADMINs: a webhook fails.
     WebhookFailing,
     /// To ADMINs: a webhook has been disabled.
@@ -21,10 +23,11 @@ pub enum MailKind {
 
 impl MailKind {
     /// All there are.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Digest,
         Self::OrgInvite,
         Self::PasswordReset,
+        Self::VerifyEmail,
         Self::WebhookFailing,
         Self::WebhookDisabled,
     ];
@@ -35,6 +38,7 @@ impl MailKind {
             Self::Digest => "digest",
             Self::OrgInvite => "org_invite",
             Self::PasswordReset => "password_reset",
+            Self::VerifyEmail => "verify_email",
             Self::WebhookFailing => "webhook_failing",
             Self::WebhookDisabled => "webhook_disabled",
         }
@@ -103,6 +107,11 @@ pub enum Letter {
         /// What opens it.
         token: Secret,
     },
+    /// The link that proves an address.
+    VerifyEmail {
+        /// The link's token.
+        token: Secret,
+    },
     /// A webhook fails, or has been disabled.
     Webhook {
         /// Whether it has been disabled.
@@ -118,7 +127,7 @@ pub enum Letter {
     },
 }
 
-/// A word that opens something: not shown in debug output, which ends in logs.
+/// A bearer token. Its debug output hides it, because that ends in logs.
 #[derive(Clone)]
 pub struct Secret(pub String);
 

@@ -31,6 +31,8 @@ pub struct OrgMember {
     pub user: UserId,
     /// Their address.
     pub email: String,
+    /// Whether they have proven it.
+    pub email_verified: bool,
     /// Their first name.
     pub first_name: String,
     /// Their last name.

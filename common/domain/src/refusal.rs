@@ -89,6 +89,12 @@ pub enum Refusal {
     /// The invite is for another address.
     #[error("this invite is for another e-mail address")]
     InviteEmailMismatch,
+    /// The caller's account has not proven its address.
+    #[error("verify your e-mail address first")]
+    EmailUnverified,
+    /// Nobody registers here, or invited people only.
+    #[error("registration is closed; ask for an invitation")]
+    RegistrationClosed,
     /// Does not exist, or the caller may not know that it does.
     #[error("not found")]
     NotFound,
@@ -176,6 +182,8 @@ impl Refusal {
             Self::Forbidden => "forbidden",
             Self::NotAMember => "not_a_member",
             Self::InviteEmailMismatch => "invite_email_mismatch",
+            Self::EmailUnverified => "email_unverified",
+            Self::RegistrationClosed => "registration_closed",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
@@ -222,6 +230,8 @@ impl Refusal {
             Self::Forbidden,
             Self::NotAMember,
             Self::InviteEmailMismatch,
+            Self::EmailUnverified,
+            Self::RegistrationClosed,
             Self::NotFound,
             Self::MethodNotAllowed,
             Self::PayloadTooLarge,

@@ -42,6 +42,8 @@ pub struct User {
     pub id: UserId,
     /// The address as shown.
     pub email: String,
+    /// Whether the address has been proven.
+    pub email_verified: bool,
     /// First name, may be empty.
     pub first_name: String,
     /// Last name, may be empty.

@@ -150,6 +150,27 @@ pub struct Webhook {
     pub disabled_reason: Option<String>,
 }
 
+/// A webhook as the members of a PRIVATE room see it, whose events it is sent.
+#[derive(Clone, Debug)]
+pub struct CoveringWebhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// Where it delivers. Its path may be a secret: show [`Self::host`].
+    pub url: String,
+    /// Whether it is active.
+    pub is_active: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+impl CoveringWebhook {
+    /// The host that it delivers to, with its port where the URL has one.
+    pub fn host(&self) -> &str {
+        let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
+}
+
 /// A valid new webhook.
 #[derive(Clone, Debug)]
 pub struct NewWebhook {

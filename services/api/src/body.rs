@@ -33,6 +33,11 @@ pub enum Field<T> {
 }
 
 impl<T> Field<T> {
+    /// Whether the client sent something other than null.
+    pub fn is_present(&self) -> bool {
+        !matches!(self, Self::Absent | Self::Null)
+    }
+
     /// A field that must be there. `None` once a fault is noted.
     pub fn required(self, name: &str, errors: &mut FieldErrors) -> Option<T> {
         match self {

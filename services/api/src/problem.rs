@@ -55,9 +55,11 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::InvalidCredentials
         | Refusal::TokenExpired
         | Refusal::RefreshReused => StatusCode::UNAUTHORIZED,
-        Refusal::Forbidden | Refusal::NotAMember | Refusal::InviteEmailMismatch => {
-            StatusCode::FORBIDDEN
-        }
+        Refusal::Forbidden
+        | Refusal::NotAMember
+        | Refusal::InviteEmailMismatch
+        | Refusal::EmailUnverified
+        | Refusal::RegistrationClosed => StatusCode::FORBIDDEN,
         Refusal::NotFound => StatusCode::NOT_FOUND,
         Refusal::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Refusal::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderValue, header};
+use domain::registration::{AbuseLimits, RegistrationPolicy};
 use domain::upload::UploadRules;
 use domain::{LoginId, Timestamp, UploadId, UserId};
 use nats::bus::Bus;
@@ -49,6 +50,10 @@ pub struct Config {
     pub uploads: UploadRules,
     /// Which addresses webhooks may have.
     pub guard: outbound::Guard,
+    /// Who may register, and whether addresses must be verified.
+    pub registration: RegistrationPolicy,
+    /// How many mails and organizations one account may cause.
+    pub abuse: AbuseLimits,
 }
 
 impl Default for Config {
@@ -64,6 +69,8 @@ impl Default for Config {
             post_batch_max: 256,
             uploads: UploadRules::default(),
             guard: outbound::Guard::default(),
+            registration: RegistrationPolicy::default(),
+            abuse: AbuseLimits::default(),
         }
     }
 }
@@ -141,6 +148,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     if api.config().requests_per_minute > 0 || api.config().sign_ins_per_minute > 0 {
         life.spawn_essential("counts of other nodes", crate::gossip::run(api.clone()));
     }
+    life.spawn(crate::auth::apply_verification_policy(api.clone()));
     let since = revocation::load(&api).await;
     life.spawn_essential("revocations", revocation::follow(api.clone(), since));
     Ok(api)

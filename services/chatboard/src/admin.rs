@@ -1,4 +1,4 @@
-//! `chatboard admin`: what support asks. It reads the record and changes nothing.
+//! `chatboard admin`: what support asks, and what an operator decides ([`crate::admin_user`]).
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use store::Store;
 use store::queries::notifications::decisions;
 use store::queries::support::{Case, find_case};
 
+use crate::admin_user::{self, UserCommand};
 use crate::tools;
 
 /// What can be asked.
@@ -23,6 +24,11 @@ pub(crate) enum Question {
         /// The message's id.
         message: i64,
     },
+    /// Finds, disables or enables an account.
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
 }
 
 /// Answers on stdout.
@@ -30,8 +36,12 @@ pub(crate) async fn answer(settings: &Settings, question: Question) -> anyhow::R
     settings.require("admin", &["DATABASE_URL"])?;
     let url = settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
     let store = Store::connect(url.expose(), 1).await?;
-    let Question::Why { user, message } = question;
-    tools::print(&why(&store, &user, MessageId(message)).await?)
+    match question {
+        Question::Why { user, message } => {
+            tools::print(&why(&store, &user, MessageId(message)).await?)
+        }
+        Question::User { command } => admin_user::run(settings, &store, command).await,
+    }
 }
 
 async fn why(store: &Store, user: &str, message: MessageId) -> anyhow::Result<String> {

@@ -4,6 +4,7 @@
 //! process stops when it is asked to.
 
 mod admin;
+mod admin_user;
 #[cfg(feature = "dev")]
 mod dev;
 mod files;
@@ -69,7 +70,7 @@ enum Command {
     },
     /// Brings the database's schema and the streams up to date.
     Migrate,
-    /// Answers questions about what happened, for whoever supports users.
+    /// Answers questions for support, and changes accounts for operators.
     Admin {
         #[command(subcommand)]
         question: admin::Question,

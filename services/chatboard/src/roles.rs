@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use axum::Router;
 use domain::UserId;
+use domain::registration::{AbuseLimits, RegistrationPolicy};
 use nats::bus::Bus;
 use nats::subjects::Subjects;
 use objects::Objects;
@@ -190,6 +191,15 @@ pub(crate) fn public_url(settings: &Settings) -> String {
     }
 }
 
+/// The rules for new accounts.
+fn registration(settings: &Settings) -> RegistrationPolicy {
+    RegistrationPolicy {
+        mode: settings.registration,
+        domains: settings.registration_domains.clone(),
+        verification: settings.email_verification,
+    }
+}
+
 struct Starter<'a> {
     settings: &'a Settings,
     objects: Option<Objects>,
@@ -244,6 +254,12 @@ impl Starter<'_> {
             post_batch_max: settings.post_batch_max as usize,
             uploads: files::rules(settings),
             guard: self.guard(),
+            registration: registration(settings),
+            abuse: AbuseLimits {
+                invite_mails: settings.invite_mails_per_day,
+                invite_mails_per_address: settings.invite_mails_per_address,
+                organizations: settings.organizations_per_account,
+            },
         };
         let parts = api::Parts {
             store: self.store("api").await?,

@@ -34,8 +34,18 @@ const KINDS: [(&str, &str); 8] = [
     (".woff2", "font/woff2"),
 ];
 /// The first parts of the addresses that are screens of the page.
-const SCREENS: [&str; 9] =
-    ["", "invite", "notifications", "orgs", "profile", "r", "register", "reset", "sign-in"];
+const SCREENS: [&str; 10] = [
+    "",
+    "invite",
+    "notifications",
+    "orgs",
+    "profile",
+    "r",
+    "register",
+    "reset",
+    "sign-in",
+    "verify-email",
+];
 /// The first parts of the addresses that others answer.
 const FOREIGN: [&str; 4] = ["api", "ws", "health", ".well-known"];
 

@@ -8,6 +8,7 @@
 //! nothing; no digest goes out twice when a notifier dies; texts are rendered as they are at the
 //! moment of handing over; nothing that people have written can leave its place in a mail.
 
+mod clean;
 mod render;
 mod schedule;
 mod smtp;

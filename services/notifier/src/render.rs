@@ -1,8 +1,9 @@
 //! From what a mail says to the mail: headers, text and HTML.
 //!
-//! **Invariant:** what people have written is escaped in HTML, quoted in text, and one line of
-//! bounded length in a header. Names in the record are free of control characters, but a mail
-//! must not depend on that.
+//! **Invariants:** what people have written passes through [`crate::clean`], so no program makes a
+//! link of it; it is escaped in HTML and quoted in text; a subject is made of our words, and names
+//! stand in it in quotation marks and cut. Names in the database are free of control characters,
+//! but a mail must not depend on that.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,10 +16,8 @@ use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use url::{Host, Url};
 
-/// Characters of a subject.
-const SUBJECT_CHARS_MAX: usize = 150;
-/// Characters of a message that a digest shows.
-const TEXT_CHARS_MAX: usize = 500;
+use crate::clean::{excerpt, line, quoted};
+
 /// Things that a digest shows; the rest is counted.
 const SHOWN_MAX: usize = 20;
 
@@ -48,6 +47,16 @@ struct NoticeText<'a> {
     paragraphs: &'a [String],
     link: &'a Option<Link>,
     why: &'a str,
+}
+
+/// A mail about one thing.
+struct Notice {
+    subject: String,
+    heading: String,
+    paragraphs: Vec<String>,
+    link: Option<Link>,
+    /// Why it comes, and what to do when it should not have.
+    why: String,
 }
 
 struct Link {
@@ -153,53 +162,76 @@ impl Writer {
     }
 
     fn notice(&self, letter: &Letter) -> anyhow::Result<Written> {
-        let (heading, paragraphs, link, why) = match letter {
-            Letter::OrgInvite { org_name, inviter, role, token, expires_at } => (
-                format!("{inviter} invites you to {org_name}"),
-                vec![
-                    format!(
-                        "{inviter} would like you to join {org_name} on ChatBoard, as {}.",
-                        role.as_str()
-                    ),
-                    format!("The invite can be accepted until {}.", shown(*expires_at)),
-                ],
-                Some(self.link("Accept the invite", "invite", token)),
-                "You get this because someone typed your address. Without your doing, nothing \
-                 happens.",
-            ),
-            Letter::PasswordReset { token } => (
-                "A new password for ChatBoard".to_owned(),
-                vec![
-                    "Someone, hopefully you, asked for a new password for your account.".to_owned(),
+        let Notice { subject, heading, paragraphs, link, why } = match letter {
+            Letter::OrgInvite { org_name, inviter, role, token, expires_at } => {
+                let (org, by) = (quoted(org_name), quoted(inviter));
+                Notice {
+                    subject: format!("You are invited to join {org} on ChatBoard"),
+                    heading: format!("Join {org} on ChatBoard"),
+                    paragraphs: vec![
+                        format!(
+                            "{by} invites you to the organization {org}, as {}.",
+                            role.as_str()
+                        ),
+                        format!(
+                            "These names were typed by whoever invited you; ChatBoard has not \
+                             checked them. The invitation works until {}.",
+                            shown(*expires_at)
+                        ),
+                    ],
+                    link: Some(self.link("Accept the invitation", "invite", token)),
+                    why: format!("If you do not know {by}, ignore this mail: nothing happens."),
+                }
+            }
+            Letter::PasswordReset { token } => Notice {
+                subject: "Reset your ChatBoard password".to_owned(),
+                heading: "Reset your password".to_owned(),
+                paragraphs: vec![
+                    "Someone, hopefully you, asked to reset the password of your account."
+                        .to_owned(),
                     "The link works once, for an hour. Setting a new password signs out all your \
                      devices."
                         .to_owned(),
                 ],
-                Some(self.link("Set a new password", "reset", token)),
-                "If it was not you, ignore this mail: your password stays as it is.",
-            ),
-            Letter::Webhook { is_disabled, org_name, url, reason, failures } => (
-                if *is_disabled {
-                    format!("A webhook of {org_name} has been disabled")
-                } else {
-                    format!("A webhook of {org_name} is failing")
-                },
-                webhook_paragraphs(*is_disabled, url, reason, *failures),
-                None,
-                "You get this because you are an ADMIN of this organization.",
-            ),
-            Letter::Digest(_) => anyhow::bail!("a digest is no notice"),
+                link: Some(self.link("Set a new password", "reset", token)),
+                why: "If it was not you, ignore this mail: your password stays as it is."
+                    .to_owned(),
+            },
+            Letter::VerifyEmail { token } => Notice {
+                subject: "Verify your e-mail address for ChatBoard".to_owned(),
+                heading: "Verify your e-mail address".to_owned(),
+                paragraphs: vec![
+                    "Someone, hopefully you, created a ChatBoard account with this address."
+                        .to_owned(),
+                    "The link works once, for 7 days.".to_owned(),
+                ],
+                link: Some(self.link("Verify e-mail address", "verify-email", token)),
+                why: "If it was not you, do not open the link: an unverified account can do \
+                      nothing in your name and is removed after 7 days."
+                    .to_owned(),
+            },
+            Letter::Webhook { is_disabled, org_name, url, reason, failures } => {
+                let org = quoted(org_name);
+                let state = if *is_disabled { "has been disabled" } else { "is failing" };
+                Notice {
+                    subject: format!("A webhook of {org} {state}"),
+                    heading: format!("A webhook of {org} {state}"),
+                    paragraphs: webhook_paragraphs(*is_disabled, url, reason, *failures),
+                    link: None,
+                    why: "You get this because you are an ADMIN of this organization.".to_owned(),
+                }
+            }
+            Letter::Digest(_) => anyhow::bail!("a digest is not a notice"),
         };
-        let heading = line(&heading);
-        let (subject, heading, paragraphs) = (heading.as_str(), heading.as_str(), &paragraphs);
+        let (heading, paragraphs, why) = (heading.as_str(), &paragraphs, why.as_str());
         let text = NoticeText { heading, paragraphs, link: &link, why }.render()?;
-        let html = NoticeHtml { subject, heading, paragraphs, link: &link, why }.render()?;
-        let subject = subject.to_owned();
+        let html = NoticeHtml { subject: &subject, heading, paragraphs, link: &link, why };
+        let html = html.render()?;
         Ok(Written { subject, text, html, unsubscribe: None, thread: None })
     }
 
     fn digest(&self, digest: &Digest) -> anyhow::Result<Written> {
-        let subject = line(&subject_of(&digest.items));
+        let subject = subject_of(&digest.items);
         let heading = if digest.first_name.is_empty() {
             "You missed something".to_owned()
         } else {
@@ -284,26 +316,30 @@ fn webhook_paragraphs(is_disabled: bool, url: &str, reason: &str, failures: i64)
     paragraphs
 }
 
+/// The subject of a digest: our words, in which names stand in quotation marks.
 fn subject_of(items: &[Missed]) -> String {
     let Some(first) = items.first() else { return "You missed something".to_owned() };
-    let in_org =
-        if first.org_name.is_empty() { String::new() } else { format!(" ({})", first.org_name) };
+    let (author, room) = (quoted(&first.author), quoted(&first.room_name));
+    let org = if first.org_name.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", quoted(&first.org_name))
+    };
     let is_one_room = items.iter().all(|item| item.room == first.room);
+    let has_name = !first.room_name.is_empty();
     let count = items.len();
     match first.notification_type.as_str() {
-        "mention" if count == 1 && !first.room_name.is_empty() => {
-            format!("{} mentioned you in {}{in_org}", first.author, first.room_name)
-        }
-        "mention" if count == 1 => format!("{} mentioned you{in_org}", first.author),
-        "dm" if count == 1 => format!("{} sent you a message{in_org}", first.author),
-        _ if count == 1 => first.title.clone(),
-        _ if is_one_room && !first.room_name.is_empty() => {
-            format!("{count} messages for you in {}{in_org}", first.room_name)
-        }
+        "mention" if count == 1 && has_name => format!("New mention by {author} in {room}{org}"),
+        "mention" if count == 1 => format!("New mention by {author}{org}"),
+        "dm" if count == 1 => format!("New message from {author}{org}"),
+        "org_invite" if count == 1 => "You have a new invitation".to_owned(),
+        "room_invite" if count == 1 => format!("You were added to the room {room}{org}"),
+        "role_change" if count == 1 => "Your role in an organization has changed".to_owned(),
+        _ if is_one_room && has_name => format!("{count} new messages in {room}{org}"),
         _ if is_one_room && first.room.is_some() => {
-            format!("{count} messages from {}{in_org}", first.author)
+            format!("{count} new messages from {author}{org}")
         }
-        _ => format!("You missed {count} things"),
+        _ => format!("{count} new notifications"),
     }
 }
 
@@ -313,36 +349,6 @@ fn place(item: &Missed) -> String {
         (Some(_), "", org) => format!("Direct messages · {org}"),
         (Some(_), room, org) => format!("{room} · {org}"),
         (None, ..) => "News".to_owned(),
-    }
-}
-
-/// One line of bounded length, whatever it was.
-fn line(text: &str) -> String {
-    let spaced: String = text.chars().map(|c| if is_harmful(c) { ' ' } else { c }).collect();
-    let words: Vec<&str> = spaced.split_whitespace().collect();
-    cut(&words.join(" "), SUBJECT_CHARS_MAX)
-}
-
-/// A message's text, cut to what a mail shows.
-fn excerpt(text: &str) -> String {
-    let clean: String = text
-        .replace("\r\n", "\n")
-        .chars()
-        .map(|c| if c != '\n' && is_harmful(c) { ' ' } else { c })
-        .collect();
-    cut(clean.trim(), TEXT_CHARS_MAX)
-}
-
-/// Control characters, and those that turn the reading direction of what follows.
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-fn cut(text: &str, chars_max: usize) -> String {
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text[..end].trim_end()),
     }
 }
 
@@ -362,7 +368,7 @@ mod tests {
     use domain::mail::{Digest, HandedMail, Letter, MailKind, Missed, Secret};
     use domain::{MailId, Timestamp, UserId};
 
-    use super::{Writer, cut, line};
+    use super::Writer;
 
     fn mail(letter: Letter) -> HandedMail {
         HandedMail {
@@ -417,13 +423,6 @@ mod tests {
         for shown in plain.lines() {
             assert!(!shown.starts_with("Bcc:"), "{shown}");
         }
-    }
-
-    #[test]
-    fn lines_are_one_line_and_bounded() {
-        assert_eq!(line(" a\r\n\tb\u{202e}c "), "a b c");
-        assert_eq!(cut("äöü", 2), "äö…");
-        assert_eq!(line(&"x".repeat(500)).chars().count(), 151);
     }
 
     #[test]

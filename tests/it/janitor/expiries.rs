@@ -32,6 +32,7 @@ async fn what_is_spent_is_removed_and_what_is_not_is_kept() {
         .await
         .refuses(401, "unauthenticated");
     none_left(&board, "select count(*) from password_resets").await;
+    none_left(&board, "select count(*) from mail_counts").await;
     board.clock.advance(2 * DAY);
     none_left(&board, TOKENS).await;
     let of_dora = "select count(*) from logins l join users u on u.id = l.user_id
@@ -42,7 +43,7 @@ async fn what_is_spent_is_removed_and_what_is_not_is_kept() {
     assert_eq!(board.count("select count(*) from organization_invites").await, 1);
     board.clock.advance(30 * DAY);
     none_left(&board, "select count(*) from organization_invites").await;
-    assert_eq!(board.count("select count(*) from mails where status = 'due'").await, 2);
-    board.sql("update mails set status = 'sent', next_attempt_at = null, secret = null").await;
+    // Nobody has sent the mails. Their links have expired, so their tokens are gone, and so are they.
+    none_left(&board, "select count(*) from mails where secret is not null").await;
     none_left(&board, "select count(*) from mails").await;
 }

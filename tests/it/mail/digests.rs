@@ -57,7 +57,7 @@ async fn ten_mentions_within_the_delay_are_one_mail() {
     board.clock.advance(LATER);
     let mail = board.mailbox().mail_to(&team.bob.email).await;
     decided(&board, "sent").await;
-    assert_eq!(mail.subject, "10 messages for you in general (Acme)");
+    assert_eq!(mail.subject, "10 new messages in “general” (“Acme”)");
     let html = mail.html.as_deref().unwrap();
     for number in 0..10 {
         assert!(mail.text.contains(&format!("> <b>hello</b> {number} @bob")), "{}", mail.text);
@@ -77,7 +77,7 @@ async fn ten_mentions_within_the_delay_are_one_mail() {
     board.clock.advance(Duration::from_secs(16 * 60));
     let next = board.mailbox().mail_to(&team.bob.email).await;
     assert!(next.text.contains("and another thing"), "{}", next.text);
-    assert_eq!(next.subject, "Alice mentioned you in general (Acme)");
+    assert_eq!(next.subject, "New mention by “Alice” in “general” (“Acme”)");
     assert!(next.header("References").unwrap().starts_with(&thread));
     assert_ne!(next.header("Message-ID"), mail.header("Message-ID"));
 }
@@ -135,7 +135,7 @@ async fn a_deleted_message_is_not_mailed_and_an_edited_one_as_it_is_now() {
         assert!(!mail.raw.contains(old), "{}", mail.raw);
     }
     decided(&board, "deleted").await;
-    assert_eq!(mail.subject, "Alice mentioned you in general (Acme)");
+    assert_eq!(mail.subject, "New mention by “Alice” in “general” (“Acme”)");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

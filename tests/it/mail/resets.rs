@@ -106,3 +106,49 @@ async fn asking_is_limited_as_signing_in_is() {
         answer.refuses(429, "rate_limited");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_links_die_with_a_password_change_and_prove_the_address() {
+    let board = board().await;
+    let ada = super::registers(&board, "ada@chat.test", None).await;
+    asks(&board, &ada.email).await.is(202);
+    let mailed = token(&board.mailbox().mail_to(&ada.email).await, "reset");
+    // One that still waits to be mailed dies too, with its token.
+    board.mailbox().goes_away().await;
+    asks(&board, &ada.email).await.is(202);
+    let change = json!({"current_password": PASSWORD, "new_password": "another password"});
+    ada.post("/auth/password/change/", change).await.is(204);
+    confirms(&board, &mailed, "the thief's password").await.blames(&["token"]);
+    assert_eq!(board.count("select count(*) from mails where secret is not null").await, 0);
+    board.mailbox().comes_back().await;
+    board.sign_in(&ada.email, "another password").await;
+
+    assert_eq!(ada.get("/auth/me/").await.is(200)["email_verified"], false);
+    asks(&board, &ada.email).await.is(202);
+    let mailed = token(&board.mailbox().mail_to(&ada.email).await, "reset");
+    confirms(&board, &mailed, "a third password").await.is(204);
+    let access = board.sign_in(&ada.email, "a third password").await["access"].clone();
+    let ada = ada.with_token(access.as_str().unwrap());
+    assert_eq!(ada.get("/auth/me/").await.is(200)["email_verified"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_links_are_open_at_once_and_further_requests_mail_nothing() {
+    let board = board().await;
+    let ada = board.person("ada").await;
+    for _ in 0..7 {
+        asks(&board, &ada.email).await.is(202);
+    }
+    assert_eq!(board.count("select count(*) from mails").await, 5);
+    let newest = {
+        let mut mail = board.mailbox().mail_to(&ada.email).await;
+        for _ in 1..5 {
+            mail = board.mailbox().mail_to(&ada.email).await;
+        }
+        token(&mail, "reset")
+    };
+    // Using one ends all, and makes room.
+    confirms(&board, &newest, "another password").await.is(204);
+    asks(&board, &ada.email).await.is(202);
+    assert_eq!(board.count("select count(*) from mails").await, 6);
+}

@@ -22,6 +22,7 @@ async fn registering_makes_an_account_that_can_sign_in() {
     let mut expected = vec![
         "id",
         "email",
+        "email_verified",
         "first_name",
         "last_name",
         "avatar_url",

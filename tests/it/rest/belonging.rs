@@ -141,6 +141,7 @@ async fn members_are_searched_literally() {
         "org",
         "user",
         "user_email",
+        "user_email_verified",
         "user_first_name",
         "user_last_name",
         "role",
@@ -148,7 +149,7 @@ async fn members_are_searched_literally() {
     ] {
         assert!(!member[field].is_null(), "{field} of {member}");
     }
-    assert_eq!(member.as_object().unwrap().len(), 8, "{member}");
+    assert_eq!(member.as_object().unwrap().len(), 9, "{member}");
 }
 
 #[tokio::test]

@@ -240,6 +240,8 @@ async fn the_served_document_is_well_formed() {
     let mut ids = std::collections::HashSet::new();
     let public = [
         "/api/v1/auth/register/",
+        "/api/v1/auth/registration/",
+        "/api/v1/auth/verify-email/",
         "/api/v1/auth/token/",
         "/api/v1/auth/token/refresh/",
         "/api/v1/auth/logout/",

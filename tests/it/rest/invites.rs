@@ -125,3 +125,93 @@ async fn who_came_by_another_way_keeps_the_higher_role() {
         assert_eq!(who.post("/orgs/accept-invite/", token).await.is(200)["role"], "MANAGER");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_invite_ends_with_the_right_of_whoever_made_it() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let invite = |email: &str, role: &str| json!({"email": email, "role": role});
+    let (dave, erin, frank) =
+        (board.person("dave").await, board.person("erin").await, board.person("frank").await);
+    // An ADMIN becomes MANAGER: what only an ADMIN could invite to is withdrawn, the rest stays.
+    let second = board.person("grace").await;
+    board.put_into_org(team.org, &second, "ADMIN").await;
+    let as_admin = second.post(&invites, invite(&dave.email, "ADMIN")).await.is(201);
+    let as_member = second.post(&invites, invite(&erin.email, "MEMBER")).await.is(201);
+    let of_carol = team.carol.post(&invites, invite(&frank.email, "MANAGER")).await.is(201);
+    let role = |user: i64| format!("/orgs/{}/members/{user}/role/", team.org);
+    team.alice.post(&role(second.id), json!({"role": "MANAGER"})).await.is(200);
+    let accept = "/orgs/accept-invite/";
+    let token = |invite: &Value| json!({"token": invite["token"]});
+    dave.post(accept, token(&as_admin)).await.refuses(404, "not_found");
+    let open = team.alice.get(&format!("/orgs/{}/invites/", team.org)).await.results();
+    assert_eq!(open.len(), 2);
+    // The withdrawn one blocks no other.
+    team.alice.post(&invites, invite(&dave.email, "MEMBER")).await.is(201);
+    // Who is removed, and who leaves, takes the rest along.
+    team.alice.delete(&format!("/orgs/{}/members/{}/", team.org, second.id)).await.is(204);
+    erin.post(accept, token(&as_member)).await.refuses(404, "not_found");
+    team.carol.delete(&format!("/orgs/{}/members/{}/", team.org, team.carol.id)).await.is(204);
+    frank.post(accept, token(&of_carol)).await.refuses(404, "not_found");
+    // Coming back does not bring them back.
+    board.put_into_org(team.org, &team.carol, "ADMIN").await;
+    frank.post(accept, token(&of_carol)).await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_is_looked_at_again_when_it_is_used() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let body = json!({"email": dave.email, "role": "MANAGER"});
+    let made = team.carol.post(&format!("/orgs/{}/invite/", team.org), body).await.is(201);
+    // As an older version leaves it behind, which withdraws nothing.
+    board.sql("update organization_members set role = 'MEMBER' where role = 'MANAGER'").await;
+    let token = json!({"token": made["token"]});
+    dave.post("/orgs/accept-invite/", token.clone()).await.refuses(404, "not_found");
+    let register = json!({"email": "x@chat.test", "password": "a good password",
+        "invite_token": made["token"]});
+    board.post("/auth/register/", register).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_deleted_account_invited_to_is_withdrawn() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let made = team.carol.post(&invites, json!({"email": dave.email})).await.is(201);
+    let body = json!({"password": testkit::PASSWORD});
+    team.carol.call("DELETE", "/auth/me/", Some(&body)).await.is(204);
+    let token = json!({"token": made["token"]});
+    dave.post("/orgs/accept-invite/", token).await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_of_a_private_room_see_which_webhooks_hear_it() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let room = team.carol.makes_room(team.org, "secret", "PRIVATE").await;
+    let settings = format!("/rooms/{room}/settings/");
+    assert_eq!(team.carol.get(&settings).await.is(200)["webhooks"], json!([]));
+    let hook = |include_private: bool| {
+        json!({"org": team.org, "url": "https://hooks.example.com:8443/a-secret?b",
+            "events": ["message.created"], "include_private": include_private})
+    };
+    team.alice.post("/webhooks/", hook(false)).await.is(201);
+    let made = team.alice.post("/webhooks/", hook(true)).await.is(201);
+    let answer = team.carol.get(&settings).await;
+    let shown = answer.json();
+    assert_eq!(shown["webhooks"].as_array().unwrap().len(), 1);
+    assert_eq!(shown["webhooks"][0]["id"], made["id"]);
+    assert_eq!(shown["webhooks"][0]["host"], "hooks.example.com:8443");
+    assert_eq!(shown["webhooks"][0]["is_active"], true);
+    assert!(!answer.text.contains("a-secret"), "{}", answer.text);
+    assert_eq!(shown["notify"], "all", "one's own settings stay where they were");
+    let changed = team.carol.patch(&settings, json!({"starred": true})).await.is(200);
+    assert_eq!(changed["webhooks"], shown["webhooks"]);
+    // Of other rooms nothing is said: every webhook hears them.
+    let open = format!("/rooms/{}/settings/", team.room);
+    assert_eq!(team.carol.get(&open).await.is(200)["webhooks"], json!([]));
+}

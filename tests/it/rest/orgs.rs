@@ -43,6 +43,7 @@ async fn members_are_listed_and_found_by_name_and_address() {
             "role",
             "user",
             "user_email",
+            "user_email_verified",
             "user_first_name",
             "user_last_name"
         ]

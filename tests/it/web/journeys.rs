@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::registration::{RegistrationMode, RegistrationPolicy};
 use testkit::{Board, Builder, Team};
 
 use super::browser::{Stage, journey};
@@ -123,4 +124,16 @@ async fn who_is_in_many_rooms_has_one_line_that_hears_of_all_of_them() {
         team.carol.makes_room_for_all(team.org, &format!("room {number}")).await;
     }
     journey("many.mjs", Stage::Shared, &board, &team).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_account_verifies_its_address_and_begins() {
+    let builder = Board::builder().processes().mails_after(LATE).verification_required();
+    walk("registration.mjs", builder).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_registration_is_by_invitation_the_page_says_so() {
+    let rules = RegistrationPolicy { mode: RegistrationMode::Invite, ..Default::default() };
+    walk("closed.mjs", Board::builder().processes().mails_after(LATE).registration(rules)).await;
 }

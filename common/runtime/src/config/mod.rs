@@ -7,6 +7,7 @@
 
 mod docs;
 mod load;
+mod registration;
 mod table;
 mod value;
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::registration::{EmailDomain, EmailVerification, RegistrationMode};
 use ipnet::IpNet;
 
 use super::load::{ConfigError, Reader};
@@ -89,6 +90,20 @@ settings! {
             "How long an access token lives.";
         refresh_token_ttl: Duration = "7d" in Duration::from_secs(1)..=Duration::from_secs(366 * 86_400), "REFRESH_TOKEN_TTL",
             "How long a refresh token lives, from its issue.";
+    }
+    "Registration" {
+        registration: RegistrationMode = "open", "REGISTRATION",
+            "Who may create an account: `open` is anyone (with `CHATBOARD_REGISTRATION_DOMAINS`, addresses of these and invited people), `invite` invited people and addresses of these domains, `closed` nobody.";
+        registration_domains: Vec<EmailDomain> = "", "REGISTRATION_DOMAINS",
+            "Domains whose addresses may register without an invite, as `example.org`, separated by commas; subdomains count as others. A domain means something only where `CHATBOARD_EMAIL_VERIFICATION` is `required`.";
+        email_verification: EmailVerification = "off", "EMAIL_VERIFICATION",
+            "`required`: until a new account has opened the link mailed to it, it creates and joins no organization, invites nobody and is not found by its address; after 7 days it is removed. Needs `CHATBOARD_SMTP_URL`. A mailed invite proves the address too. `off`: addresses are believed, and shown as unverified. The same for every `api`.";
+        invite_mails_per_day: u32 = "100", "INVITE_MAILS_PER_DAY",
+            "Invite mails per account, and per organization, in a day (UTC). 0 switches the limit off.";
+        invite_mails_per_address: u32 = "3", "INVITE_MAILS_PER_ADDRESS",
+            "Invite mails to one address in a day (UTC), from all organizations. 0 switches the limit off.";
+        organizations_per_account: u32 = "10", "ORGANIZATIONS_PER_ACCOUNT",
+            "Organizations that one account may have created; deleted ones do not count. 0 switches the limit off.";
     }
     "Limits" {
         requests_per_minute: u32 = "100", "REQUESTS_PER_MINUTE",

@@ -1,4 +1,4 @@
-//! Accounts: making one, changing it, changing its password.
+//! Accounts: creating one, changing it, changing its password.
 
 use domain::user::{EmailNotifications, NewUser, User, UserChange};
 use domain::{Caller, LoginId, Refusal, Timestamp, UserId};
@@ -7,7 +7,18 @@ use crate::error::OnConstraint;
 use crate::queries::users::{Credentials, user};
 use crate::{Result, Tx};
 
-/// Makes an account.
+/// An account to be created, with what is known about its address.
+pub(super) struct NewAccount<'a> {
+    pub(super) new: NewUser,
+    /// Argon2id, in PHC form.
+    pub(super) password_hash: &'a str,
+    /// Whether the address is proven.
+    pub(super) email_verified: bool,
+    /// Until when it must be proven; `None`: it need not.
+    pub(super) verify_email_by: Option<Timestamp>,
+}
+
+/// Creates an account whose address is believed: for demo data.
 ///
 /// Refuses with `EmailTaken`.
 pub async fn create_user(
@@ -16,15 +27,31 @@ pub async fn create_user(
     password_hash: &str,
     now: Timestamp,
 ) -> Result<User> {
+    let account = NewAccount { new, password_hash, email_verified: true, verify_email_by: None };
+    create_account(tx, account, now).await
+}
+
+/// Creates an account.
+///
+/// Refuses with `EmailTaken`.
+pub(super) async fn create_account(
+    tx: &mut Tx,
+    account: NewAccount<'_>,
+    now: Timestamp,
+) -> Result<User> {
+    let NewAccount { new, password_hash, email_verified, verify_email_by } = account;
     let id = sqlx::query_scalar!(
-        r#"insert into users (email, password_hash, first_name, last_name, avatar_url, created_at)
-           values ($1, $2, $3, $4, $5, $6) returning id as "id: UserId""#,
+        r#"insert into users (email, password_hash, first_name, last_name, avatar_url, created_at,
+                              email_verified, verify_email_by)
+           values ($1, $2, $3, $4, $5, $6, $7, $8) returning id as "id: UserId""#,
         new.email.as_str(),
         password_hash,
         new.first_name,
         new.last_name,
         new.avatar_url,
         now as Timestamp,
+        email_verified,
+        verify_email_by as Option<Timestamp>,
     )
     .fetch_one(tx.conn())
     .await
@@ -58,8 +85,8 @@ pub async fn change_user(tx: &mut Tx, caller: Caller, change: UserChange) -> Res
     find(tx, caller.user).await
 }
 
-/// Replaces the password of `verified`, which the caller has just been found to know, and revokes
-/// their other logins. Returns these.
+/// Replaces the password of `verified`, which the caller has just been found to know, revokes their
+/// other logins and ends the account's open reset links. Returns the revoked logins.
 ///
 /// Refuses with `ValidationFailed` (`current_password`) when another change came first.
 pub async fn change_password(
@@ -79,6 +106,7 @@ pub async fn change_password(
     if changed.rows_affected() == 0 {
         return Err(Refusal::invalid("current_password", "is wrong").into());
     }
+    super::password_resets::end_all(tx, caller.user, now).await?;
     super::logins::revoke_others(tx, caller, now).await
 }
 

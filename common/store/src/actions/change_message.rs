@@ -222,7 +222,8 @@ pub(crate) async fn resolve_mentions(
     let readings: BTreeSet<&String> = mentions.names.iter().flatten().collect();
     let readings: Vec<String> = readings.into_iter().cloned().collect();
     let rows = sqlx::query!(
-        r#"select u.id as "id: UserId", lower(u.email) as "email!",
+        r#"select u.id as "id: UserId",
+                  case when u.verify_email_by is null then lower(u.email) else '' end as "email!",
                   lower(u.first_name || '.' || u.last_name) as "name!"
            from users u join room_members m on m.user_id = u.id
            where m.room_id = $1

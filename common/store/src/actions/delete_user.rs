@@ -38,11 +38,26 @@ pub async fn delete_user(
     for org in orgs_of(tx, user).await? {
         leave(tx, (org, user), &mut deleted, now).await?;
     }
-    empty(tx, user, verified, now).await?;
-    deleted.logins = super::logins::revoke_all(tx, user, now).await?;
+    empty(tx, user, Some(&verified.password_hash), now).await?;
+    deleted.logins = forget(tx, user, now).await?;
+    Ok(deleted)
+}
+
+/// Erases an account that is in no organization, without its owner's word. Returns its logins,
+/// which are revoked.
+pub(super) async fn erase(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId>> {
+    empty(tx, user, None, now).await?;
+    forget(tx, user, now).await
+}
+
+/// Ends what an emptied account still has. Returns its logins, which are revoked.
+async fn forget(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId>> {
+    let logins = super::logins::revoke_all(tx, user, now).await?;
     sqlx::query!("update logins set user_agent = '' where user_id = $1", user.0)
         .execute(tx.conn())
         .await?;
+    super::password_resets::end_all(tx, user, now).await?;
+    super::email_verification::end_links(tx, user, now).await?;
     super::uploads::forget_unposted(tx, user, now).await?;
     // What waits to be mailed is not; the rest goes in batches.
     sqlx::query!(
@@ -53,7 +68,7 @@ pub async fn delete_user(
     .execute(tx.conn())
     .await?;
     note_user(tx, user, now).await?;
-    Ok(deleted)
+    Ok(logins)
 }
 
 async fn orgs_of(tx: &mut Tx, user: UserId) -> Result<Vec<OrgId>> {
@@ -78,7 +93,9 @@ async fn leave(
                   not exists (select from organization_members o
                               where o.org_id = $1 and o.user_id <> $2) as "is_alone!",
                   exists (select from organization_members o
-                          where o.org_id = $1 and o.user_id <> $2 and o.role = 'ADMIN')
+                          join users u on u.id = o.user_id
+                          where o.org_id = $1 and o.user_id <> $2 and o.role = 'ADMIN'
+                            and u.disabled_at is null)
                       as "has_other_admin!"
            from organization_members me where me.org_id = $1 and me.user_id = $2"#,
         org.0,
@@ -100,17 +117,24 @@ async fn leave(
     Ok(())
 }
 
-/// Takes away who it was. No password opens it again.
-async fn empty(tx: &mut Tx, user: UserId, verified: &Credentials, now: Timestamp) -> Result<()> {
+/// Takes away who it was: no password opens it again. With `verified_hash`, only while that is the
+/// password's hash.
+async fn empty(
+    tx: &mut Tx,
+    user: UserId,
+    verified_hash: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
     let emptied = sqlx::query!(
         "update users
          set email = 'deleted-' || id || '@deleted.invalid', password_hash = '',
              first_name = 'Deleted', last_name = 'user', avatar_url = null,
              email_notifications = 'none', unsubscribe_token = gen_random_uuid(),
-             last_login = null, last_digest_at = null, deleted_at = $3
-         where id = $1 and password_hash = $2",
+             last_login = null, last_digest_at = null, deleted_at = $3,
+             email_verified = false, verify_email_by = null, disabled_at = null
+         where id = $1 and password_hash = coalesce($2, password_hash)",
         user.0,
-        verified.password_hash,
+        verified_hash,
         now as Timestamp,
     )
     .execute(tx.conn())

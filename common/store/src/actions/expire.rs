@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::{LoginId, Timestamp};
 
+use super::registration::remove_unverified;
 use crate::{Result, Tx};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -20,6 +21,14 @@ pub enum Expiring {
     Invites,
     /// Tokens that reset passwords.
     PasswordResets,
+    /// Links that prove an address.
+    EmailVerifications,
+    /// Accounts that did not prove their address in time.
+    UnverifiedAccounts,
+    /// Mails that still wait although their link has expired: dropped, with its token.
+    ExpiredMailSecrets,
+    /// Counts of mails of days that are over.
+    MailCounts,
     /// Mails that were sent, or never will be.
     Mails,
     /// Webhook deliveries that are settled, with what they delivered.
@@ -36,10 +45,14 @@ pub enum Expiring {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::RefreshTokens,
         Self::Invites,
         Self::PasswordResets,
+        Self::EmailVerifications,
+        Self::UnverifiedAccounts,
+        Self::ExpiredMailSecrets,
+        Self::MailCounts,
         Self::Mails,
         Self::Deliveries,
         Self::Notifications,
@@ -54,6 +67,10 @@ impl Expiring {
             Self::RefreshTokens => "refresh_tokens",
             Self::Invites => "invites",
             Self::PasswordResets => "password_resets",
+            Self::EmailVerifications => "email_verifications",
+            Self::UnverifiedAccounts => "unverified_accounts",
+            Self::ExpiredMailSecrets => "expired_mail_secrets",
+            Self::MailCounts => "mail_counts",
             Self::Mails => "mails",
             Self::Deliveries => "deliveries",
             Self::Notifications => "notifications",
@@ -66,9 +83,11 @@ impl Expiring {
     /// How long it is kept after its end.
     fn window(self) -> Duration {
         match self {
-            // Longer than any access token lives: nodes look for revoked logins until then.
-            Self::RefreshTokens => 2 * DAY,
-            Self::PasswordResets => DAY,
+            // Longer than any access token lives: nodes look for revoked logins until then. Counts
+            // of mails: from the start of their day.
+            Self::RefreshTokens | Self::MailCounts => 2 * DAY,
+            Self::PasswordResets | Self::EmailVerifications => DAY,
+            Self::UnverifiedAccounts | Self::ExpiredMailSecrets => Duration::ZERO,
             Self::Invites | Self::Mails | Self::Deliveries => 30 * DAY,
             Self::Notifications | Self::Decisions | Self::DeadEvents => 90 * DAY,
             Self::PurgeRecords => 400 * DAY,
@@ -83,6 +102,10 @@ pub async fn expire(tx: &mut Tx, kind: Expiring, limit: i64, now: Timestamp) -> 
         Expiring::RefreshTokens => refresh_tokens(tx, limit, until).await,
         Expiring::Invites => invites(tx, limit, until).await,
         Expiring::PasswordResets => password_resets(tx, limit, until).await,
+        Expiring::EmailVerifications => email_verifications(tx, limit, until).await,
+        Expiring::UnverifiedAccounts => remove_unverified(tx, limit, until).await,
+        Expiring::ExpiredMailSecrets => expired_mail_secrets(tx, limit, until).await,
+        Expiring::MailCounts => mail_counts(tx, limit, until).await,
         Expiring::Mails => mails(tx, limit, until).await,
         Expiring::Deliveries => deliveries(tx, limit, until).await,
         Expiring::Notifications => notifications(tx, limit, until).await,
@@ -132,6 +155,48 @@ async fn password_resets(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u6
         "delete from password_resets where id = any(array(
              select id from password_resets where expires_at <= $1
              order by expires_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn email_verifications(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from email_verifications where id = any(array(
+             select id from email_verifications where expires_at <= $1
+             order by expires_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn expired_mail_secrets(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let dropped = sqlx::query!(
+        "update mails set status = 'dropped', next_attempt_at = null, secret = null,
+                          last_error = 'its link expired before it could be sent'
+         where id = any(array(
+             select id from mails
+             where secret is not null and secret_expires_at <= $1 and status = 'due'
+             order by secret_expires_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(dropped.rows_affected())
+}
+
+async fn mail_counts(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from mail_counts where ctid = any(array(
+             select ctid from mail_counts where day_start <= $1
+             order by day_start limit $2 for update skip locked))",
         until as Timestamp,
         limit,
     )

@@ -32,7 +32,8 @@ pub enum Refreshed {
 
 /// Signs a user in whose password has just been verified.
 ///
-/// Refuses with `InvalidCredentials` when the password was changed meanwhile.
+/// Refuses with `InvalidCredentials` when the password was changed, or the account disabled,
+/// meanwhile.
 pub async fn sign_in(
     tx: &mut Tx,
     verified: &Credentials,
@@ -41,7 +42,8 @@ pub async fn sign_in(
     now: Timestamp,
 ) -> Result<Caller> {
     let signed_in = sqlx::query!(
-        "update users set last_login = $3 where id = $1 and password_hash = $2",
+        "update users set last_login = $3
+         where id = $1 and password_hash = $2 and disabled_at is null",
         verified.user.0,
         verified.password_hash,
         now as Timestamp,

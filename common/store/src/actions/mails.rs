@@ -1,7 +1,7 @@
 //! Mails: from the row that a causing action leaves to the word of the mail server.
 //!
 //! **Invariants:** what a mail says is read when it is handed over, never kept; the token of its
-//! link is forgotten once it is sent; `handing` is committed before the mail server is told
+//! link is forgotten once it is sent, withdrawn or expired; `handing` is committed before the mail server is told
 //! anything, so a digest whose answer was never recorded is not sent again.
 
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use domain::mail::{HandedMail, Letter, MailKind, Secret};
 use domain::{MailId, Role, Timestamp, UserId};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::digests;
 use crate::{Error, Result, Tx};
@@ -25,7 +26,28 @@ pub struct NewMail<'a> {
     /// What its template needs.
     pub data: Value,
     /// The token of its link.
-    pub secret: Option<&'a str>,
+    pub secret: Option<MailSecret<'a>>,
+}
+
+/// The token of a mail's link. It is kept in plain text while the mail waits, and no longer than it
+/// works.
+#[derive(Clone, Copy)]
+pub struct MailSecret<'a> {
+    /// The token.
+    pub token: &'a str,
+    /// Until when it works.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for MailSecret<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MailSecret(…)")
+    }
+}
+
+/// What is stored of a link's token: its SHA-256.
+pub(super) fn token_hash(token: &str) -> Vec<u8> {
+    Sha256::digest(token.as_bytes()).to_vec()
 }
 
 /// What became of a mail that was to be handed over.
@@ -53,13 +75,15 @@ pub(super) struct MailRow {
 /// Writes a mail that is due at once.
 pub async fn enqueue(tx: &mut Tx, new: NewMail<'_>, now: Timestamp) -> Result<MailId> {
     let id = sqlx::query_scalar!(
-        r#"insert into mails (kind, user_id, to_email, data, secret, next_attempt_at, created_at)
-           values ($1, $2, $3, $4, $5, $6, $6) returning id as "id: MailId""#,
+        r#"insert into mails (kind, user_id, to_email, data, secret, secret_expires_at,
+                              next_attempt_at, created_at)
+           values ($1, $2, $3, $4, $5, $6, $7, $7) returning id as "id: MailId""#,
         new.kind.as_str(),
         new.user.map(|user| user.0),
         new.to_email,
         new.data,
-        new.secret,
+        new.secret.map(|secret| secret.token),
+        new.secret.map(|secret| secret.expires_at) as Option<Timestamp>,
         now as Timestamp,
     )
     .fetch_one(tx.conn())
@@ -83,7 +107,11 @@ pub async fn hand_over(tx: &mut Tx, id: MailId, now: Timestamp) -> Result<Handin
     let Some(row) = row else { return Ok(Handing::NotDue) };
     let kind =
         MailKind::parse(&row.kind).ok_or_else(|| Error::corrupt("mails", "kind", &row.kind))?;
-    let Some(letter) = letter(tx, kind, &row, now).await? else {
+    let letter = match row.user {
+        Some(user) if is_disabled(tx, user).await? => None,
+        _ => letter(tx, kind, &row, now).await?,
+    };
+    let Some(letter) = letter else {
         drop_mail(tx, id, "there was nothing left to say").await?;
         return Ok(Handing::Dropped);
     };
@@ -104,6 +132,33 @@ pub async fn hand_over(tx: &mut Tx, id: MailId, now: Timestamp) -> Result<Handin
         created_at: row.created_at,
         letter,
     }))
+}
+
+/// Whether the account was disabled: no mail goes to it.
+async fn is_disabled(tx: &mut Tx, user: UserId) -> Result<bool> {
+    let is_disabled = sqlx::query_scalar!(
+        r#"select disabled_at is not null as "is_disabled!" from users where id = $1"#,
+        user.0,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(is_disabled.unwrap_or(true))
+}
+
+/// Drops mails that wait to be handed over, with the tokens of their links.
+pub(super) async fn withdraw(tx: &mut Tx, mails: &[i64]) -> Result<()> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "update mails set status = 'dropped', next_attempt_at = null, secret = null,
+                          last_error = 'its link was withdrawn'
+         where id = any($1) and status = 'due'",
+        mails,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// What a mail says now; `None` when that is nothing.
@@ -131,6 +186,20 @@ async fn letter(
             .await?;
             let token = row.secret.clone().filter(|_| is_good).map(Secret);
             Ok(token.map(|token| Letter::PasswordReset { token }))
+        }
+        MailKind::VerifyEmail => {
+            let is_good = sqlx::query_scalar!(
+                r#"select exists (
+                       select from email_verifications
+                       where id = $1 and used_at is null and expires_at > $2
+                   ) as "is_good!""#,
+                number("verification"),
+                now as Timestamp,
+            )
+            .fetch_one(tx.conn())
+            .await?;
+            let token = row.secret.clone().filter(|_| is_good).map(Secret);
+            Ok(token.map(|token| Letter::VerifyEmail { token }))
         }
         MailKind::WebhookFailing | MailKind::WebhookDisabled => Ok(Some(Letter::Webhook {
             is_disabled: kind == MailKind::WebhookDisabled,

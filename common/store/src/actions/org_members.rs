@@ -4,6 +4,7 @@
 use domain::{Caller, OrgId, Refusal, Role, Timestamp, UserId};
 use serde_json::json;
 
+use super::invites;
 use super::membership::{Moved, join_for_role, leave_for_role, leave_org_rooms};
 use crate::access::{OrgAccess, find_role};
 use crate::log::append_org;
@@ -61,7 +62,7 @@ pub async fn change_role(
         return Ok(Moved::default());
     }
     if before == Role::Admin {
-        keep_an_admin(tx, org).await?;
+        keep_an_admin(tx, org, user).await?;
     }
     set_role(tx, (org, user), (before, role), caller.user, now).await
 }
@@ -76,12 +77,13 @@ pub async fn remove_member(
 ) -> Result<Moved> {
     let MemberForChanging { caller, org, user, role } = member;
     if role == Role::Admin {
-        keep_an_admin(tx, org).await?;
+        keep_an_admin(tx, org, user).await?;
     }
     leave_org(tx, (org, user), (role, caller.user), now).await
 }
 
-/// Takes who has this role out of the organization, which is locked, and all its rooms.
+/// Takes who has this role out of the organization, which is locked, and all its rooms. Their open
+/// invites are withdrawn.
 pub(super) async fn leave_org(
     tx: &mut Tx,
     (org, user): (OrgId, UserId),
@@ -91,6 +93,7 @@ pub(super) async fn leave_org(
     let payload = payload(tx, user, role).await?;
     append_org(tx, org, ("member.left", by, payload), now).await?;
     let removed = leave_org_rooms(tx, (org, user), now).await?;
+    invites::withdraw_by(tx, (org, user), None).await?;
     sqlx::query!(
         "with gone as (
              delete from organization_members where org_id = $1 and user_id = $2
@@ -154,6 +157,7 @@ async fn set_role(
     )
     .execute(tx.conn())
     .await?;
+    invites::withdraw_by(tx, (org, user), Some(role)).await?;
     let mut payload = payload(tx, user, role).await?;
     payload["previous_role"] = json!(before.as_str());
     append_org(tx, org, ("role.changed", by, payload), now).await?;
@@ -162,12 +166,16 @@ async fn set_role(
     Ok(Moved { added, removed })
 }
 
-/// Refuses with `LastAdmin` when the organization has one ADMIN alone.
-async fn keep_an_admin(tx: &mut Tx, org: OrgId) -> Result<()> {
+/// Refuses with `LastAdmin` when no other ADMIN of the organization could act: disabled ones cannot.
+async fn keep_an_admin(tx: &mut Tx, org: OrgId, user: UserId) -> Result<()> {
     let others = sqlx::query_scalar!(
-        r#"select count(*) > 1 as "others!" from organization_members
-           where org_id = $1 and role = 'ADMIN'"#,
+        r#"select exists (
+               select from organization_members m join users u on u.id = m.user_id
+               where m.org_id = $1 and m.role = 'ADMIN' and m.user_id <> $2
+                 and u.disabled_at is null
+           ) as "others!""#,
         org.0,
+        user.0,
     )
     .fetch_one(tx.conn())
     .await?;

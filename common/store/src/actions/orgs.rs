@@ -1,19 +1,43 @@
-//! Organizations: making one, renaming it, deleting it.
+//! Organizations: creating one, renaming it, deleting it.
 
 use domain::org::Org;
 use domain::{Caller, OrgId, Refusal, Role, RoomId, Timestamp};
 
+use super::email_verification::require_verified;
 use super::removals::{note_org, note_rooms};
 use crate::access::OrgAccess;
 use crate::log::lock_rooms;
 use crate::queries::orgs::org;
 use crate::{Result, Tx};
 
-/// Makes an organization, whose first member and ADMIN is the caller.
-pub async fn create_org(tx: &mut Tx, caller: Caller, name: String, now: Timestamp) -> Result<Org> {
+/// Creates an organization, whose first member and ADMIN is the caller. One account has created at
+/// most `created_max` that are left; 0 is no limit.
+///
+/// Refuses with `EmailUnverified`, with `ValidationFailed` (`name`) above the limit.
+pub async fn create_org(
+    tx: &mut Tx,
+    (caller, created_max): (Caller, u32),
+    name: String,
+    now: Timestamp,
+) -> Result<Org> {
+    // Locks the account, so that parallel requests are counted one after the other.
+    require_verified(tx, caller.user).await?;
+    if created_max > 0 {
+        let created = sqlx::query_scalar!(
+            r#"select count(*) as "created!" from organizations where created_by = $1"#,
+            caller.user.0,
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        if created >= i64::from(created_max) {
+            let fault = format!("you have created {created_max} organizations, the most allowed");
+            return Err(Refusal::invalid("name", fault).into());
+        }
+    }
     let id = sqlx::query_scalar!(
         r#"with made as (
-               insert into organizations (name, created_at) values ($1, $2) returning id
+               insert into organizations (name, created_at, created_by) values ($1, $2, $3)
+               returning id
            ), membership as (
                insert into organization_members (org_id, user_id, role, joined_at)
                select id, $3, $4, $2 from made

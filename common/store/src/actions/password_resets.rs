@@ -1,18 +1,18 @@
 //! Password resets. Of a token only the SHA-256 is kept, and while its mail waits, the token.
 
-use domain::limits::PASSWORD_RESET_LIFETIME;
+use domain::limits::{PASSWORD_RESET_LIFETIME, PASSWORD_RESETS_OPEN_MAX};
 use domain::mail::MailKind;
 use domain::{LoginId, Refusal, Timestamp, UserId};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use super::logins;
-use super::mails::{NewMail, enqueue};
+use super::mails::{MailSecret, NewMail, enqueue, token_hash, withdraw};
+use super::{email_verification, logins};
 use crate::{Result, Tx};
 
-/// Makes a reset for the account of an address, with its mail. For an address that nobody has,
-/// the same statements are made and nothing is left: who asks cannot tell by the time it takes.
+/// Makes a reset for the account of an address, with its mail. For an address that nobody has, or
+/// whose account is disabled or has 5 open links already, the same statements are made and nothing
+/// is left: who asks cannot tell by the time it takes.
 pub async fn request_reset(
     tx: &mut Tx,
     email_key: &str,
@@ -20,43 +20,57 @@ pub async fn request_reset(
     now: Timestamp,
 ) -> Result<()> {
     let account = sqlx::query!(
-        r#"select id as "id: UserId", email from users where lower(email) = $1"#,
+        r#"select id as "id: UserId", email from users u
+           where lower(email) = $1 and deleted_at is null and disabled_at is null
+             and (select count(*) from password_resets r
+                  where r.user_id = u.id and r.used_at is null and r.expires_at > $2) < $3"#,
         email_key,
+        now as Timestamp,
+        PASSWORD_RESETS_OPEN_MAX,
     )
     .fetch_optional(tx.conn())
     .await?;
-    let hash = hash(token);
+    let expires_at = now + PASSWORD_RESET_LIFETIME;
+    let secret = Some(MailSecret { token, expires_at });
+    let kind = MailKind::PasswordReset;
     if let Some(account) = account {
         let reset = sqlx::query_scalar!(
             "insert into password_resets (user_id, token_hash, created_at, expires_at)
              values ($1, $2, $3, $4) returning id",
             account.id.0,
-            hash,
+            token_hash(token),
             now as Timestamp,
-            (now + PASSWORD_RESET_LIFETIME) as Timestamp,
+            expires_at as Timestamp,
         )
         .fetch_one(tx.conn())
         .await?;
-        let mail = NewMail {
-            kind: MailKind::PasswordReset,
-            user: Some(account.id),
-            to_email: &account.email,
-            data: json!({"reset": reset}),
-            secret: Some(token),
-        };
-        enqueue(tx, mail, now).await?;
+        let (user, data) = (Some(account.id), json!({"reset": reset}));
+        let mail = NewMail { kind, user, to_email: &account.email, data, secret };
+        let mail = enqueue(tx, mail, now).await?;
+        sqlx::query!("update password_resets set mail_id = $2 where id = $1", reset, mail.0)
+            .execute(tx.conn())
+            .await?;
     } else {
-        let mail = NewMail {
-            kind: MailKind::PasswordReset,
-            user: None,
-            to_email: email_key,
-            data: json!({"reset": 0}),
-            secret: Some(token),
-        };
+        let data = json!({"reset": 0});
+        let mail = NewMail { kind, user: None, to_email: email_key, data, secret };
         let id = enqueue(tx, mail, now).await?;
         sqlx::query!("delete from mails where id = $1", id.0).execute(tx.conn()).await?;
     }
     Ok(())
+}
+
+/// Ends every open reset link of an account, mailed or waiting to be: after any change of its
+/// credentials.
+pub(super) async fn end_all(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
+    let mails = sqlx::query_scalar!(
+        "update password_resets set used_at = $2 where user_id = $1 and used_at is null
+         returning mail_id",
+        user.0,
+        now as Timestamp,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    withdraw(tx, &mails.into_iter().flatten().collect::<Vec<_>>()).await
 }
 
 /// The address of the account that a token resets, if it is good: not used, not expired.
@@ -68,15 +82,15 @@ pub async fn find_reset(
     Ok(sqlx::query_scalar!(
         "select u.email from password_resets r join users u on u.id = r.user_id
          where r.token_hash = $1 and r.used_at is null and r.expires_at > $2",
-        hash(token),
+        token_hash(token),
         now as Timestamp,
     )
     .fetch_optional(conn)
     .await?)
 }
 
-/// Sets a new password by a token, which with all others of the account is used up by that.
-/// Every login of the account is revoked. Returns these.
+/// Sets a new password by a mailed token: that proves the account's address too, ends all its reset
+/// links and revokes all its logins. Returns these.
 ///
 /// Refuses with `ValidationFailed` (`token`) one that is unknown, used or expired.
 pub async fn confirm_reset(
@@ -88,7 +102,7 @@ pub async fn confirm_reset(
     let user = sqlx::query_scalar!(
         r#"select user_id as "user: UserId" from password_resets
            where token_hash = $1 and used_at is null and expires_at > $2"#,
-        hash(token),
+        token_hash(token),
         now as Timestamp,
     )
     .fetch_optional(tx.conn())
@@ -101,9 +115,10 @@ pub async fn confirm_reset(
              where token_hash = $2 and user_id = $1 and used_at is null
              returning user_id
          )
-         update users set password_hash = $4 from used where users.id = used.user_id",
+         update users set password_hash = $4 from used
+         where users.id = used.user_id and users.disabled_at is null",
         user.0,
-        hash(token),
+        token_hash(token),
         now as Timestamp,
         password_hash,
     )
@@ -112,21 +127,12 @@ pub async fn confirm_reset(
     if changed.rows_affected() == 0 {
         return Err(bad_token().into());
     }
-    sqlx::query!(
-        "update password_resets set used_at = $2 where user_id = $1 and used_at is null",
-        user.0,
-        now as Timestamp,
-    )
-    .execute(tx.conn())
-    .await?;
+    end_all(tx, user, now).await?;
+    email_verification::mark_verified(tx, user, now).await?;
     logins::revoke_all(tx, user, now).await
 }
 
 /// The refusal of a token that is no good.
 pub fn bad_token() -> Refusal {
     Refusal::invalid("token", "is unknown, used or expired")
-}
-
-fn hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token.as_bytes()).to_vec()
 }

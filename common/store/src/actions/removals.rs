@@ -196,6 +196,8 @@ async fn of_user(tx: &mut Tx, user: UserId, limit: i64) -> Result<Counts> {
                returning 1
            ), resets as (
                delete from password_resets where user_id = $1 returning 1
+           ), verifications as (
+               delete from email_verifications where user_id = $1
            )
            select (select count(*) from notified) as "notifications!",
                   (select count(*) from decisions) as "decisions!",

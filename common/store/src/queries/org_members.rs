@@ -13,6 +13,7 @@ struct Row {
     org: OrgId,
     user: UserId,
     email: String,
+    email_verified: bool,
     first_name: String,
     last_name: String,
     role: String,
@@ -25,12 +26,13 @@ macro_rules! select_members {
         sqlx::query_as!(
             Row,
             r#"select m.id as "id: OrgMemberId", m.org_id as "org: OrgId",
-                      m.user_id as "user: UserId", u.email, u.first_name, u.last_name, m.role,
+                      m.user_id as "user: UserId", u.email, u.email_verified, u.first_name,
+                      u.last_name, m.role,
                       m.joined_at as "joined_at: Timestamp"
                from organization_members m join users u on u.id = m.user_id
                where m.org_id = $1
                  and ($4::text is null
-                      or strpos(lower(u.email), lower($4)) > 0
+                      or (u.verify_email_by is null and strpos(lower(u.email), lower($4)) > 0)
                       or strpos(lower(u.first_name || ' ' || u.last_name), lower($4)) > 0) "#
                 + $tail,
             $access.org().0,
@@ -43,7 +45,8 @@ macro_rules! select_members {
 }
 
 /// A stretch of an organization's members, by membership id. With `search`, those alone whose
-/// name or address holds it, without case; nothing in it is a wildcard.
+/// name or address holds it, without case; nothing in it is a wildcard. An address that its account
+/// must still prove is not searched.
 pub async fn org_members(
     conn: &mut PgConnection,
     access: OrgAccess,
@@ -72,6 +75,7 @@ pub async fn org_members(
                 org: row.org,
                 user: row.user,
                 email: row.email,
+                email_verified: row.email_verified,
                 first_name: row.first_name,
                 last_name: row.last_name,
                 role: parse_role(&row.role)?,

@@ -42,7 +42,8 @@ macro_rules! select_members {
                join organization_members o on o.org_id = $2 and o.user_id = m.user_id
                where m.room_id = $1
                  and ($3::text is null
-                      or position(lower($3) in lower(u.email)) > 0
+                      or (u.verify_email_by is null
+                          and position(lower($3) in lower(u.email)) > 0)
                       or position(lower($3) in lower(u.first_name || ' ' || u.last_name)) > 0) "#
                 + $tail,
             $room.room().0,

@@ -26,6 +26,7 @@ impl std::fmt::Debug for Credentials {
 struct UserRow {
     id: UserId,
     email: String,
+    email_verified: bool,
     first_name: String,
     last_name: String,
     avatar_url: Option<String>,
@@ -43,6 +44,7 @@ impl UserRow {
         Ok(User {
             id: self.id,
             email: self.email,
+            email_verified: self.email_verified,
             first_name: self.first_name,
             last_name: self.last_name,
             avatar_url: self.avatar_url,
@@ -57,7 +59,7 @@ impl UserRow {
 pub async fn user(conn: &mut PgConnection, id: UserId) -> Result<Option<User>> {
     sqlx::query_as!(
         UserRow,
-        r#"select id as "id: UserId", email, first_name, last_name, avatar_url,
+        r#"select id as "id: UserId", email, email_verified, first_name, last_name, avatar_url,
                   email_notifications, created_at as "created_at: Timestamp",
                   last_login as "last_login: Timestamp"
            from users where id = $1"#,
@@ -104,7 +106,7 @@ pub async fn user_seen_by(
     if is_visible { user(conn, id).await } else { Ok(None) }
 }
 
-/// What the account with this address is verified against; `email_key` is
+/// What the account with this address is verified against, unless it is disabled; `email_key` is
 /// [`domain::Email::key`].
 pub async fn credentials_by_email(
     conn: &mut PgConnection,
@@ -113,7 +115,7 @@ pub async fn credentials_by_email(
     Ok(sqlx::query_as!(
         Credentials,
         r#"select id as "user: UserId", email, password_hash
-           from users where lower(email) = $1 and deleted_at is null"#,
+           from users where lower(email) = $1 and deleted_at is null and disabled_at is null"#,
         email_key,
     )
     .fetch_optional(conn)
@@ -124,7 +126,8 @@ pub async fn credentials_by_email(
 pub async fn credentials(conn: &mut PgConnection, id: UserId) -> Result<Option<Credentials>> {
     Ok(sqlx::query_as!(
         Credentials,
-        r#"select id as "user: UserId", email, password_hash from users where id = $1 and deleted_at is null"#,
+        r#"select id as "user: UserId", email, password_hash
+           from users where id = $1 and deleted_at is null and disabled_at is null"#,
         id.0,
     )
     .fetch_optional(conn)

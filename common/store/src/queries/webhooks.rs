@@ -1,11 +1,11 @@
 //! Webhooks and their deliveries, as their organization's ADMINs see them.
 
-use domain::webhook::{Delivery, Webhook};
+use domain::webhook::{CoveringWebhook, Delivery, Webhook};
 use domain::{Caller, OrgId, Refusal, Timestamp, WebhookId};
 use sqlx::PgConnection;
 
 use crate::Result;
-use crate::access::WebhookAccess;
+use crate::access::{MemberAccess, WebhookAccess};
 use crate::page::Slice;
 
 /// A stretch of the webhooks of the organizations whose ADMIN the caller is, or of one of them.
@@ -78,6 +78,28 @@ pub async fn deliveries(
         slice.before,
         slice.descending,
         slice.limit,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The most webhooks that [`covering_webhooks`] names.
+const COVERING_MAX: i64 = 200;
+
+/// The webhooks that are sent what happens in a PRIVATE room; none for other rooms, which every
+/// webhook of the organization is sent, and for direct messages, which none is.
+pub async fn covering_webhooks(
+    conn: &mut PgConnection,
+    access: &MemberAccess,
+) -> Result<Vec<CoveringWebhook>> {
+    Ok(sqlx::query_as!(
+        CoveringWebhook,
+        r#"select w.id as "id: WebhookId", w.url, w.is_active, w.created_at as "created_at: Timestamp"
+           from rooms r join webhooks w on w.org_id = r.org_id
+           where r.id = $1 and r.access_level = 'PRIVATE' and r.dm_key is null and w.include_private
+           order by w.id limit $2"#,
+        access.room().0,
+        COVERING_MAX,
     )
     .fetch_all(conn)
     .await?)

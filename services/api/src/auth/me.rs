@@ -23,6 +23,8 @@ pub(crate) struct UserView {
     id: UserId,
     /// The address.
     email: String,
+    /// Whether the address is proven: by a mailed link.
+    email_verified: bool,
     /// May be empty.
     first_name: String,
     /// May be empty.
@@ -42,6 +44,7 @@ impl From<User> for UserView {
         Self {
             id: user.id,
             email: user.email,
+            email_verified: user.email_verified,
             first_name: user.first_name,
             last_name: user.last_name,
             avatar_url: user.avatar_url,

@@ -5,12 +5,16 @@ mod jwks;
 mod me;
 mod password;
 mod register;
+mod registration;
 mod reset;
 mod sessions;
 mod token;
 mod users;
+mod verify_email;
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::Caller;
 use domain::limits::USER_AGENT_CHARS_MAX;
 use serde::Serialize;
@@ -23,10 +27,21 @@ use utoipa_axum::routes;
 use crate::Api;
 use crate::problem::Problem;
 
+pub(crate) use verify_email::apply_policy as apply_verification_policy;
+
+/// A new random token of 256 bits.
+pub(crate) fn random_token() -> String {
+    let random: [u8; 32] = rand::random();
+    URL_SAFE_NO_PAD.encode(random)
+}
+
 /// The routes of accounts, below `/api/v1`.
 pub(crate) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(register::register))
+        .routes(routes!(registration::get_registration))
+        .routes(routes!(verify_email::verify_email))
+        .routes(routes!(verify_email::resend_verification))
         .routes(routes!(token::sign_in))
         .routes(routes!(token::refresh_token))
         .routes(routes!(token::sign_out))

@@ -29,7 +29,7 @@ pub(crate) struct ChangePassword {
     new_password: Field<String>,
 }
 
-/// Changes the caller's password, and revokes all their other logins. A wrong current password
+/// Changes the caller's password, and revokes all their other logins and open reset links. A wrong current password
 /// is a fault of that field.
 #[utoipa::path(
     post,

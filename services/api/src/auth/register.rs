@@ -1,13 +1,15 @@
 //! `POST /auth/register/`.
 
 use axum::extract::State;
+use domain::registration::RegistrationMode;
 use domain::user::{self, NewUser};
 use domain::{Email, FieldErrors, Refusal};
 use serde::Deserialize;
-use store::actions::accounts::create_user;
+use store::actions::registration::{self, Registered, Registration};
 use utoipa::ToSchema;
 
 use super::me::UserView;
+use super::random_token;
 use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::Anyone;
@@ -38,10 +40,22 @@ pub(crate) struct Register {
     #[schema(value_type = Option<String>, max_length = 2_000)]
     #[serde(default)]
     avatar_url: Field<String>,
+    /// An invite's token. Where registration is not open, a valid one admits its address; the
+    /// mailed one proves it.
+    #[schema(value_type = Option<String>)]
+    #[serde(default)]
+    invite_token: Field<String>,
+}
+
+/// A valid request to register.
+struct Parsed {
+    new: NewUser,
+    password: String,
+    invite_token: Option<String>,
 }
 
 impl Register {
-    fn parse(self) -> Result<(NewUser, String), Refusal> {
+    fn parse(self) -> Result<Parsed, Refusal> {
         let mut errors = FieldErrors::default();
         let email = self.email.required("email", &mut errors);
         let email = checked(email, "email", &mut errors, |email| Email::parse(&email));
@@ -58,17 +72,21 @@ impl Register {
         let avatar_url = self.avatar_url.optional("avatar_url", &mut errors);
         let avatar_url =
             checked(avatar_url, "avatar_url", &mut errors, |url| user::avatar_url(&url));
+        let invite_token = self.invite_token.optional("invite_token", &mut errors);
         errors.finish()?;
         match (email, password) {
             (Some(email), Some(password)) => {
-                Ok((NewUser { email, first_name, last_name, avatar_url }, password))
+                let new = NewUser { email, first_name, last_name, avatar_url };
+                Ok(Parsed { new, password, invite_token })
             }
             _ => Err(Refusal::Internal),
         }
     }
 }
 
-/// Makes an account.
+/// Creates an account, if the operator's rules admit the address (`GET /auth/registration/`): else
+/// `registration_closed`. Where verification is required, a link that proves the address is mailed,
+/// unless a mailed `invite_token` does already.
 #[utoipa::path(
     post,
     path = "/auth/register/",
@@ -82,9 +100,31 @@ pub(crate) async fn register(
     _: Anyone,
     Body(body): Body<Register>,
 ) -> Result<Created<UserView>, Problem> {
-    let (new, password) = body.parse()?;
-    let hash = api.passwords().hash(password).await?;
+    let policy = &api.config().registration;
+    // Who cannot be admitted whatever the body says learns nothing from it.
+    if policy.mode == RegistrationMode::Closed
+        || policy.needs_invite() && !body.invite_token.is_present()
+    {
+        return Err(Refusal::RegistrationClosed.into());
+    }
+    let Parsed { new, password, invite_token } = body.parse()?;
+    let invite_token = invite_token.as_deref();
+    {
+        let mut conn = api.store().read().await?;
+        registration::check(&mut conn, policy, (&new, invite_token), api.clock().now()).await?;
+    }
+    let password_hash = api.passwords().hash(password).await?;
+    let verification_token = random_token();
     let now = api.clock().now();
-    let user = transact!(api, |tx| create_user(tx, new.clone(), &hash, now).await)?;
+    let Registered { user, revoked } = transact!(api, |tx| {
+        let registration = Registration {
+            new: new.clone(),
+            password_hash: &password_hash,
+            invite_token,
+            verification_token: &verification_token,
+        };
+        registration::register(tx, policy, registration, now).await
+    })?;
+    api.revoke(&revoked);
     Ok(Created { location: api.link(&format!("/users/{}/", user.id)), view: UserView::from(user) })
 }

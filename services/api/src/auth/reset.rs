@@ -4,13 +4,12 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{Email, FieldErrors, Refusal, user};
 use serde::Deserialize;
 use store::actions::password_resets;
 use utoipa::ToSchema;
 
+use super::random_token;
 use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::Anyone;
@@ -53,8 +52,7 @@ pub(crate) async fn request_reset(
     let email = email.and_then(|email| Email::parse(&email).ok()).map(|email| email.key());
     let email = email.unwrap_or_default();
     api.limits().sign_in(address, &email, started)?;
-    let random: [u8; 32] = rand::random();
-    let token = URL_SAFE_NO_PAD.encode(random);
+    let token = random_token();
     let now = api.clock().now();
     transact!(api, |tx| password_resets::request_reset(tx, &email, &token, now).await)?;
     tokio::time::sleep_until((started + ANSWER_AFTER).into()).await;
@@ -74,8 +72,8 @@ pub(crate) struct ConfirmReset {
     new_password: Field<String>,
 }
 
-/// Sets a new password by a mailed token. Every login of the account is revoked, and every other
-/// token for it.
+/// Sets a new password by a mailed token, which proves the account's address too. Every login of the
+/// account is revoked, and every other token for it.
 #[utoipa::path(
     post,
     path = "/auth/password/reset/confirm/",

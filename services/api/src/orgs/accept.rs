@@ -35,8 +35,10 @@ pub(crate) struct AcceptedView {
     role: &'static str,
 }
 
-/// Accepts an invite for the caller, whose address must be the invited one. Who became a member
-/// by another way meanwhile keeps the higher of the two roles.
+/// Accepts an invite for the caller, whose address must be the invited one. The mailed token proves
+/// that address; with the answered one, where verification is required, it must be proven before
+/// (`email_unverified`). Who became a member by another way meanwhile keeps the higher of the two
+/// roles.
 #[utoipa::path(
     post,
     path = "/orgs/accept-invite/",

@@ -3,16 +3,15 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::org::{Invite, NewInvite};
 use domain::{Email, FieldErrors, InviteId, OrgId, Refusal, Role, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::actions::invites;
+use store::actions::invites::{self, InviteRequest};
 use store::{access, queries};
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::auth::random_token;
 use crate::body::{Body, Field, checked};
 use crate::caller::Authenticated;
 use crate::json::Json;
@@ -53,7 +52,8 @@ impl CreateInvite {
 pub(crate) struct NewInviteView {
     /// The invite's id.
     id: InviteId,
-    /// What the invited person accepts it with.
+    /// What the invited person accepts it with, for you to hand over. Another one is mailed: that
+    /// one also proves their address, this one does not.
     token: String,
     /// The invited address.
     email: String,
@@ -64,7 +64,8 @@ pub(crate) struct NewInviteView {
 }
 
 /// Invites an address into the organization: MANAGERs and ADMINs, not above their own role. There
-/// is one open invite per address.
+/// is one open invite per address, withdrawn when its creator leaves the organization or loses the
+/// role that allowed it. Mails are limited per account, organization and address: 429.
 #[utoipa::path(
     post,
     path = "/orgs/{id}/invite/",
@@ -80,12 +81,17 @@ pub(crate) async fn create_invite(
     Body(body): Body<CreateInvite>,
 ) -> Result<Response, Problem> {
     let new = body.parse();
-    let random: [u8; 32] = rand::random();
-    let token = URL_SAFE_NO_PAD.encode(random);
+    let (token, mailed_token) = (random_token(), random_token());
     let now = api.clock().now();
     let invite = transact!(api, |tx| {
         let access = access::org_for_changing(tx, caller, id).await?.at_least(Role::Manager)?;
-        invites::create_invite(tx, (caller, access), new.clone()?, &token, now).await
+        let request = InviteRequest {
+            new: new.clone()?,
+            answered_token: &token,
+            mailed_token: &mailed_token,
+            limits: api.config().abuse,
+        };
+        invites::create_invite(tx, (caller, access), request, now).await
     })?;
     let view = NewInviteView {
         id: invite.id,

@@ -32,6 +32,8 @@ pub(crate) struct OrgMemberView {
     user: UserId,
     /// Their address.
     user_email: String,
+    /// Whether they have proven it.
+    user_email_verified: bool,
     /// Their first name, may be empty.
     user_first_name: String,
     /// Their last name, may be empty.
@@ -49,6 +51,7 @@ impl From<OrgMember> for OrgMemberView {
             org: member.org,
             user: member.user,
             user_email: member.email,
+            user_email_verified: member.email_verified,
             user_first_name: member.first_name,
             user_last_name: member.last_name,
             role: member.role.as_str(),

@@ -70,7 +70,8 @@ pub(crate) struct CreateOrg {
     name: Field<String>,
 }
 
-/// Makes an organization, whose ADMIN is the caller.
+/// Creates an organization, whose ADMIN is the caller. One account can create 10, unless the
+/// operator says otherwise.
 #[utoipa::path(
     post,
     path = "/orgs/",
@@ -89,7 +90,8 @@ pub(crate) async fn create_org(
     errors.finish()?;
     let name = name.ok_or(Refusal::Internal)?;
     let now = api.clock().now();
-    let org = transact!(api, |tx| orgs::create_org(tx, caller, name.clone(), now).await)?;
+    let by = (caller, api.config().abuse.organizations);
+    let org = transact!(api, |tx| orgs::create_org(tx, by, name.clone(), now).await)?;
     Ok(Created { location: api.link(&format!("/orgs/{}/", org.id)), view: OrgView::from(org) })
 }
 

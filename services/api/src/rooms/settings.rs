@@ -1,12 +1,14 @@
 //! `GET` and `PATCH /rooms/{id}/settings/`.
 
 use axum::extract::State;
-use domain::room::{self, Notify, RoomSettingsChange};
-use domain::{FieldErrors, Refusal, RoomId};
+use domain::room::{self, Notify, RoomSettings, RoomSettingsChange};
+use domain::webhook::CoveringWebhook;
+use domain::{FieldErrors, Refusal, RoomId, Timestamp, WebhookId};
 use nats::frames::{LiveFrame, RoomSettingsView};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::access;
 use store::actions::room_settings as action;
+use store::queries::webhooks::covering_webhooks;
 use utoipa::ToSchema;
 
 use crate::Api;
@@ -17,23 +19,62 @@ use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
-/// The caller's own settings of a room.
+/// A webhook that is sent what happens in a PRIVATE room.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CoveringWebhook)]
+pub(crate) struct CoveringWebhookView {
+    /// The webhook.
+    id: WebhookId,
+    /// The host that it delivers to.
+    #[schema(example = "hooks.example.com")]
+    host: String,
+    /// Whether it is active.
+    is_active: bool,
+    /// When it was created.
+    created_at: Timestamp,
+}
+
+/// The caller's own settings of a room, and who else hears what is said there.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RoomSettingsAndWebhooks)]
+pub(crate) struct SettingsView {
+    #[serde(flatten)]
+    settings: RoomSettingsView,
+    /// Of a PRIVATE room: the organization's webhooks with `include_private`, which are sent its
+    /// messages. Empty for all other rooms.
+    webhooks: Vec<CoveringWebhookView>,
+}
+
+impl SettingsView {
+    fn new(settings: &RoomSettings, webhooks: Vec<CoveringWebhook>) -> Self {
+        let webhooks = webhooks.into_iter().map(|webhook| CoveringWebhookView {
+            id: webhook.id,
+            host: webhook.host().to_owned(),
+            is_active: webhook.is_active,
+            created_at: webhook.created_at,
+        });
+        Self { settings: RoomSettingsView::from(settings), webhooks: webhooks.collect() }
+    }
+}
+
+/// The caller's own settings of a room, and the webhooks that cover it.
 #[utoipa::path(
     get,
     path = "/rooms/{id}/settings/",
     tag = "rooms",
     params(("id" = i64, Path, description = "The room")),
-    responses((status = 200, description = "The settings", body = RoomSettingsView), Problems)
+    responses((status = 200, description = "The settings", body = SettingsView), Problems)
 )]
 pub(crate) async fn room_settings(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<RoomId>,
-) -> Result<Json<RoomSettingsView>, Problem> {
+) -> Result<Json<SettingsView>, Problem> {
     let mut conn = api.store().read().await?;
     let room = access::room_as_member(&mut conn, caller.user, id).await?;
     let settings = action::room_settings(&mut conn, &room, caller.user).await?;
-    Ok(Json(RoomSettingsView::from(&settings)))
+    let webhooks = covering_webhooks(&mut conn, &room).await?;
+    Ok(Json(SettingsView::new(&settings, webhooks)))
 }
 
 /// What to change of the settings; what is absent stays.
@@ -76,22 +117,23 @@ impl ChangeRoomSettings {
     tag = "rooms",
     params(("id" = i64, Path, description = "The room")),
     request_body = ChangeRoomSettings,
-    responses((status = 200, description = "The settings", body = RoomSettingsView), Problems)
+    responses((status = 200, description = "The settings", body = SettingsView), Problems)
 )]
 pub(crate) async fn change_room_settings(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<RoomId>,
     Body(body): Body<ChangeRoomSettings>,
-) -> Result<Json<RoomSettingsView>, Problem> {
+) -> Result<Json<SettingsView>, Problem> {
     let change = body.into_change();
-    let (settings, has_changed) = transact!(api, |tx| {
+    let ((settings, has_changed), webhooks) = transact!(api, |tx| {
         let room = access::room_as_member(tx.conn(), caller.user, id).await?;
-        action::change_settings(tx, &room, caller.user, change.clone()?).await
+        let changed = action::change_settings(tx, &room, caller.user, change.clone()?).await?;
+        Ok((changed, covering_webhooks(tx.conn(), &room).await?))
     })?;
-    let view = RoomSettingsView::from(&settings);
     if has_changed {
-        api.push(caller.user, &LiveFrame::RoomSettings { room_id: id, settings: &view });
+        let settings = &RoomSettingsView::from(&settings);
+        api.push(caller.user, &LiveFrame::RoomSettings { room_id: id, settings });
     }
-    Ok(Json(view))
+    Ok(Json(SettingsView::new(&settings, webhooks)))
 }
