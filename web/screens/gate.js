@@ -182,14 +182,20 @@ class Gate extends Forms {
   renderAccept(user) {
     const send = this.saves("accept", () => this.accept());
     return html`<form @submit=${send}><h1>You are invited</h1><p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>${this.button("accept", "Accept invitation")}
-      ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${this.saves("resend", () => this.resend(user))}>Send the verification mail again</button></p>${problemOf(this.form("resend"))}` : nothing}
+      ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${() => this.resend(user)}>Send the verification mail again</button></p>` : nothing}
       <p><a href="/">Not now</a> · <button type="button" class="as-link" @click=${() => board.signOut()}>Use another account</button></p></form>`;
   }
 
   /** @param {import("/chatboard.js").User} user */
   async resend(user) {
-    await board.request("POST", "/auth/verify-email/resend/");
-    this.form("accept").problem = `A new link is on its way to ${user.email}.`;
+    const state = this.form("accept");
+    try {
+      await board.request("POST", "/auth/verify-email/resend/");
+      state.problem = `A new link is on its way to ${user.email}.`;
+    } catch (error) {
+      state.problem = /** @type {Error} */ (error).message;
+    }
+    this.requestUpdate();
   }
 
   async accept() {

@@ -194,7 +194,7 @@ async fn members_of_a_private_room_see_which_webhooks_hear_it() {
     let team = board.team().await;
     let room = team.carol.makes_room(team.org, "secret", "PRIVATE").await;
     let settings = format!("/rooms/{room}/settings/");
-    assert_eq!(team.carol.get(&settings).await.is(200)["webhooks"], json!([]));
+    assert!(team.carol.get(&settings).await.is(200).get("webhooks").is_none());
     let hook = |include_private: bool| {
         json!({"org": team.org, "url": "https://hooks.example.com:8443/a-secret?b",
             "events": ["message.created"], "include_private": include_private})
@@ -213,5 +213,5 @@ async fn members_of_a_private_room_see_which_webhooks_hear_it() {
     assert_eq!(changed["webhooks"], shown["webhooks"]);
     // Of other rooms nothing is said: every webhook hears them.
     let open = format!("/rooms/{}/settings/", team.room);
-    assert_eq!(team.carol.get(&open).await.is(200)["webhooks"], json!([]));
+    assert!(team.carol.get(&open).await.is(200).get("webhooks").is_none());
 }

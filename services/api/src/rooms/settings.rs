@@ -41,7 +41,8 @@ pub(crate) struct SettingsView {
     #[serde(flatten)]
     settings: RoomSettingsView,
     /// Of a PRIVATE room: the organization's webhooks with `include_private`, which are sent its
-    /// messages. Empty for all other rooms.
+    /// messages. Absent where there are none, as in all other rooms.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     webhooks: Vec<CoveringWebhookView>,
 }
 
