@@ -1,4 +1,4 @@
-//! `chatboard admin user`: finds, disables and enables accounts.
+//! `chatboard admin user`: finds, disables, enables and vouches for accounts.
 //!
 //! It needs the database. With NATS, nodes learn of revoked logins at once; without it they find
 //! them in the database within seconds, as they do any revocation.
@@ -39,6 +39,11 @@ pub(crate) enum UserCommand {
         /// Its e-mail address or id.
         user: String,
     },
+    /// Takes an account's address for verified, on your word: where no mail reaches it.
+    Verify {
+        /// Its e-mail address or id.
+        user: String,
+    },
     /// Enables an account again: it signs in with its password.
     Enable {
         /// Its e-mail address or id.
@@ -53,8 +58,10 @@ pub(crate) async fn run(
     command: UserCommand,
 ) -> anyhow::Result<ExitCode> {
     let mut tx = store.begin().await?;
-    let (UserCommand::Show { user } | UserCommand::Disable { user } | UserCommand::Enable { user }) =
-        &command;
+    let (UserCommand::Show { user }
+    | UserCommand::Disable { user }
+    | UserCommand::Verify { user }
+    | UserCommand::Enable { user }) = &command;
     let account = disable_user::find_account(&mut tx, user)
         .await?
         .with_context(|| format!("there is no account with the address or id {user}"))?;
@@ -62,6 +69,7 @@ pub(crate) async fn run(
     let text = match command {
         UserCommand::Show { .. } => shown(&account),
         UserCommand::Disable { .. } => disable(settings, store, &account).await?,
+        UserCommand::Verify { .. } => verify(store, &account).await?,
         UserCommand::Enable { .. } => enable(store, &account).await?,
     };
     tools::print(&text)
@@ -123,6 +131,19 @@ async fn enable(store: &Store, account: &Account) -> anyhow::Result<String> {
         format!("enabled {email} (id {id}): it signs in with its password\n")
     } else {
         format!("{email} (id {id}) was not disabled\n")
+    })
+}
+
+async fn verify(store: &Store, account: &Account) -> anyhow::Result<String> {
+    let mut tx = store.begin().await?;
+    let now = Clock::system().now();
+    let was_unverified = disable_user::verify_address(&mut tx, account.id, now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    let (id, email) = (account.id, &account.email);
+    Ok(if was_unverified {
+        format!("{email} (id {id}) counts as verified\n")
+    } else {
+        format!("{email} (id {id}) was verified already\n")
     })
 }
 

@@ -54,6 +54,24 @@ async fn a_new_account_reaches_its_limit_and_its_words_stay_quoted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_accounts_of_one_organization_share_a_limit() {
+    let limits = AbuseLimits { invite_mails: 4, ..AbuseLimits::default() };
+    let board = Board::builder().abuse_limits(limits).start().await;
+    let team = board.team().await;
+    let path = format!("/orgs/{}/invite/", team.org);
+    for number in 0..4 {
+        let who = if number % 2 == 0 { &team.alice } else { &team.carol };
+        who.post(&path, invite(&format!("v{number}@chat.test"))).await.is(201);
+    }
+    for who in [&team.alice, &team.carol] {
+        who.post(&path, invite("late@chat.test")).await.refuses(429, "rate_limited");
+    }
+    // Each has two left, elsewhere.
+    let other = team.carol.makes_org("Other").await;
+    team.carol.post(&format!("/orgs/{other}/invite/"), invite("late@chat.test")).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_address_gets_three_invites_a_day_from_all_organizations() {
     let board = Board::builder().abuse_limits(AbuseLimits::default()).start().await;
     let team = board.team().await;

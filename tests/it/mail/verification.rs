@@ -164,6 +164,16 @@ async fn accounts_of_before_are_asked_too_once_verification_is_required() {
     assert_eq!(mentioned(&board, &team, "@Bob.Builder").await, 1, "by name they are found");
     assert!(team.alice.get(&of_room).await.results().is_empty());
     team.bob.post("/orgs/", json!({"name": "His"})).await.refuses(403, "email_unverified");
+    // What others write is not mailed to an address that may be somebody else's.
+    let before = board.mailbox().mails_to(&team.bob.email).await.len();
+    mentioned(&board, &team, "@Bob.Builder again").await;
+    board.settle().await;
+    let sql = "select count(*) from notification_decisions where reason = 'preference'";
+    testkit::eventually("it is decided not to", testkit::DEADLINE, || async {
+        (board.count(sql).await > 0).then_some(())
+    })
+    .await;
+    assert_eq!(board.mailbox().mails_to(&team.bob.email).await.len(), before);
     team.bob.post_empty("/auth/verify-email/resend/").await.is(202);
     let link = mailed_token(&board, &team.bob.email, "verify-email").await;
     board.post(VERIFY, json!({"token": link})).await.is(204);

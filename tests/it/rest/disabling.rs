@@ -100,3 +100,19 @@ async fn an_unknown_account_is_an_error() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_vouches_for_an_address() {
+    let board = Board::builder().verification_required().start().await;
+    let user = board.register("dave@chat.test", PASSWORD).await;
+    let tokens = board.sign_in("dave@chat.test", PASSWORD).await;
+    let (id, access) = (user["id"].as_i64().unwrap(), tokens["access"].as_str().unwrap());
+    let dave = board.person_with(id, "dave@chat.test", access);
+    dave.post("/orgs/", json!({"name": "His"})).await.refuses(403, "email_unverified");
+    let said = says(&admin(&board, true, &["verify", "DAVE@chat.test"]));
+    assert!(said.contains("counts as verified"), "{said}");
+    assert!(says(&admin(&board, true, &["verify", "dave@chat.test"])).contains("already"));
+    dave.makes_org("His").await;
+    // The link that waited to be mailed is gone with its token.
+    assert_eq!(board.count("select count(*) from mails where status = 'due'").await, 0);
+}

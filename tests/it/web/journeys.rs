@@ -133,7 +133,11 @@ async fn a_new_account_verifies_its_address_and_begins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_registration_is_by_invitation_the_page_says_so() {
-    let rules = RegistrationPolicy { mode: RegistrationMode::Invite, ..Default::default() };
-    walk("closed.mjs", Board::builder().processes().mails_after(LATE).registration(rules)).await;
+async fn where_registration_is_by_invitation_or_closed_the_page_says_so() {
+    for (script, mode) in
+        [("invited.mjs", RegistrationMode::Invite), ("closed.mjs", RegistrationMode::Closed)]
+    {
+        let rules = RegistrationPolicy { mode, ..Default::default() };
+        walk(script, Board::builder().processes().mails_after(LATE).registration(rules)).await;
+    }
 }

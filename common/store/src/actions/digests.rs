@@ -271,7 +271,10 @@ async fn lock_user(tx: &mut Tx, user: UserId) -> Result<bool> {
 
 async fn find_reader(tx: &mut Tx, user: UserId) -> Result<Option<Reader>> {
     let row = sqlx::query!(
-        r#"select email, first_name, email_notifications,
+        r#"select email, first_name,
+                  -- Nothing is mailed to an address that its account must still prove.
+                  case when verify_email_by is null then email_notifications else 'none' end
+                      as "email_notifications!",
                   unsubscribe_token::text as "unsubscribe_token!",
                   last_digest_at as "last_digest_at: Timestamp"
            from users where id = $1"#,

@@ -1,4 +1,5 @@
-//! Disabling an account, and enabling it again: an operator's decision. What it wrote stays.
+//! What an operator decides about an account: disabling it, enabling it again, vouching for its
+//! address. What it wrote stays.
 
 use domain::{LoginId, OrgId, Refusal, Timestamp, UserId};
 
@@ -101,6 +102,11 @@ pub async fn enable(tx: &mut Tx, user: UserId) -> Result<bool> {
     .execute(tx.conn())
     .await?;
     Ok(enabled.rows_affected() > 0)
+}
+
+/// Takes an account's address for proven, on an operator's word. Returns whether it was not.
+pub async fn verify_address(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<bool> {
+    email_verification::mark_verified(tx, user, now).await
 }
 
 async fn orgs_of(tx: &mut Tx, user: UserId) -> Result<Vec<OrgId>> {

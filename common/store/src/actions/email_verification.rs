@@ -80,19 +80,22 @@ pub async fn verify(tx: &mut Tx, token: &str, now: Timestamp) -> Result<()> {
     .fetch_optional(tx.conn())
     .await?
     .ok_or_else(|| Refusal::invalid("token", "is unknown, used or expired"))?;
-    mark_verified(tx, user, now).await
+    mark_verified(tx, user, now).await?;
+    Ok(())
 }
 
-/// Records that a mail to the account's address was read: it is proven, and open links end.
-pub(super) async fn mark_verified(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<()> {
-    sqlx::query!(
+/// Records that an account's address is proven, as by a mail to it that was read; open links end.
+/// Returns whether it was not proven before.
+pub(super) async fn mark_verified(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<bool> {
+    let changed = sqlx::query!(
         "update users set email_verified = true, verify_email_by = null
          where id = $1 and (not email_verified or verify_email_by is not null)",
         user.0,
     )
     .execute(tx.conn())
     .await?;
-    end_links(tx, user, now).await
+    end_links(tx, user, now).await?;
+    Ok(changed.rows_affected() > 0)
 }
 
 /// Ends the account's open links, mailed or waiting to be.

@@ -15,8 +15,9 @@ mod verify_email;
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::Caller;
 use domain::limits::USER_AGENT_CHARS_MAX;
+use domain::{Caller, Refusal};
+use runtime::meter::{Counter, label};
 use serde::Serialize;
 use store::actions::logins::Issue;
 use store::refresh_token::RefreshToken;
@@ -33,6 +34,13 @@ pub(crate) use verify_email::apply_policy as apply_verification_policy;
 pub(crate) fn random_token() -> String {
     let random: [u8; 32] = rand::random();
     URL_SAFE_NO_PAD.encode(random)
+}
+
+/// Counts a refusal by a limit on mails.
+pub(crate) fn count_mail_limit(problem: &Problem) {
+    if matches!(problem.refusal(), Refusal::RateLimited { .. }) {
+        Counter::RateLimited.add_with(1, vec![label("limit", "mail")]);
+    }
 }
 
 /// The routes of accounts, below `/api/v1`.

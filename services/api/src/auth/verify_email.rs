@@ -9,7 +9,7 @@ use serde::Deserialize;
 use store::actions::email_verification;
 use utoipa::ToSchema;
 
-use super::random_token;
+use super::{count_mail_limit, random_token};
 use crate::Api;
 use crate::body::{Body, Field};
 use crate::caller::{Anyone, Authenticated};
@@ -67,7 +67,8 @@ pub(crate) async fn resend_verification(
 ) -> Result<StatusCode, Problem> {
     let token = random_token();
     let now = api.clock().now();
-    transact!(api, |tx| email_verification::resend(tx, caller, &token, now).await)?;
+    transact!(api, |tx| email_verification::resend(tx, caller, &token, now).await)
+        .inspect_err(count_mail_limit)?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -11,7 +11,7 @@ use store::{access, queries};
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::auth::random_token;
+use crate::auth::{count_mail_limit, random_token};
 use crate::body::{Body, Field, checked};
 use crate::caller::Authenticated;
 use crate::json::Json;
@@ -92,7 +92,8 @@ pub(crate) async fn create_invite(
             limits: api.config().abuse,
         };
         invites::create_invite(tx, (caller, access), request, now).await
-    })?;
+    })
+    .inspect_err(count_mail_limit)?;
     let view = NewInviteView {
         id: invite.id,
         token,
