@@ -12,10 +12,18 @@ const QUOTED_CHARS_MAX: usize = 40;
 /// Characters of a message that a digest shows.
 const TEXT_CHARS_MAX: usize = 500;
 
-/// A name inside a sentence of ours: one line, cut, in quotation marks that it cannot close.
+/// A name inside a sentence of ours: one line, cut, without addresses of pages, in quotation marks
+/// that it cannot close.
 pub(crate) fn quoted(name: &str) -> String {
     let name: String = one_line(name).chars().filter(|&c| !is_quotation_mark(c)).collect();
-    format!("“{}”", cut(&unlinked(name.trim()), QUOTED_CHARS_MAX))
+    let words: Vec<&str> =
+        name.split_whitespace().map(|word| if is_page(word) { "…" } else { word }).collect();
+    format!("“{}”", cut(&unlinked(&words.join(" ")), QUOTED_CHARS_MAX))
+}
+
+/// Whether a word names a page on the web.
+fn is_page(word: &str) -> bool {
+    word.contains("://") || word.to_lowercase().contains("www.")
 }
 
 /// One line of bounded length.
@@ -114,6 +122,8 @@ mod tests {
     fn names_cannot_leave_their_quotation_marks() {
         assert_eq!(quoted("Acme"), "“Acme”");
         assert_eq!(quoted("a” \"says\" «we» \r\nBcc: x"), "“a says we Bcc: x”");
+        assert_eq!(quoted("renew: (https://evil.example/x) WWW.evil.example"), "“renew: … …”");
+        assert_eq!(quoted("Acme.example"), "“Acme. example”");
         let long = quoted(&"y".repeat(120));
         assert_eq!(long, format!("“{}…”", "y".repeat(40)));
     }
