@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on must panic, and says why")]
 
 mod access_matrix;
+mod bad_days;
 mod chaos;
 mod deployment;
 mod dev;

@@ -45,23 +45,55 @@ impl Process {
 
     /// Starts it again, after [`Self::kill`].
     pub fn start_again(&mut self) {
+        let stderr = match std::env::var_os("CHATBOARD_TEST_LOGS") {
+            Some(_) => Stdio::inherit(),
+            None => Stdio::null(),
+        };
+        self.spawn(stderr, "warn");
+    }
+
+    fn spawn(&mut self, stderr: Stdio, filter: &str) {
         assert!(self.child.is_none(), "{} runs already", self.role);
         let child = Command::new(binary())
             .arg(self.role)
             .env_clear()
             .envs(self.environment.iter().cloned())
             .env("CHATBOARD_OPS_ADDR", &self.operations)
-            .env("CHATBOARD_LOG", "warn")
+            .env("CHATBOARD_LOG", filter)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(if std::env::var_os("CHATBOARD_TEST_LOGS").is_some() {
-                Stdio::inherit()
-            } else {
-                Stdio::null()
-            })
+            .stderr(stderr)
             .spawn()
             .expect("the binary starts");
         self.child = Some(child);
+    }
+
+    /// Starts another of the same role that writes everything it has to say to `stderr`; returns
+    /// it with the address of its REST listener.
+    pub fn another_logging_to(&self, stderr: Stdio) -> (Self, String) {
+        let port = || devstack::ports::free_port(None).expect("a port is free");
+        let (operations, http) = (port(), format!("127.0.0.1:{}", port()));
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| name != "CHATBOARD_HTTP_ADDR");
+        environment.push(("CHATBOARD_HTTP_ADDR".to_owned(), http.clone()));
+        let operations = format!("127.0.0.1:{operations}");
+        let mut process = Self { role: self.role, environment, operations, child: None };
+        process.spawn(stderr, "debug");
+        (process, http)
+    }
+
+    /// Runs a command of the binary with the same settings, changed by `more`, to its end; returns
+    /// whether it succeeded and what it wrote to stderr.
+    pub fn command(&self, arguments: &[&str], more: &[(&str, &str)]) -> (bool, String) {
+        let output = Command::new(binary())
+            .args(arguments)
+            .env_clear()
+            .envs(self.environment.iter().cloned())
+            .envs(more.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary starts");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
     /// Kills it (SIGKILL).

@@ -6,7 +6,6 @@ import { icon } from "./icons.js";
 import { LIST_EVERY_MS, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
-import "./verify.js";
 
 const dialogs = () => Promise.all([import("./dialog.js"), import("./pickers.js"), import("./forms.js")]);
 
@@ -169,6 +168,7 @@ class Chat extends LitElement {
       // Who was quicker than this is asked now.
       if (this.hasSent) this.asking = this.alive?.mayAsk() ?? false;
       this.requestUpdate();
+      await import("./verify.js").catch(() => {});
       await dialogs().catch(() => {});
     });
   }

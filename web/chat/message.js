@@ -6,12 +6,20 @@ import { board } from "/state.js";
 import { plain, render as markdown } from "/markdown.js";
 import { icon } from "./icons.js";
 import { avatar, fullTimeOf, namesOf, timeOf } from "./people.js";
-import "./file.js";
 
 const QUICK = ["👍", "❤️", "😂", "🎉", "👀", "✅"];
 /** A few pictures and nothing else; each begins in one way only, so that no text takes long to be told apart. */
 const JUMBO = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,5}$/u;
 const JUMBO_MAX = 80;
+
+/** @type {Promise<unknown>|undefined} */
+let files;
+
+/** Loads what draws files, with the first of them. */
+function loadFiles() {
+  files ??= import("./file.js").catch(() => (files = undefined));
+  return nothing;
+}
 
 /** @param {string} name what stands after an @ @returns {"me"|"other"|null} */
 function whose(name) {
@@ -174,7 +182,7 @@ class ChatMessage extends LitElement {
     return html`
       <div class=${message.body.length <= JUMBO_MAX && JUMBO.test(message.body) ? "body jumbo" : "body"} dir="auto">${this.body}${message.edited_at
         ? html`<small class="edited" title=${fullTimeOf(message.edited_at)}>(edited)</small>` : nothing}</div>
-      ${message.upload_id && message.upload ? html`<cb-file .upload=${message.upload} uploadId=${message.upload_id}></cb-file>`
+      ${message.upload_id && message.upload ? html`${loadFiles()}<cb-file .upload=${message.upload} uploadId=${message.upload_id}></cb-file>`
         : message.file_url ? html`<p><a href=${message.file_url} target="_blank" rel="noopener noreferrer nofollow">${message.file_url}</a></p>` : nothing}
       ${message.reactions?.length ? html`<div class="reactions">${message.reactions.map((/** @type {any} */ one) => html`
         <button class="reaction" aria-pressed=${one.user_ids.includes(board.user?.id)} title=${namesOf(one.user_ids, 8)}

@@ -11,6 +11,8 @@ use domain::Timestamp;
 pub struct Clock {
     /// Microseconds that this clock is ahead of the system's.
     ahead_micros: Arc<AtomicI64>,
+    /// How far the machine itself is wrong.
+    wrong_by: Duration,
 }
 
 impl Clock {
@@ -19,11 +21,22 @@ impl Clock {
         Self::default()
     }
 
-    /// The time now.
+    /// The clock of a machine that is this far ahead of the true time, for tests.
+    pub fn of_a_wrong_machine(wrong_by: Duration) -> Self {
+        Self { wrong_by, ..Self::default() }
+    }
+
+    /// What this machine's clock says, without what [`Self::advance`] added: to be compared with
+    /// the clocks of others.
     #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
+    pub fn system_time(&self) -> Timestamp {
+        Timestamp::from(chrono::Utc::now()) + self.wrong_by
+    }
+
+    /// The time now.
     pub fn now(&self) -> Timestamp {
         let ahead = self.ahead_micros.load(Ordering::Relaxed);
-        let now = Timestamp::from(chrono::Utc::now());
+        let now = self.system_time();
         match u64::try_from(ahead) {
             Ok(ahead) => now + Duration::from_micros(ahead),
             Err(_) => now - Duration::from_micros(ahead.unsigned_abs()),

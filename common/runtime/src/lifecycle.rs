@@ -115,12 +115,13 @@ impl Lifecycle {
                     _ = terminate.recv() => "SIGTERM",
                     _ = interrupt.recv() => "SIGINT",
                 };
+                // First the deed, then its log line: no log may stand in the way of stopping.
                 if is_second {
-                    tracing::warn!(signal = name, "{name} again: stopping at once");
                     life.abort();
+                    tracing::warn!(signal = name, "{name} again: stopping at once");
                 } else {
-                    tracing::info!(signal = name, "{name}: finishing what was accepted");
                     life.drain();
+                    tracing::info!(signal = name, "{name}: finishing what was accepted");
                 }
             }
         });

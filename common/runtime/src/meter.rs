@@ -66,6 +66,7 @@ meters! { Counter, describe_counter,
     JanitorFailures = "chatboard_janitor_failures_total", "Rounds of the janitor that failed and are repeated";
     Previews = "chatboard_previews_total", "Attempts to make a small picture of an upload, by outcome: made, failed, late";
     ObjectStoreFailures = "chatboard_object_store_failures_total", "Times the object store was asked whether it is there, and was not";
+    LogLinesDropped = "chatboard_log_lines_dropped_total", "Log lines that could not be written";
     NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
 }
 
@@ -92,6 +93,7 @@ meters! { Gauge, describe_gauge,
     FilesRemoving = "chatboard_janitor_files", "Uploads whose objects still have to be removed (at most 10,000 counted)";
     PreviewsDue = "chatboard_previews_due", "Uploads of which a small picture is still to be made (at most 10,000 counted)";
     ObjectStoreUp = "chatboard_object_store_up", "1 while the bucket can be reached, where an object store is set";
+    ClockSkew = "chatboard_clock_skew_seconds", "How far this machine's clock is ahead of Postgres', by role";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
@@ -145,6 +147,11 @@ mod record {
         /// Adds to the counter.
         pub fn add(self, amount: u64) {
             counter!(self.name()).increment(amount);
+        }
+
+        /// Raises the counter to a total that is counted elsewhere.
+        pub fn reach(self, total: u64) {
+            counter!(self.name()).absolute(total);
         }
 
         /// Adds to the counter of some labels.

@@ -3,14 +3,19 @@
 //! Both are the process's own, so many tests in one process may each install them: the first
 //! wins, the others get the same.
 
+use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use parking_lot::Mutex;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use crate::Lifecycle;
 use crate::config::LogFormat;
+use crate::meter::Counter;
 
 /// Seconds: from a NATS hop to the longest that a request may take.
 const SECONDS_BUCKETS: [f64; 14] =
@@ -20,18 +25,74 @@ const SIZE_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 25
 /// How often recorded values are folded into the histograms, or memory would grow with them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Log lines that wait to be written; further ones are dropped and counted.
+const LOG_LINES_MAX: usize = 8_192;
+
+/// Lines that were taken from the queue and could not be written.
+static UNWRITTEN_LINES: AtomicU64 = AtomicU64::new(0);
+/// Lines that found the queue full.
+static QUEUE_DROPS: OnceLock<ErrorCounter> = OnceLock::new();
+/// Ends the writer thread, which first writes what waits.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
 /// Starts logging to stderr. `filter` is an `EnvFilter`; a wrong one is `info`.
+///
+/// A thread of its own writes the lines. A log that cannot be written (full disk, reader gone or
+/// stalled) costs its lines, which are counted in `chatboard_log_lines_dropped_total`, and never
+/// blocks or fails the task that logs. Call [`flush`] before the process ends.
 ///
 /// Does nothing when the process logs already.
 pub fn log(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .thread_name("log writer")
+        .finish(StderrLines);
+    let drops = writer.error_counter();
+    // By default a failed write is reported with `eprintln!`, which panics where stderr fails.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer)
+        .log_internal_errors(false);
     // Colours are for terminals: a file full of escapes is hard to read.
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let _ = match format {
+    let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
+    let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Pretty => builder.with_ansi(is_terminal).with_target(false).try_init(),
     };
+    if started.is_ok() {
+        let _ = QUEUE_DROPS.set(drops);
+        *WRITER.lock() = Some(guard);
+    }
+}
+
+/// Writes the lines that wait; gives up after about a second where they cannot be written.
+pub fn flush() {
+    drop(WRITER.lock().take());
+}
+
+/// Stderr, where a failed write counts as done: there is nobody to tell.
+#[derive(Debug)]
+struct StderrLines;
+
+impl Write for StderrLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if io::stderr().write_all(line).is_err() {
+            UNWRITTEN_LINES.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Log lines that were lost since the process began.
+fn lines_dropped() -> u64 {
+    let queued = QUEUE_DROPS.get().map_or(0, ErrorCounter::dropped_lines);
+    UNWRITTEN_LINES.load(Ordering::Relaxed) + u64::try_from(queued).unwrap_or(u64::MAX)
 }
 
 /// The process's metrics.
@@ -63,6 +124,7 @@ impl Metrics {
 
     /// All of them in Prometheus' text format.
     pub fn render(&self) -> String {
+        Counter::LogLinesDropped.reach(lines_dropped());
         self.0.render()
     }
 

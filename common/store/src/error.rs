@@ -24,6 +24,22 @@ pub enum Error {
     /// 40001).
     #[error("the transaction lost to another")]
     Contended(#[source] sqlx::Error),
+    /// The database lacks migrations: requests are answered as while Postgres is away.
+    #[error("the schema is at {found}, this version needs {needed}: run `chatboard migrate`")]
+    SchemaTooOld {
+        /// The last migration that was applied; 0 for an empty database.
+        found: i64,
+        /// The last migration of this version.
+        needed: i64,
+    },
+    /// This machine's clock and Postgres' differ by more than what may be removed by.
+    #[error(
+        "this machine's clock is {seconds:.0} s ahead of Postgres': nothing is removed until they agree"
+    )]
+    ClockSkewed {
+        /// Seconds ahead; negative where it is behind.
+        seconds: f64,
+    },
     /// A row or statement is not what it must be.
     #[error("bug in the store: {0}")]
     Bug(String),
@@ -36,7 +52,12 @@ impl Error {
     /// Whether the same may succeed a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable(_) | Self::TimedOut | Self::Held(_) | Self::Contended(_) => true,
+            Self::Unavailable(_)
+            | Self::TimedOut
+            | Self::Held(_)
+            | Self::Contended(_)
+            | Self::SchemaTooOld { .. }
+            | Self::ClockSkewed { .. } => true,
             Self::Refused(_) | Self::Bug(_) | Self::Statement(_) => false,
         }
     }
@@ -62,10 +83,15 @@ impl From<sqlx::Error> for Error {
                 match code.as_ref() {
                     "40P01" | "40001" => Self::Contended(error),
                     "55P03" => Self::Held(error),
-                    // Shutdown, crash, start-up, too many connections, statement timeout.
-                    "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "57014" | "25P03"
-                    | "25006" => Self::Unavailable(error),
-                    code if code.starts_with("08") => Self::Unavailable(error),
+                    // Shutdown, crash, start-up, statement timeout; and what is the operator's to
+                    // mend: no such table or column (the schema is too old for the checked
+                    // statements of this version), no permission.
+                    "57P01" | "57P02" | "57P03" | "57P05" | "57014" | "25P03" | "25006" | "42P01"
+                    | "42703" | "42501" => Self::Unavailable(error),
+                    // No connection, wrong password or database, out of connections or disk.
+                    code if ["08", "28", "3D", "53"].iter().any(|class| code.starts_with(class)) => {
+                        Self::Unavailable(error)
+                    }
                     _ => Self::Statement(error),
                 }
             }

@@ -11,6 +11,7 @@ pub mod access;
 pub mod actions;
 mod error;
 pub mod log;
+pub mod migration;
 pub mod page;
 pub mod queries;
 pub mod refresh_token;
@@ -19,9 +20,11 @@ mod tx;
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use error::{Error, OnConstraint, Result};
+pub use migration::migrate;
 pub use tx::{Committed, OrgEvent, Tx};
 
 /// How long a request waits for a connection before the answer is `unavailable`.
@@ -128,30 +131,42 @@ impl Store {
         &self.pool
     }
 
-    /// How long Postgres takes for a sign of life; `None` when there is none within 2 s.
+    /// How long Postgres takes to say that its schema fits this version; `None` when it does not,
+    /// or does not answer within 2 s.
     pub async fn round_trip(&self) -> Option<Duration> {
         let started = std::time::Instant::now();
-        let ping = tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.ping()).await;
-        matches!(ping, Ok(Ok(()))).then(|| started.elapsed())
+        let answer = tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.check_schema()).await;
+        matches!(answer, Ok(Ok(()))).then(|| started.elapsed())
     }
 
-    /// Asks Postgres for a sign of life.
+    /// Checks that Postgres answers and has every migration that this version needs. A newer
+    /// schema fits: migrations only expand.
+    ///
+    /// # Errors
+    /// `SchemaTooOld`, `Unavailable`.
+    pub async fn check_schema(&self) -> Result<()> {
+        let mut conn = self.pool.acquire().await?;
+        let schema = migration::Schema::read(&mut conn).await?;
+        match schema.missing.last() {
+            Some(&needed) => Err(Error::SchemaTooOld { found: schema.found, needed }),
+            None => Ok(()),
+        }
+    }
+
+    /// How far a time is ahead of Postgres' clock, in seconds; negative where it is behind. `now`
+    /// is asked before and after the question, so that a slow answer is no skew.
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn ping(&self) -> Result<()> {
-        sqlx::query_scalar!(r#"select 1 as "one!""#).fetch_one(&self.pool).await?;
-        Ok(())
+    pub async fn clock_skew(&self, now: impl Fn() -> Timestamp + Send) -> Result<f64> {
+        let mut conn = self.pool.acquire().await?;
+        let before = now();
+        let theirs = sqlx::query_scalar::<_, Timestamp>("select clock_timestamp()")
+            .fetch_one(&mut *conn)
+            .await?;
+        let after = now();
+        let ahead = before.since(theirs).as_secs_f64();
+        let behind = theirs.since(after).as_secs_f64();
+        Ok(if ahead > 0.0 { ahead } else { -behind })
     }
-}
-
-/// Brings a database's schema up to date. Several may try at once: one does it.
-///
-/// # Errors
-/// When Postgres is away, or the schema is newer than this binary.
-pub async fn migrate(url: &str) -> anyhow::Result<()> {
-    let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
-    sqlx::migrate!("../../migrations").run(&pool).await?;
-    pool.close().await;
-    Ok(())
 }

@@ -112,6 +112,10 @@ impl From<store::Error> for Problem {
                 tracing::warn!(error = %source, "Postgres is unavailable: {source}");
                 Self(Refusal::Unavailable)
             }
+            error @ (store::Error::SchemaTooOld { .. } | store::Error::ClockSkewed { .. }) => {
+                tracing::warn!(error = %error, "{error}");
+                Self(Refusal::Unavailable)
+            }
             store::Error::TimedOut => {
                 tracing::warn!("Postgres is unavailable: no answer in time");
                 Self(Refusal::Unavailable)

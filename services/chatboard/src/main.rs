@@ -93,7 +93,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
+    let ended = run(cli);
+    runtime::telemetry::flush();
+    match ended {
         Ok(code) => code,
         Err(error) => {
             tools::complain(&error);

@@ -31,6 +31,11 @@ const STOP_GRACE: Duration = Duration::from_secs(25);
 /// How often the use of a pool is told.
 const POOL_WATCH: Duration = Duration::from_secs(5);
 
+/// How often a trouble with the database that lasts is logged.
+const TROUBLE_EVERY: Duration = Duration::from_secs(60);
+/// Seconds by which clocks may differ before it is logged.
+const CLOCK_SKEW_TOLD: f64 = 5.0;
+
 /// What a process can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -167,9 +172,24 @@ fn probe(
     })
 }
 
-/// Tells Prometheus how a pool is used, from time to time.
+/// Watches a role's database: how its pool is used, whether the schema fits, whether the clocks
+/// agree. What is wrong is logged when it begins, and then once a minute.
 async fn watch_pool(store: Store, role: &'static str, life: Lifecycle) {
+    let mut told: Option<(String, tokio::time::Instant)> = None;
     loop {
+        let trouble = look_at_database(&store, role).await;
+        match trouble {
+            None => told = None,
+            Some(trouble) => {
+                let is_news = told
+                    .as_ref()
+                    .is_none_or(|(before, at)| *before != trouble || at.elapsed() > TROUBLE_EVERY);
+                if is_news {
+                    tracing::warn!(role, "{role}: {trouble}");
+                    told = Some((trouble, tokio::time::Instant::now()));
+                }
+            }
+        }
         let (open, idle) = (store.pool().size(), store.pool().num_idle());
         let idle = u32::try_from(idle).unwrap_or(u32::MAX);
         for (state, count) in [("busy", open.saturating_sub(idle)), ("idle", idle)] {
@@ -181,6 +201,18 @@ async fn watch_pool(store: Store, role: &'static str, life: Lifecycle) {
             () = life.draining() => return,
         }
     }
+}
+
+/// What is wrong with a role's database, if anything.
+async fn look_at_database(store: &Store, role: &'static str) -> Option<String> {
+    if let Err(error) = store.check_schema().await {
+        return Some(format!("{:#}", anyhow::Error::new(error)));
+    }
+    let seconds = store.clock_skew(|| Clock::system().system_time()).await.ok()?;
+    Gauge::ClockSkew.set_with(seconds, vec![label("role", role)]);
+    (seconds.abs() > CLOCK_SKEW_TOLD).then(|| {
+        format!("this machine's clock is {seconds:.1} s ahead of Postgres': times of messages and expiries are wrong")
+    })
 }
 
 /// What clients reach us under.

@@ -8,6 +8,8 @@ use crate::Janitor;
 
 /// How long one batch may take: a Postgres whose machine is gone says nothing.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How far this machine's clock may be from Postgres' before nothing is removed any more.
+const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 /// The longest rest after a batch.
 const REST_MAX: Duration = Duration::from_secs(5);
 /// Rests for so many times as long as a batch took: most sends meet none.
@@ -27,7 +29,7 @@ pub(crate) async fn finish<E: std::fmt::Display>(
         }
         Err(error) => {
             Counter::JanitorFailures.add(1);
-            tracing::warn!(error = %error, work, "the janitor's {work} failed and go on: {error}");
+            tracing::warn!(error = %error, work, "janitor task {work} failed, will retry: {error}");
         }
     }
     pause(janitor, janitor.config.scan_every).await;
@@ -40,10 +42,25 @@ pub(crate) async fn batch<T>(
     work: impl Future<Output = store::Result<T>> + Send,
 ) -> store::Result<T> {
     let started = Instant::now();
-    let done = tokio::time::timeout(BATCH_TIMEOUT, work).await;
+    let guarded = async {
+        agree_on_the_time(janitor).await?;
+        work.await
+    };
+    let done = tokio::time::timeout(BATCH_TIMEOUT, guarded).await;
     let done = done.unwrap_or(Err(store::Error::TimedOut))?;
     pause(janitor, (started.elapsed() * REST_TIMES).min(REST_MAX)).await;
     Ok(done)
+}
+
+/// What is removed goes by this machine's clock: one that differs from Postgres' by more than
+/// [`CLOCK_SKEW_MAX`] removes nothing.
+async fn agree_on_the_time(janitor: &Janitor) -> store::Result<()> {
+    let seconds = janitor.store.clock_skew(|| janitor.clock.system_time()).await?;
+    Gauge::ClockSkew.set_with(seconds, vec![label("role", "janitor")]);
+    if seconds.abs() > CLOCK_SKEW_MAX.as_secs_f64() {
+        return Err(store::Error::ClockSkewed { seconds });
+    }
+    Ok(())
 }
 
 async fn pause(janitor: &Janitor, pause: Duration) {
