@@ -117,7 +117,7 @@ async fn a_machine_whose_clock_is_a_hundred_days_ahead_removes_nothing() {
     let before = failures();
     let days = Duration::from_secs(100 * 24 * 3600);
     let parts = janitor::Parts {
-        store: store::Store::connect_keeping(board.database_url(), 2, 90).await.unwrap(),
+        store: store::Store::connect(board.database_url(), 2).await.unwrap(),
         objects: None,
         clock: runtime::Clock::of_a_wrong_machine(days),
     };

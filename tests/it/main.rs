@@ -18,6 +18,7 @@ mod janitor;
 mod journeys;
 mod mail;
 mod notifications;
+mod postgres;
 mod properties;
 mod rest;
 mod tidy;

@@ -19,7 +19,7 @@ use crate::board::{Board, Host, Reach};
 use crate::files::Files;
 use crate::mailbox::Mailbox;
 use crate::process::Process;
-use crate::servers::Servers;
+use crate::servers::{self, Servers};
 
 /// Connections of an api's pool: many boards share one Postgres.
 const API_CONNECTIONS: u32 = 6;
@@ -59,7 +59,7 @@ pub struct Builder {
     mail_delay: Option<Duration>,
     notifiers: usize,
     janitors: usize,
-    retention_days: u32,
+    retention_days: Option<u32>,
     user_quota: i64,
     org_quota: i64,
     registration: RegistrationPolicy,
@@ -81,7 +81,7 @@ impl Default for Builder {
             mail_delay: None,
             notifiers: 1,
             janitors: 0,
-            retention_days: 90,
+            retention_days: Some(90),
             user_quota: 0,
             org_quota: 0,
             registration: RegistrationPolicy::default(),
@@ -188,7 +188,13 @@ impl Builder {
     /// Messages expire after so many days; 90 unless said otherwise.
     #[must_use]
     pub fn retention_days(self, retention_days: u32) -> Self {
-        Self { retention_days, ..self }
+        Self { retention_days: Some(retention_days), ..self }
+    }
+
+    /// Nobody has said how long messages are kept.
+    #[must_use]
+    pub fn retention_unset(self) -> Self {
+        Self { retention_days: None, ..self }
     }
 
     /// A person's files, and those of an organization, may hold so many bytes; 0 is no limit, as
@@ -242,6 +248,9 @@ impl Builder {
             clock,
             life: Lifecycle::new(),
         };
+        if let Some(days) = self.retention_days {
+            servers::set_retention(&ground.database_url, days).await;
+        }
         let (host, api, edges) = if self.place == Place::Processes {
             self.start_processes(&ground).await
         } else {
@@ -311,8 +320,7 @@ impl Builder {
     }
 
     async fn store(&self, ground: &Ground, connections: u32) -> Store {
-        let store = Store::connect_keeping(&ground.database_url, connections, self.retention_days);
-        store.await.expect("the address is good")
+        Store::connect(&ground.database_url, connections).await.expect("the address is good")
     }
 
     /// Starts an api in this process; returns its address.
@@ -384,7 +392,6 @@ impl Builder {
             ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
             ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
-            ("CHATBOARD_RETENTION_DAYS", self.retention_days.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
             ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
             ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),

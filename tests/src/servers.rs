@@ -49,7 +49,13 @@ impl Servers {
         name
     }
 
-    async fn run_sql(&self, sql: &str) {
+    /// Makes a database without a schema.
+    pub async fn make_empty_database(&self, name: &str) {
+        self.run_sql(&format!("create database {name}")).await;
+    }
+
+    /// Runs a statement as the superuser.
+    pub async fn run_sql(&self, sql: &str) {
         let mut connection =
             PgConnection::connect(&self.postgres.url()).await.expect("Postgres is there");
         connection
@@ -58,4 +64,14 @@ impl Servers {
             .unwrap_or_else(|error| panic!("{sql}: {error}"));
         connection.close().await.expect("the connection closes");
     }
+}
+
+/// Sets how long a deployment keeps messages.
+pub(crate) async fn set_retention(database_url: &str, days: u32) {
+    let store = store::Store::connect(database_url, 1).await.expect("the address is good");
+    let mut tx = store.begin().await.expect("Postgres is there");
+    let days = i32::try_from(days).expect("days");
+    store::actions::deployment::set_retention(&mut tx, days).await.expect("it can be set");
+    let _nothing_to_publish = tx.commit().await.expect("it is committed");
+    store.pool().close().await;
 }

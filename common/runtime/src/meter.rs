@@ -90,10 +90,11 @@ meters! { Gauge, describe_gauge,
     MailConfigured = "chatboard_mail_configured", "1 where a mail server is set, 0 where mails wait for that";
     JanitorRound = "chatboard_janitor_round_at_seconds", "When the janitor last finished a round, by work, in seconds since 1970";
     JanitorBacklog = "chatboard_janitor_backlog_rows", "Stretches of logs and deleted rooms, organizations and webhooks that still have to be removed (at most 10,000 counted)";
+    JanitorRemovalBlocked = "chatboard_janitor_removal_blocked", "1 while the janitor removes nothing, by reason: clock (it differs from Postgres'), share (a round would remove too much at once)";
     FilesRemoving = "chatboard_janitor_files", "Uploads whose objects still have to be removed (at most 10,000 counted)";
     PreviewsDue = "chatboard_previews_due", "Uploads of which a small picture is still to be made (at most 10,000 counted)";
     ObjectStoreUp = "chatboard_object_store_up", "1 while the bucket can be reached, where an object store is set";
-    ClockSkew = "chatboard_clock_skew_seconds", "How far this machine's clock is ahead of Postgres', by role";
+    ClockSkew = "chatboard_clock_skew_seconds", "How far this process's clock is ahead of Postgres'";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";

@@ -22,12 +22,15 @@ pub struct Readiness {
 }
 
 /// One thing that a role needs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     /// `ok` or `unavailable`.
     pub status: &'static str,
     /// How long it took to answer.
     pub latency_ms: Option<f64>,
+    /// What is wrong, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 impl Check {
@@ -37,6 +40,7 @@ impl Check {
         Self {
             status: if latency.is_some() { "ok" } else { "unavailable" },
             latency_ms: latency.map(micros),
+            detail: None,
         }
     }
 }
@@ -63,6 +67,15 @@ impl Readiness {
     pub fn with_nats(nats: Option<Duration>) -> Self {
         let status = if nats.is_some() { "ok" } else { "unavailable" };
         Self { status, checks: BTreeMap::from([("nats", Check::of(nats))]) }
+    }
+
+    /// Says of a check that failed what is wrong.
+    #[must_use]
+    pub fn explained(mut self, check: &'static str, fault: Option<String>) -> Self {
+        if let Some(check) = self.checks.get_mut(check).filter(|check| check.latency_ms.is_none()) {
+            check.detail = fault;
+        }
+        self
     }
 
     /// Whether load balancers should send work here.

@@ -12,8 +12,13 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Postgres is away, or too busy: try again.
-    #[error("Postgres is unavailable")]
-    Unavailable(#[source] sqlx::Error),
+    #[error("Postgres is unavailable: {0}")]
+    Unavailable(sqlx::Error),
+    /// Postgres cannot be used until an operator, or time, changes something: it refuses us, is
+    /// full or unreachable, or its schema is not the one that this version needs. The text says
+    /// where and why.
+    #[error("{0}")]
+    Unusable(String),
     /// Postgres did not answer in time; nothing is known of what it did.
     #[error("Postgres did not answer in time")]
     TimedOut,
@@ -24,22 +29,6 @@ pub enum Error {
     /// 40001).
     #[error("the transaction lost to another")]
     Contended(#[source] sqlx::Error),
-    /// The database lacks migrations: requests are answered as while Postgres is away.
-    #[error("the schema is at {found}, this version needs {needed}: run `chatboard migrate`")]
-    SchemaTooOld {
-        /// The last migration that was applied; 0 for an empty database.
-        found: i64,
-        /// The last migration of this version.
-        needed: i64,
-    },
-    /// This machine's clock and Postgres' differ by more than what may be removed by.
-    #[error(
-        "this machine's clock is {seconds:.0} s ahead of Postgres': nothing is removed until they agree"
-    )]
-    ClockSkewed {
-        /// Seconds ahead; negative where it is behind.
-        seconds: f64,
-    },
     /// A row or statement is not what it must be.
     #[error("bug in the store: {0}")]
     Bug(String),
@@ -53,11 +42,10 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable(_)
+            | Self::Unusable(_)
             | Self::TimedOut
             | Self::Held(_)
-            | Self::Contended(_)
-            | Self::SchemaTooOld { .. }
-            | Self::ClockSkewed { .. } => true,
+            | Self::Contended(_) => true,
             Self::Refused(_) | Self::Bug(_) | Self::Statement(_) => false,
         }
     }
@@ -83,21 +71,25 @@ impl From<sqlx::Error> for Error {
                 match code.as_ref() {
                     "40P01" | "40001" => Self::Contended(error),
                     "55P03" => Self::Held(error),
-                    // Shutdown, crash, start-up, statement timeout; and what is the operator's to
-                    // mend: no such table or column (the schema is too old for the checked
-                    // statements of this version), no permission.
-                    "57P01" | "57P02" | "57P03" | "57P05" | "57014" | "25P03" | "25006" | "42P01"
-                    | "42703" | "42501" => Self::Unavailable(error),
-                    // No connection, wrong password or database, out of connections or disk.
-                    code if ["08", "28", "3D", "53"].iter().any(|class| code.starts_with(class)) => {
-                        Self::Unavailable(error)
-                    }
+                    code if is_away(code) => Self::Unavailable(error),
                     _ => Self::Statement(error),
                 }
             }
             _ => Self::Statement(error),
         }
     }
+}
+
+/// Whether a SQLSTATE says that Postgres, or whoever set it up, is at fault, and not the statement.
+fn is_away(code: &str) -> bool {
+    // Connection lost, not let in, no such database, out of resources (also too many connections),
+    // shutdown and start-up.
+    let classes = ["08", "28", "3D", "53", "57P"];
+    // Statement timeout, idle in a transaction, read-only, permission denied. And what does not
+    // exist: statements are checked against the schema when this is compiled, so it was not
+    // migrated, or was taken away.
+    let codes = ["57014", "25P03", "25006", "42501", "42P01", "42703", "42883", "3F000"];
+    codes.contains(&code) || classes.iter().any(|class| code.starts_with(class))
 }
 
 /// Turns a named constraint into a refusal, so that no check races with its insert.

@@ -11,162 +11,197 @@ pub mod access;
 pub mod actions;
 mod error;
 pub mod log;
-pub mod migration;
+mod migrate;
 pub mod page;
+mod place;
+mod pool;
 pub mod queries;
 pub mod refresh_token;
 mod rows;
+mod schema;
 mod tx;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use domain::Timestamp;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 pub use error::{Error, OnConstraint, Result};
-pub use migration::migrate;
+pub use migrate::{Migrated, migrate};
+pub use pool::PoolConfig;
+pub use schema::{Schema, known_version};
 pub use tx::{Committed, OrgEvent, Tx};
 
-/// How long a request waits for a connection before the answer is `unavailable`.
+/// How long a free connection is waited for, unless a role says otherwise.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long an idle connection is used without asking.
-const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// How long a connection that is given back may take for a sign of life.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a sign of life may take.
+/// How long a health check may take.
 const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The way to Postgres. Clones share its connections.
+///
+/// Nothing is asked of a database whose schema is not the one that this binary needs: everything is
+/// refused as unavailable until it is.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pool: sqlx::PgPool,
+    pool: PgPool,
+    shared: Arc<pool::Shared>,
+    has_schema: Arc<AtomicBool>,
+}
+
+/// Postgres' clock, read over a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerTime {
+    /// What it said.
+    pub at: Timestamp,
+    /// How long the question and its answer took.
+    pub round_trip: Duration,
 }
 
 impl Store {
-    /// Makes a pool of at most `connections_max` connections. Postgres may be away, now and
-    /// later: then what is asked of the store is refused as unavailable. No message expires but
-    /// by its organization's own rule.
+    /// Makes a pool of at most `connections_max` connections, for a tool or a test. See
+    /// [`Self::open`].
     ///
     /// # Errors
     /// When the URL is malformed.
     pub async fn connect(url: &str, connections_max: u32) -> anyhow::Result<Self> {
-        Self::connect_keeping(url, connections_max, 0).await
+        let config = PoolConfig {
+            application_name: "chatboard".to_owned(),
+            // The one that is kept for health checks comes on top: tools make none.
+            connections_max: connections_max.saturating_add(1),
+            acquire_timeout: ACQUIRE_TIMEOUT,
+        };
+        Self::open(url, config).await
     }
 
-    /// Makes a pool as [`Self::connect`] does, where messages expire after `days`; 0 keeps all.
-    /// Every role of a deployment must be told the same.
+    /// Makes a pool. Postgres may be away, now and later: then what is asked of the store is
+    /// refused as unavailable.
     ///
     /// # Errors
     /// When the URL is malformed.
     #[expect(clippy::unused_async, reason = "a pool must be made inside the runtime")]
-    pub async fn connect_keeping(
-        url: &str,
-        connections_max: u32,
-        days: u32,
-    ) -> anyhow::Result<Self> {
-        let days = days.to_string();
-        let options: PgConnectOptions = url.parse()?;
-        // A statement that runs away is ended by the server, and a transaction whose client has
-        // stalled lets go of its locks.
-        let options = options.application_name("chatboard").options([
-            ("statement_timeout", "30s"),
-            // Whoever holds a room holds it for milliseconds. One that is held for longer fails
-            // those who want it, and must not make everyone else wait who is in a group with them.
-            ("lock_timeout", "2s"),
-            ("idle_in_transaction_session_timeout", "15s"),
-            // Every statement of ours finds its rows by index. Plans are kept, and one that was
-            // made while a table was small, or believed empty, would read all of it for ever.
-            ("enable_seqscan", "off"),
-            ("jit", "off"),
-            // What `kept_since` asks, in the record itself.
-            ("chatboard.retention_days", &days),
-        ]);
-        let pool = PgPoolOptions::new()
-            .max_connections(connections_max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            // What lay idle may have died with its server, or its host: asked before it is used.
-            .before_acquire(|conn, about| {
-                Box::pin(async move {
-                    if about.idle_for > TRUSTED_FOR {
-                        sqlx::Connection::ping(conn).await?;
-                    }
-                    Ok(true)
-                })
-            })
-            // A place in the pool must not wait for a host that is silent.
-            .after_release(|conn, _| {
-                Box::pin(async move {
-                    let ping = sqlx::Connection::ping(conn);
-                    match tokio::time::timeout(RELEASE_TIMEOUT, ping).await {
-                        Ok(answer) => answer.map(|()| true),
-                        Err(_) => Err(sqlx::Error::WorkerCrashed),
-                    }
-                })
-            })
-            .idle_timeout(Duration::from_secs(300))
-            .connect_lazy_with(options);
-        Ok(Self { pool })
+    pub async fn open(url: &str, config: PoolConfig) -> anyhow::Result<Self> {
+        let (pool, shared) = pool::open(url, config)?;
+        Ok(Self { pool, shared, has_schema: Arc::default() })
     }
 
     /// Opens a transaction. Dropping it undoes it.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Unavailable`, `Unusable`.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(Tx::new(self.pool.begin().await?))
+        self.begin_with("begin").await.map(Tx::new)
+    }
+
+    /// Opens a transaction that reads everything in one snapshot.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Unusable`.
+    pub(crate) async fn begin_snapshot(&self) -> Result<sqlx::Transaction<'static, Postgres>> {
+        self.begin_with("begin isolation level repeatable read read only").await
+    }
+
+    async fn begin_with(
+        &self,
+        statement: &'static str,
+    ) -> Result<sqlx::Transaction<'static, Postgres>> {
+        let mut tx = match self.pool.begin_with(statement).await {
+            Ok(tx) => tx,
+            Err(error) => return Err(Box::pin(self.shared.no_connection(error)).await),
+        };
+        self.admit(&mut tx).await?;
+        Ok(tx)
     }
 
     /// A connection for reading.
     ///
     /// # Errors
-    /// `Unavailable`.
-    pub async fn read(&self) -> Result<sqlx::pool::PoolConnection<sqlx::Postgres>> {
-        Ok(self.pool.acquire().await?)
+    /// `Unavailable`, `Unusable`.
+    pub async fn read(&self) -> Result<PoolConnection<Postgres>> {
+        let mut conn = match self.pool.acquire().await {
+            Ok(conn) => conn,
+            Err(error) => return Err(Box::pin(self.shared.no_connection(error)).await),
+        };
+        self.admit(&mut conn).await?;
+        Ok(conn)
+    }
+
+    /// Lets nothing through before the schema was found to be the one that is needed. It is looked
+    /// at until then, and not again: migrations only expand.
+    async fn admit(&self, conn: &mut PgConnection) -> Result<()> {
+        self.shared.note_use(&self.pool);
+        if self.has_schema.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let schema = Box::pin(schema::look(conn)).await?;
+        if !schema.is_current() {
+            return Err(self.shared.unusable(schema.to_string()));
+        }
+        self.has_schema.store(true, Ordering::Relaxed);
+        self.shared.is_usable();
+        Ok(())
     }
 
     /// The pool, for its figures.
-    pub fn pool(&self) -> &sqlx::PgPool {
+    pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// How long Postgres takes to say that its schema fits this version; `None` when it does not,
-    /// or does not answer within 2 s.
+    /// How long Postgres takes for a sign of life; `None` when there is none within 2 s, or the
+    /// schema is not the one that is needed: see [`Self::fault`].
     pub async fn round_trip(&self) -> Option<Duration> {
-        let started = std::time::Instant::now();
-        let answer = tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.check_schema()).await;
-        matches!(answer, Ok(Ok(()))).then(|| started.elapsed())
-    }
-
-    /// Checks that Postgres answers and has every migration that this version needs. A newer
-    /// schema fits: migrations only expand.
-    ///
-    /// # Errors
-    /// `SchemaTooOld`, `Unavailable`.
-    pub async fn check_schema(&self) -> Result<()> {
-        let mut conn = self.pool.acquire().await?;
-        let schema = migration::Schema::read(&mut conn).await?;
-        match schema.missing.last() {
-            Some(&needed) => Err(Error::SchemaTooOld { found: schema.found, needed }),
-            None => Ok(()),
+        let started = Instant::now();
+        let asked = tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.ping()).await;
+        match asked {
+            Ok(Ok(())) => {
+                self.shared.is_usable();
+                Some(started.elapsed())
+            }
+            // What is wrong is noted already.
+            Ok(Err(_)) => None,
+            Err(_) => {
+                let _noted = Box::pin(self.shared.no_connection(sqlx::Error::PoolTimedOut)).await;
+                None
+            }
         }
     }
 
-    /// How far a time is ahead of Postgres' clock, in seconds; negative where it is behind. `now`
-    /// is asked before and after the question, so that a slow answer is no skew.
+    /// What was wrong with Postgres when it was last asked, for an operator.
+    pub fn fault(&self) -> Option<String> {
+        self.shared.fault()
+    }
+
+    /// Asks Postgres for a sign of life, over a connection that nothing else uses; where that
+    /// cannot be had, as anything else would.
     ///
     /// # Errors
-    /// `Unavailable`.
-    pub async fn clock_skew(&self, now: impl Fn() -> Timestamp + Send) -> Result<f64> {
-        let mut conn = self.pool.acquire().await?;
-        let before = now();
-        let theirs = sqlx::query_scalar::<_, Timestamp>("select clock_timestamp()")
+    /// `Unavailable`, `Unusable`.
+    pub async fn ping(&self) -> Result<()> {
+        let mut conn = match self.shared.reserved.acquire().await {
+            Ok(conn) => conn,
+            Err(_) => self.read().await?,
+        };
+        self.admit(&mut conn).await?;
+        if let Err(error) = conn.ping().await {
+            return Err(Box::pin(self.shared.no_connection(error)).await);
+        }
+        Ok(())
+    }
+
+    /// Reads Postgres' clock.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Unusable`.
+    pub async fn server_time(&self) -> Result<ServerTime> {
+        let mut conn = self.read().await?;
+        // The first statement of a connection also waits to be prepared.
+        conn.ping().await?;
+        let started = Instant::now();
+        let at = sqlx::query_scalar!(r#"select clock_timestamp() as "at!: Timestamp""#)
             .fetch_one(&mut *conn)
             .await?;
-        let after = now();
-        let ahead = before.since(theirs).as_secs_f64();
-        let behind = theirs.since(after).as_secs_f64();
-        Ok(if ahead > 0.0 { ahead } else { -behind })
+        Ok(ServerTime { at, round_trip: started.elapsed() })
     }
 }

@@ -112,8 +112,8 @@ impl From<store::Error> for Problem {
                 tracing::warn!(error = %source, "Postgres is unavailable: {source}");
                 Self(Refusal::Unavailable)
             }
-            error @ (store::Error::SchemaTooOld { .. } | store::Error::ClockSkewed { .. }) => {
-                tracing::warn!(error = %error, "{error}");
+            store::Error::Unusable(reason) => {
+                tracing::warn!("{reason}");
                 Self(Refusal::Unavailable)
             }
             store::Error::TimedOut => {

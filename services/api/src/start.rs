@@ -296,5 +296,6 @@ impl Api {
         let nobody = self.0.bus.subjects().user(UserId::NOWHERE);
         let nats = self.0.bus.round_trip(nobody).await;
         runtime::operations::Readiness::with_record(postgres, nats)
+            .explained("postgres", self.0.store.fault())
     }
 }

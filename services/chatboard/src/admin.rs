@@ -2,17 +2,22 @@
 
 use std::fmt::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
 use domain::MessageId;
 use runtime::config::Settings;
-use store::Store;
 use store::queries::notifications::decisions;
 use store::queries::support::{Case, find_case};
+use store::{PoolConfig, Store};
 
+use crate::admin_retention::{self, RetentionCommand};
 use crate::admin_user::{self, UserCommand};
 use crate::tools;
+
+/// How long a connection to Postgres is waited for.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What can be asked.
 #[derive(Clone, Debug, Subcommand)]
@@ -29,18 +34,26 @@ pub(crate) enum Question {
         #[command(subcommand)]
         command: UserCommand,
     },
+    /// Shows, changes or approves how long messages are kept.
+    Retention(RetentionCommand),
 }
 
 /// Answers on stdout.
 pub(crate) async fn answer(settings: &Settings, question: Question) -> anyhow::Result<ExitCode> {
     settings.require("admin", &["DATABASE_URL"])?;
     let url = settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
-    let store = Store::connect(url.expose(), 1).await?;
+    let config = PoolConfig {
+        application_name: "chatboard admin".to_owned(),
+        connections_max: 2,
+        acquire_timeout: CONNECT_TIMEOUT,
+    };
+    let store = Store::open(url.expose(), config).await?;
     match question {
         Question::Why { user, message } => {
             tools::print(&why(&store, &user, MessageId(message)).await?)
         }
         Question::User { command } => admin_user::run(settings, &store, command).await,
+        Question::Retention(command) => admin_retention::run(&store, command).await,
     }
 }
 

@@ -4,7 +4,9 @@
 //! process stops when it is asked to.
 
 mod admin;
+mod admin_retention;
 mod admin_user;
+mod database;
 #[cfg(feature = "dev")]
 mod dev;
 mod files;

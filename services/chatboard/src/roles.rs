@@ -15,7 +15,6 @@ use objects::Objects;
 use runtime::address::TrustedProxies;
 use runtime::config::Settings;
 use runtime::lifecycle::End;
-use runtime::meter::{Gauge, label};
 use runtime::operations::{Probe, Readiness};
 use runtime::telemetry::Metrics;
 use runtime::tokens::SigningKeys;
@@ -23,18 +22,10 @@ use runtime::{Clock, Lifecycle, operations};
 use store::Store;
 use tokio::net::TcpListener;
 
-use crate::{files, web};
+use crate::{database, files, web};
 
 /// How long stopping may take: within the 30 s that the contract gives it.
 const STOP_GRACE: Duration = Duration::from_secs(25);
-
-/// How often the use of a pool is told.
-const POOL_WATCH: Duration = Duration::from_secs(5);
-
-/// How often a trouble with the database that lasts is logged.
-const TROUBLE_EVERY: Duration = Duration::from_secs(60);
-/// Seconds by which clocks may differ before it is logged.
-const CLOCK_SKEW_TOLD: f64 = 5.0;
 
 /// What a process can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +49,7 @@ impl Role {
     pub(crate) const ALL: [Self; 6] =
         [Self::Api, Self::Edge, Self::Relay, Self::Webhooks, Self::Notifier, Self::Janitor];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Api => "api",
             Self::Edge => "edge",
@@ -66,6 +57,18 @@ impl Role {
             Self::Webhooks => "webhooks",
             Self::Notifier => "notifier",
             Self::Janitor => "janitor",
+        }
+    }
+
+    /// Connections to Postgres that a process of this role may hold unless a setting says
+    /// otherwise, the one for health checks included. See `docs/operations.md`.
+    pub(crate) fn connections(self) -> u32 {
+        match self {
+            Self::Api => 20,
+            Self::Edge => 0,
+            Self::Webhooks => 6,
+            Self::Relay | Self::Notifier => 4,
+            Self::Janitor => 3,
         }
     }
 
@@ -119,7 +122,9 @@ pub(crate) async fn start(
     if let Some(objects) = &objects {
         life.spawn(files::watch(objects.clone(), life.clone()));
     }
-    let starter = Starter { settings, objects, clock: Clock::system(), life };
+    let clock = Clock::system();
+    let store = database::start(settings, roles, &clock, life).await?;
+    let starter = Starter { settings, objects, store, clock, life };
     let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
     let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
     let mut worker = None;
@@ -161,57 +166,16 @@ fn probe(
                 (None, _, Some((store, bus)), _) => {
                     let nobody = bus.subjects().user(UserId::NOWHERE);
                     Readiness::with_record(store.round_trip().await, bus.round_trip(nobody).await)
+                        .explained("postgres", store.fault())
                 }
                 (None, Some(edge), None, _) => edge.readiness().await,
                 (None, None, None, Some(store)) => {
                     Readiness::with_record_alone(store.round_trip().await)
+                        .explained("postgres", store.fault())
                 }
                 (None, None, None, None) => Readiness::with_nats(None),
             }
         })
-    })
-}
-
-/// Watches a role's database: how its pool is used, whether the schema fits, whether the clocks
-/// agree. What is wrong is logged when it begins, and then once a minute.
-async fn watch_pool(store: Store, role: &'static str, life: Lifecycle) {
-    let mut told: Option<(String, tokio::time::Instant)> = None;
-    loop {
-        let trouble = look_at_database(&store, role).await;
-        match trouble {
-            None => told = None,
-            Some(trouble) => {
-                let is_news = told
-                    .as_ref()
-                    .is_none_or(|(before, at)| *before != trouble || at.elapsed() > TROUBLE_EVERY);
-                if is_news {
-                    tracing::warn!(role, "{role}: {trouble}");
-                    told = Some((trouble, tokio::time::Instant::now()));
-                }
-            }
-        }
-        let (open, idle) = (store.pool().size(), store.pool().num_idle());
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
-        for (state, count) in [("busy", open.saturating_sub(idle)), ("idle", idle)] {
-            let labels = vec![label("role", role), label("state", state)];
-            Gauge::PoolConnections.set_with(f64::from(count), labels);
-        }
-        tokio::select! {
-            () = tokio::time::sleep(POOL_WATCH) => {}
-            () = life.draining() => return,
-        }
-    }
-}
-
-/// What is wrong with a role's database, if anything.
-async fn look_at_database(store: &Store, role: &'static str) -> Option<String> {
-    if let Err(error) = store.check_schema().await {
-        return Some(format!("{:#}", anyhow::Error::new(error)));
-    }
-    let seconds = store.clock_skew(|| Clock::system().system_time()).await.ok()?;
-    Gauge::ClockSkew.set_with(seconds, vec![label("role", role)]);
-    (seconds.abs() > CLOCK_SKEW_TOLD).then(|| {
-        format!("this machine's clock is {seconds:.1} s ahead of Postgres': times of messages and expiries are wrong")
     })
 }
 
@@ -235,6 +199,7 @@ fn registration(settings: &Settings) -> RegistrationPolicy {
 struct Starter<'a> {
     settings: &'a Settings,
     objects: Option<Objects>,
+    store: Option<Store>,
     clock: Clock,
     life: &'a Lifecycle,
 }
@@ -246,14 +211,9 @@ impl Starter<'_> {
         Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await
     }
 
-    async fn store(&self, role: &'static str) -> anyhow::Result<Store> {
-        let url =
-            self.settings.database_url.as_ref().context("CHATBOARD_DATABASE_URL is missing")?;
-        let (connections, days) =
-            (self.settings.database_connections, self.settings.retention_days);
-        let store = Store::connect_keeping(url.expose(), connections, days).await?;
-        self.life.spawn(watch_pool(store.clone(), role, self.life.clone()));
-        Ok(store)
+    /// The process's one pool.
+    fn store(&self) -> anyhow::Result<Store> {
+        self.store.clone().context("CHATBOARD_DATABASE_URL is missing")
     }
 
     /// Where requests to addresses that strangers chose may go.
@@ -294,7 +254,7 @@ impl Starter<'_> {
             },
         };
         let parts = api::Parts {
-            store: self.store("api").await?,
+            store: self.store()?,
             bus: self.bus("api").await?,
             objects: self.objects.clone(),
             keys,
@@ -319,7 +279,7 @@ impl Starter<'_> {
             replicas: self.settings.nats_replicas.count(),
             mail_delay: self.settings.mail_delay,
         };
-        let (store, bus) = (self.store("relay").await?, self.bus("relay").await?);
+        let (store, bus) = (self.store()?, self.bus("relay").await?);
         relay::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))
     }
@@ -331,7 +291,7 @@ impl Starter<'_> {
             retry_schedule: self.settings.webhook_retry_schedule.clone(),
             ..webhooks::Config::default()
         };
-        let (store, bus) = (self.store("webhooks").await?, self.bus("webhooks").await?);
+        let (store, bus) = (self.store()?, self.bus("webhooks").await?);
         webhooks::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))
     }
@@ -346,13 +306,13 @@ impl Starter<'_> {
             replicas: settings.nats_replicas.count(),
             ..notifier::Config::default()
         };
-        let (store, bus) = (self.store("notifier").await?, self.bus("notifier").await?);
+        let (store, bus) = (self.store()?, self.bus("notifier").await?);
         notifier::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
         Ok((store, bus))
     }
 
     async fn janitor(&self) -> anyhow::Result<Store> {
-        let store = self.store("janitor").await?;
+        let store = self.store()?;
         let (objects, clock) = (self.objects.clone(), self.clock.clone());
         let parts = janitor::Parts { store: store.clone(), objects, clock };
         janitor::start(janitor::Config::default(), parts, self.life).await?;

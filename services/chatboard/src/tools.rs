@@ -9,9 +9,15 @@ use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
 use runtime::tokens::SigningKeys;
+use store::{Migrated, Store};
+
+use crate::database;
 
 /// How long a migration waits for NATS.
 const NATS_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// What a failed migration is said to be.
+const SCHEMA_FAILED: &str = "the schema could not be brought up to date";
 
 /// Says why the process ends, one line each, without a backtrace.
 pub(crate) fn complain(error: &anyhow::Error) {
@@ -52,8 +58,18 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<ExitCode> {
     settings.require("migrate", &["DATABASE_URL", "NATS_URL"])?;
     runtime::telemetry::log(settings.log.as_str(), settings.log_format);
     if let Some(url) = &settings.database_url {
-        store::migrate(url.expose()).await.context("the schema could not be brought up to date")?;
-        tracing::info!("the schema is up to date");
+        let migrated = store::migrate(url.expose()).await.context(SCHEMA_FAILED)?;
+        match migrated {
+            Migrated::UpToDate { version } => {
+                tracing::info!("the schema is up to date, at {version}");
+            }
+            Migrated::Newer { version, known } => tracing::info!(
+                "schema is at {version}, newer than this version's {known}: nothing to do"
+            ),
+        }
+        let store = Store::connect(url.expose(), 1).await?;
+        database::settle_retention(&store, database::Retention::of(settings)).await?;
+        store.pool().close().await;
     }
     if let Some(url) = &settings.nats_url {
         let subjects = Subjects::new(settings.nats_prefix.as_str());

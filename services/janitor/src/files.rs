@@ -13,7 +13,7 @@ use store::actions::files_upkeep::{
 use store::actions::retention::Run;
 
 use crate::Janitor;
-use crate::rounds::{batch, count, finish};
+use crate::rounds::{batch, count, finish, removing_batch, tell_runs};
 
 /// Uploads claimed at once: no more than can be removed while the claim lasts.
 const CLAIMED_MAX: i64 = 20;
@@ -51,12 +51,13 @@ impl From<store::Error> for Failure {
 }
 
 async fn round(janitor: &Janitor, objects: &Objects) -> Result<(), Failure> {
-    while !janitor.life.is_draining() && batch(janitor, end(janitor)).await? {}
+    while !janitor.life.is_draining() && removing_batch(janitor, end(janitor)).await? {}
     let mut runs = HashMap::new();
     let mut removed = Ok(true);
     while !janitor.life.is_draining() && matches!(removed, Ok(true)) {
         removed = remove(janitor, objects, &mut runs).await;
     }
+    tell_runs("files", runs.values());
     // What waits is told above all when the store is away.
     let counting = async {
         let mut tx = janitor.store.begin().await?;
@@ -86,7 +87,7 @@ type Runs = HashMap<OrgId, Run>;
 /// Removes a batch that has ended. Returns whether there may be more.
 async fn remove(janitor: &Janitor, objects: &Objects, runs: &mut Runs) -> Result<bool, Failure> {
     let now = janitor.clock.now();
-    let claimed = batch(janitor, claim(janitor)).await?;
+    let claimed = removing_batch(janitor, claim(janitor)).await?;
     let mut gone: Vec<UploadId> = Vec::with_capacity(claimed.len());
     let mut failures = Vec::new();
     for ended in &claimed {

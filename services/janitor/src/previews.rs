@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::Janitor;
 use crate::files::Failure;
 use crate::picture::{self, Picture};
-use crate::rounds::batch;
+use crate::rounds::{batch, removing_batch};
 
 /// Bytes of an image of which there is a preview.
 const IMAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
@@ -61,7 +61,7 @@ async fn next(
 ) -> Result<bool, Failure> {
     // One that is stuck is waited for before the next is claimed.
     let Ok(slot) = Arc::clone(decoding).acquire_owned().await else { return Ok(false) };
-    let Some(due) = batch(janitor, claim(janitor)).await? else { return Ok(false) };
+    let Some(due) = removing_batch(janitor, claim(janitor)).await? else { return Ok(false) };
     let outcome = make(janitor, objects, slot, &due).await;
     if matches!(outcome, Err(Failure::Objects(_))) {
         batch(janitor, give_back(janitor, due.id)).await?;

@@ -7,7 +7,7 @@ use store::actions::removals::{claim_removal, remove_batch};
 use store::actions::retention::Run;
 
 use crate::Janitor;
-use crate::rounds::{batch, finish};
+use crate::rounds::{finish, removing_batch, tell_runs};
 
 pub(crate) async fn run(janitor: Janitor) -> anyhow::Result<()> {
     while !janitor.life.is_draining() {
@@ -19,7 +19,13 @@ pub(crate) async fn run(janitor: Janitor) -> anyhow::Result<()> {
 
 async fn round(janitor: &Janitor) -> store::Result<()> {
     let mut runs = HashMap::new();
-    while !janitor.life.is_draining() && batch(janitor, remove(janitor, &mut runs)).await? {}
+    let done = remove_all(janitor, &mut runs).await;
+    tell_runs("removals", runs.values());
+    done
+}
+
+async fn remove_all(janitor: &Janitor, runs: &mut HashMap<OrgId, Run>) -> store::Result<()> {
+    while !janitor.life.is_draining() && removing_batch(janitor, remove(janitor, runs)).await? {}
     Ok(())
 }
 

@@ -1,15 +1,15 @@
 //! Rounds of work: batches until nothing is left, then a pause.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use runtime::meter::{Counter, Gauge, label};
+use store::actions::retention::Run;
 
 use crate::Janitor;
 
 /// How long one batch may take: a Postgres whose machine is gone says nothing.
 const BATCH_TIMEOUT: Duration = Duration::from_secs(60);
-/// How far this machine's clock may be from Postgres' before nothing is removed any more.
-const CLOCK_SKEW_MAX: Duration = Duration::from_secs(60);
 /// The longest rest after a batch.
 const REST_MAX: Duration = Duration::from_secs(5);
 /// Rests for so many times as long as a batch took: most sends meet none.
@@ -42,25 +42,57 @@ pub(crate) async fn batch<T>(
     work: impl Future<Output = store::Result<T>> + Send,
 ) -> store::Result<T> {
     let started = Instant::now();
-    let guarded = async {
-        agree_on_the_time(janitor).await?;
-        work.await
-    };
-    let done = tokio::time::timeout(BATCH_TIMEOUT, guarded).await;
+    let done = tokio::time::timeout(BATCH_TIMEOUT, work).await;
     let done = done.unwrap_or(Err(store::Error::TimedOut))?;
     pause(janitor, (started.elapsed() * REST_TIMES).min(REST_MAX)).await;
     Ok(done)
 }
 
-/// What is removed goes by this machine's clock: one that differs from Postgres' by more than
-/// [`CLOCK_SKEW_MAX`] removes nothing.
-async fn agree_on_the_time(janitor: &Janitor) -> store::Result<()> {
-    let seconds = janitor.store.clock_skew(|| janitor.clock.system_time()).await?;
-    Gauge::ClockSkew.set_with(seconds, vec![label("role", "janitor")]);
-    if seconds.abs() > CLOCK_SKEW_MAX.as_secs_f64() {
-        return Err(store::Error::ClockSkewed { seconds });
+/// Does one batch that removes something, or decides that it is to be removed: only while this
+/// machine's clock agrees with Postgres', which is asked each time. What has gone is not undone.
+pub(crate) async fn removing_batch<T>(
+    janitor: &Janitor,
+    work: impl Future<Output = store::Result<T>> + Send,
+) -> store::Result<T> {
+    // On the heap: futures that hold futures double in size with each that does.
+    let work = Box::pin(work);
+    let guarded = Box::pin(async {
+        let server = janitor.store.server_time().await?;
+        let skew = janitor.clock.compare(server.at, server.round_trip);
+        blocked("clock", !skew.is_tolerable());
+        if !skew.is_tolerable() {
+            return Err(store::Error::Unusable(format!(
+                "this machine's clock and Postgres' differ by {:.0} s: nothing is removed",
+                skew.magnitude().as_secs_f64()
+            )));
+        }
+        work.await
+    });
+    batch(janitor, guarded).await
+}
+
+/// Tells Prometheus whether nothing is removed, for a reason.
+pub(crate) fn blocked(reason: &'static str, is_blocked: bool) {
+    let labels = vec![label("reason", reason)];
+    Gauge::JanitorRemovalBlocked.set_with(f64::from(u8::from(is_blocked)), labels);
+}
+
+/// Says what a round has removed, if anything, in one line.
+pub(crate) fn tell<'a>(work: &'static str, counts: impl Iterator<Item = (&'a str, u64)>) {
+    let mut totals = BTreeMap::new();
+    for (kind, count) in counts.filter(|(_, count)| *count > 0) {
+        *totals.entry(kind).or_insert(0) += count;
     }
-    Ok(())
+    if !totals.is_empty() {
+        let list: Vec<_> = totals.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        tracing::info!(work, "the janitor's {work} removed {}", list.join(", "));
+    }
+}
+
+/// Says what a round has removed of organizations.
+pub(crate) fn tell_runs<'a>(work: &'static str, runs: impl Iterator<Item = &'a Run>) {
+    let counts = runs.flat_map(|run| run.counts().iter());
+    tell(work, counts.map(|(kind, count)| (*kind, count.unsigned_abs())));
 }
 
 async fn pause(janitor: &Janitor, pause: Duration) {

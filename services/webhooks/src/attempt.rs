@@ -192,13 +192,23 @@ async fn record_patiently(
 
 /// Records an attempt.
 async fn record(worker: &Worker, claimed: &Claimed, outcome: &Outcome) -> store::Result<Recorded> {
+    // Only a failure can disable an endpoint, by the time since it began to fail.
+    let is_clock_right = match outcome {
+        Outcome::Sent { .. } => false,
+        Outcome::Failed(_) => {
+            let server = worker.store.server_time().await?;
+            worker.clock.compare(server.at, server.round_trip).is_tolerable()
+        }
+    };
     let now = worker.clock.now();
     let mut tx = worker.store.begin().await?;
     let recorded = match outcome {
         Outcome::Sent { status } => {
             Recorded::Sent { was_broken: succeeded(&mut tx, claimed, *status, now).await? }
         }
-        Outcome::Failed(failure) => Recorded::Failed(failed(&mut tx, claimed, failure, now).await?),
+        Outcome::Failed(failure) => {
+            Recorded::Failed(failed(&mut tx, claimed, failure, now, is_clock_right).await?)
+        }
     };
     let _nothing_to_publish = tx.commit().await?;
     Ok(recorded)

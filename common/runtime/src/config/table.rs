@@ -60,8 +60,8 @@ settings! {
     "Record and bus" {
         database_url: Option<PostgresUrl> = "", "DATABASE_URL",
             "Where Postgres is: `postgres://user:password@host:5432/name`. Needed by all roles but `edge`; without it `dev` starts a Postgres of its own.";
-        database_connections: u32 = "20" in 2..=1_000, "DATABASE_CONNECTIONS",
-            "Connections to Postgres that one process may hold.";
+        database_connections: u32 = "0" in 0..=1_000, "DATABASE_CONNECTIONS",
+            "Connections to Postgres that one process may hold, at least 2. 0 is the number of its role: `api` 20, `webhooks` 6, `relay` and `notifier` 4, `janitor` 3, and their sum for `all` and `dev`. See `docs/operations.md` for the sum over a deployment.";
         nats_url: Option<NatsUrl> = "", "NATS_URL",
             "Where NATS is: `nats://host:4222`, several separated by commas. Needed by all roles; without it `dev` starts a nats-server of its own.";
         nats_prefix: Name = "chat", "NATS_PREFIX",
@@ -157,7 +157,7 @@ settings! {
     }
     "Retention" {
         retention_days: u32 = "90" in 0..=36_500, "RETENTION_DAYS",
-            "Days after which messages are served no more and then removed; 0 keeps all. An organization's ADMIN can set fewer. The same for every role.";
+            "Days after which messages expire: they are served no more and then removed; 0 keeps all. It is a setting of the deployment, kept in Postgres: this variable sets it once, when a role or `chatboard migrate` starts and the deployment has none yet (the default counts only where there are no organizations yet). Afterwards another value is a warning in the log and changes nothing; `chatboard admin retention` shows and changes it. Until it is set, every message is kept. An organization's ADMIN can set fewer days.";
     }
     "Logs" {
         log: LogFilter = "info,async_nats=warn,sqlx=warn", "LOG",

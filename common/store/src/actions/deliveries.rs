@@ -348,12 +348,15 @@ pub enum Standing {
 /// Records an attempt that failed. Tells the organization's ADMINs after the fourth in a row, and
 /// when this disables the endpoint.
 ///
+/// When `now` is by a clock that is not right, the time since the first failure disables nothing.
+///
 /// As with a claim, the commit does not wait for the disk: what is lost is attempted again.
 pub async fn failed(
     tx: &mut Tx,
     claimed: &Claimed,
     failed: &Failed,
     now: Timestamp,
+    is_clock_right: bool,
 ) -> Result<Standing> {
     without_waiting_for_the_disk(tx).await?;
     let hook = sqlx::query!(
@@ -378,7 +381,7 @@ pub async fn failed(
     // Deleted meanwhile.
     let Some(hook) = hook else { return Ok(Standing::Disabled) };
     let reason = failed.disable.or_else(|| {
-        (now.since(hook.failing_since) >= WEBHOOK_FAILING_MAX)
+        (is_clock_right && now.since(hook.failing_since) >= WEBHOOK_FAILING_MAX)
             .then_some("nothing but failures for 5 days")
     });
     let reason = reason.filter(|_| hook.is_active);

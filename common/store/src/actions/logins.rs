@@ -291,7 +291,7 @@ pub async fn note_seen(store: &Store, seen: &[(LoginId, Timestamp)]) -> Result<(
         &logins as &[LoginId],
         &times as &[Timestamp],
     )
-    .execute(store.pool())
+    .execute(&mut *store.read().await?)
     .await?;
     Ok(())
 }

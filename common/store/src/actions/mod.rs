@@ -7,6 +7,7 @@ pub mod change_room;
 pub mod create_room;
 pub mod delete_user;
 pub mod deliveries;
+pub mod deployment;
 pub mod digests;
 pub mod disable_user;
 pub mod email_verification;

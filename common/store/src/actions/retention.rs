@@ -70,6 +70,11 @@ impl Run {
         }
     }
 
+    /// How many of each kind were removed.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Adds what this transaction removes to the run's record. The run itself has it once the
     /// transaction is committed: `self` is replaced by what this returns.
     pub(super) async fn record(

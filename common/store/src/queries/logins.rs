@@ -40,7 +40,7 @@ pub async fn revoked_since(store: &Store, since: Timestamp) -> Result<Vec<(Login
            from logins where revoked_at > $1"#,
         since as Timestamp,
     )
-    .fetch_all(store.pool())
+    .fetch_all(&mut *store.read().await?)
     .await?;
     Ok(rows.into_iter().map(|row| (row.id, row.at)).collect())
 }

@@ -2,6 +2,7 @@
 //! for everyone.
 
 pub mod deliveries;
+pub mod deployment;
 pub mod facts;
 pub mod heads;
 pub mod logins;

@@ -36,7 +36,7 @@ pub async fn log_floor(
 pub async fn retention(conn: &mut PgConnection, access: OrgAccess) -> Result<Retention> {
     let row = sqlx::query!(
         r#"select retention_days, legal_hold,
-                  nullif(nullif(current_setting('chatboard.retention_days', true), '')::integer, 0)
+                  (select nullif(s.retention_days, 0) from deployment_settings s where s.is_only)
                       as configured
            from organizations where id = $1"#,
         access.org().0,
@@ -79,17 +79,39 @@ pub async fn purges(
         .collect()
 }
 
-/// Of the next `limit` rooms after `after`, by id, those whose log begins with what has expired;
-/// and the last that was looked at, `None` at the end.
-pub async fn rooms_past(
+/// A room whose log begins with what has expired.
+#[derive(Clone, Copy, Debug)]
+pub struct PastRoom {
+    /// Its organization.
+    pub org: OrgId,
+    /// The room.
+    pub room: RoomId,
+    /// Places of its log that have expired: messages, and changes to them.
+    pub expired: i64,
+}
+
+/// Some rooms, and what of them has expired.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// Those whose log begins with what has expired.
+    pub past: Vec<PastRoom>,
+    /// Places of all their logs.
+    pub places: i64,
+    /// The last room that was looked at; `None` at the end.
+    pub last: Option<RoomId>,
+}
+
+/// What has expired at `now` of the next `limit` rooms after `after`, by id.
+pub async fn survey(
     conn: &mut PgConnection,
     after: RoomId,
     limit: i64,
     now: Timestamp,
-) -> Result<(Vec<(OrgId, RoomId)>, Option<RoomId>)> {
+) -> Result<Survey> {
     let rows = sqlx::query!(
         r#"select id as "room: RoomId", org_id as "org: OrgId",
-                  log_floor(id, $3) > first_seq as "is_past!"
+                  log_floor(id, $3) - first_seq as "expired!",
+                  last_seq + 1 - first_seq as "places!"
            from rooms where id > $1 order by id limit $2"#,
         after.0,
         limit,
@@ -98,8 +120,13 @@ pub async fn rooms_past(
     .fetch_all(conn)
     .await?;
     let last = rows.last().map(|row| row.room);
-    let past = rows.into_iter().filter(|row| row.is_past).map(|row| (row.org, row.room));
-    Ok((past.collect(), last))
+    let places = rows.iter().map(|row| row.places).sum();
+    let past = rows.into_iter().filter(|row| row.expired > 0).map(|row| PastRoom {
+        org: row.org,
+        room: row.room,
+        expired: row.expired,
+    });
+    Ok(Survey { past: past.collect(), places, last })
 }
 
 /// How much waits to be removed, counted up to 10,000.

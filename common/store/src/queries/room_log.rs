@@ -44,7 +44,7 @@ pub async fn room_log(
     limit: i64,
     now: Timestamp,
 ) -> Result<Option<LogPage>> {
-    let mut tx = store.pool().begin_with("begin isolation level repeatable read read only").await?;
+    let mut tx = store.begin_snapshot().await?;
     let ends = sqlx::query!(
         r#"select log_floor(id, $2) as "first_seq!: Seq", last_seq as "last_seq: Seq"
            from rooms where id = $1"#,
