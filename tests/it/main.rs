@@ -13,6 +13,7 @@ mod dev;
 mod edge;
 mod errors;
 mod files;
+mod flood;
 mod hostile;
 mod janitor;
 mod journeys;

@@ -25,6 +25,7 @@ pub mod registration;
 pub mod retention;
 pub mod room;
 pub mod search;
+mod steps;
 pub mod text;
 pub mod timestamp;
 pub mod upload;

@@ -6,12 +6,16 @@ use crate::ids::{MessageId, OrgId, RoomId, Seq, UserId};
 use crate::limits::{FILE_URL_CHARS_MAX, MESSAGE_CHARS_MAX, NONCE_CHARS_MAX};
 use crate::mentions::{self, Mentions};
 use crate::refusal::{FieldErrors, Refusal};
+use crate::search::Words;
 use crate::text;
 use crate::timestamp::Timestamp;
 use crate::upload::{Attached, UploadId};
 
 /// What is said of an upload that a message cannot carry.
 pub const NOT_YOUR_UPLOAD: &str = "must be a completed upload of yours";
+
+/// What is said of a text with nothing to read in it.
+pub const BLANK_WITHOUT_FILE: &str = "must not be blank without a file";
 
 /// A stored message in its present state.
 #[derive(Clone, Debug)]
@@ -81,16 +85,65 @@ pub struct MessageDraft {
     pub nonce: Option<String>,
 }
 
+/// A message's text with everything that is made of it. Made once, when a request is parsed: not
+/// in a transaction, and not again by whoever reads the message.
+#[derive(Clone, Debug)]
+pub struct MessageText {
+    body: String,
+    mentions: Mentions,
+    words: Words,
+}
+
+impl MessageText {
+    /// Checks a text as [`check_body`] does, and reads it.
+    ///
+    /// # Errors
+    /// A sentence for the client.
+    pub fn parse(body: String, may_be_blank: bool) -> Result<Self, String> {
+        check_body(&body, may_be_blank)?;
+        let (mentions, words) = (mentions::find(&body), Words::of(&body));
+        Ok(Self { body, mentions, words })
+    }
+
+    /// The text.
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
+    /// The text.
+    pub fn into_body(self) -> String {
+        self.body
+    }
+
+    /// Whether there is nothing to read in it.
+    pub fn is_blank(&self) -> bool {
+        self.body.trim().is_empty()
+    }
+
+    /// Whom it may mention.
+    pub fn mentions(&self) -> &Mentions {
+        &self.mentions
+    }
+
+    /// What it is found by.
+    pub fn words(&self) -> &Words {
+        &self.words
+    }
+
+    fn bytes(&self) -> usize {
+        self.body.len() + self.mentions.bytes() + self.words.bytes()
+    }
+}
+
 /// A message that may be posted: valid by construction.
 #[derive(Clone, Debug)]
 pub struct NewMessage {
-    body: String,
+    text: MessageText,
     file_url: Option<String>,
     upload: Option<UploadId>,
     reply_to: Option<MessageId>,
     nonce: Option<String>,
     content_hash: [u8; 32],
-    mentions: Mentions,
 }
 
 impl NewMessage {
@@ -114,9 +167,9 @@ impl NewMessage {
             id
         });
         let has_file = file_url.is_some() || upload.is_some();
-        if let Err(fault) = check_body(&body, has_file || !errors.is_empty()) {
-            errors.add("body", fault);
-        }
+        let text = MessageText::parse(body, has_file || !errors.is_empty())
+            .map_err(|fault| errors.add("body", fault))
+            .ok();
         let reply_to = draft.reply_to.and_then(|id| {
             let id = MessageId::from_client(id);
             if id.is_none() {
@@ -130,15 +183,20 @@ impl NewMessage {
             errors.add("nonce", fault);
         }
         errors.finish()?;
-        let content_hash = content_hash(&body, file_url.as_deref(), reply_to, upload);
-        let mentions = mentions::find(&body);
+        let text = text.ok_or(Refusal::Internal)?;
+        let content_hash = content_hash(text.body(), file_url.as_deref(), reply_to, upload);
         let nonce = draft.nonce;
-        Ok(Self { body, file_url, upload, reply_to, nonce, content_hash, mentions })
+        Ok(Self { text, file_url, upload, reply_to, nonce, content_hash })
+    }
+
+    /// The text, with what is made of it.
+    pub fn text(&self) -> &MessageText {
+        &self.text
     }
 
     /// The text.
     pub fn body(&self) -> &str {
-        &self.body
+        self.text.body()
     }
 
     /// The upload that it carries.
@@ -177,13 +235,13 @@ impl NewMessage {
 
     /// Whom its text may mention.
     pub fn mentions(&self) -> &Mentions {
-        &self.mentions
+        self.text.mentions()
     }
 
     /// Bytes that it costs to hold, for the bounds of queues.
     pub fn bytes(&self) -> usize {
         let file_url = self.file_url.as_ref().map_or(0, String::len);
-        self.body.len() + file_url + self.mentions.bytes() + 256
+        self.text.bytes() + file_url + 256
     }
 }
 
@@ -199,7 +257,7 @@ pub fn check_body(body: &str, may_be_blank: bool) -> Result<(), String> {
         return Err(format!("must have at most {MESSAGE_CHARS_MAX} characters"));
     }
     if !may_be_blank && body.trim().is_empty() {
-        return Err("must not be blank without a file".to_owned());
+        return Err(BLANK_WITHOUT_FILE.to_owned());
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod lifecycle;
 pub mod meter;
 pub mod operations;
 pub mod origin;
+pub mod parts;
 pub mod rate;
 pub mod revoked;
 pub mod serve;

@@ -50,6 +50,11 @@ impl Error {
         }
     }
 
+    /// Whether another transaction was in the way, so that it says nothing about what was worked on.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Held(_) | Self::Contended(_))
+    }
+
     /// A value in the database that cannot be.
     pub fn corrupt(table: &str, column: &str, value: impl std::fmt::Display) -> Self {
         Self::Bug(format!("{table}.{column} holds {value}"))

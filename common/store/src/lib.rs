@@ -115,6 +115,22 @@ impl Store {
         Ok(tx)
     }
 
+    /// Opens a transaction none of whose statements may take longer than `statement`: one that
+    /// does is ended by the server, with all locks of the transaction.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn begin_bounded(&self, statement: Duration) -> Result<Tx> {
+        let mut tx = self.begin().await?;
+        sqlx::query!(
+            "select set_config('statement_timeout', $1, true)",
+            format!("{}ms", statement.as_millis()),
+        )
+        .fetch_one(tx.conn())
+        .await?;
+        Ok(tx)
+    }
+
     /// A connection for reading.
     ///
     /// # Errors
@@ -147,6 +163,12 @@ impl Store {
     /// The pool, for its figures.
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Whether Postgres answers now: then a transaction that failed did not fail because Postgres
+    /// is away, and failing again and again is the doing of what it worked on.
+    pub async fn answers(&self) -> bool {
+        self.round_trip().await.is_some()
     }
 
     /// How long Postgres takes for a sign of life; `None` when there is none within 2 s, or the

@@ -1,8 +1,9 @@
 //! The answers to what edges ask over NATS (`nats::rpc`): the same actions and queries that the
 //! REST handlers use, behind another door.
 //!
-//! Sends are put into the poster's queue in the order in which they arrive, before anything is
-//! awaited. All else runs beside each other, bounded in number.
+//! Questions are answered beside each other, bounded in number: the loop that takes them in reads
+//! none of them. An edge sends the next message of a socket once the one before is answered, so
+//! the sends of a socket keep their order.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,17 +70,15 @@ pub(crate) async fn answer_all(api: Api) -> anyhow::Result<()> {
             continue;
         };
         let verb = Subjects::rpc_verb(&message.subject).unwrap_or_default().to_owned();
-        let submitted = (verb == Post::VERB).then(|| submit(&api, &message.payload));
         let api = api.clone();
         let life = api.life().clone();
         life.spawn(async move {
             let started = Instant::now();
-            match submitted {
-                Some(submitted) => {
-                    let answer = posted(&api, submitted).await;
-                    reply(&api, &message, &wrap(answer)).await;
-                }
-                None => answer(&api, &verb, &message).await,
+            if verb == Post::VERB {
+                let answer = posted(&api, submit(&api, &message.payload)).await;
+                reply(&api, &message, &wrap(answer)).await;
+            } else {
+                answer(&api, &verb, &message).await;
             }
             let verb = [label("verb", verb)];
             Histogram::RpcSeconds.record_with(started.elapsed().as_secs_f64(), verb.to_vec());

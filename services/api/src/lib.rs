@@ -9,6 +9,7 @@ mod auth;
 pub mod body;
 pub mod caller;
 mod commands;
+mod fair;
 mod gossip;
 pub mod http;
 pub mod json;

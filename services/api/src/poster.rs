@@ -1,29 +1,41 @@
 //! Group commit: concurrent sends on one node go to Postgres together.
 //!
-//! One task takes whatever queued up while the last group committed (bounded in number and bytes;
-//! there is no timer), posts it in one transaction, commits, publishes in commit order, and
-//! answers each sender. One bad row must not fail its neighbours: a group that fails is split.
+//! One task takes what queued up while the last group committed (bounded in number and bytes; there
+//! is no timer), posts it in one transaction, commits, publishes in commit order, and answers each
+//! sender. One bad row must not fail its neighbours: a group that fails is split. Organizations
+//! take turns ([`crate::fair`]): one that floods waits behind itself.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Refusal, RoomId, Timestamp};
+use domain::{OrgId, Refusal, RoomId, Timestamp};
 use nats::publish::{OrgOutgoing, Publisher};
+use parking_lot::Mutex;
 use runtime::meter::{Counter, Gauge, Histogram};
 use runtime::{Clock, Lifecycle};
 use store::actions::post_messages::{Post, Posted, post_messages};
 use store::log::held_rooms;
 use store::{Committed, Error, Store};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 
+use crate::fair::{Bounds, FairQueue, Group};
 use crate::problem::Problem;
 
-/// Sends that may wait for the next group.
-const QUEUE_MAX: usize = 8_192;
-/// Bytes of messages that may wait.
-const QUEUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What may wait for the next groups. One organization's line has a quarter of it.
+const QUEUE: Bounds = Bounds {
+    items: 8_192,
+    bytes: 64 * 1024 * 1024,
+    tenant_items: 2_048,
+    tenant_bytes: 16 * 1024 * 1024,
+};
 /// Bytes of messages in one group.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one organization's messages in one group: hundreds of usual ones, a few of the
+/// costliest.
+const GROUP_ORG_BYTES_MAX: usize = 256 * 1024;
+/// Rooms whose organization is remembered; beyond that all are forgotten.
+const ORGS_KNOWN_MAX: usize = 65_536;
 /// How long a sender waits. After that nothing is known of the send: the same nonce asks again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long one transaction may take. The server's own deadlines are no help when its machine is
@@ -38,17 +50,21 @@ const UNGROUPED_MAX: usize = 16;
 
 /// Takes sends. Clones share the queue.
 #[derive(Clone, Debug)]
-pub(crate) struct Poster {
-    queue: mpsc::Sender<Job>,
-    bytes: Arc<Semaphore>,
+pub(crate) struct Poster(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    queue: Mutex<FairQueue<Job>>,
+    /// Something is in the queue.
+    wake: Notify,
+    /// The organizations of rooms, as far as sends have shown them.
+    orgs: Mutex<HashMap<RoomId, OrgId>>,
 }
 
 #[derive(Debug)]
 struct Job {
     post: Post,
     answer: oneshot::Sender<Result<Posted, Problem>>,
-    /// Its share of the queue's bytes.
-    held: tokio::sync::OwnedSemaphorePermit,
 }
 
 /// A send on its way.
@@ -57,6 +73,7 @@ pub(crate) struct Pending(oneshot::Receiver<Result<Posted, Problem>>);
 
 #[derive(Clone)]
 struct Worker {
+    shared: Arc<Shared>,
     store: Store,
     publisher: Publisher,
     clock: Clock,
@@ -72,33 +89,79 @@ impl Poster {
         (group_max, org_quota): (usize, i64),
         life: &Lifecycle,
     ) -> Self {
-        let (queue, receiver) = mpsc::channel(QUEUE_MAX);
-        let worker = Worker { store, publisher, clock, org_quota };
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(FairQueue::new(QUEUE)),
+            wake: Notify::new(),
+            orgs: Mutex::default(),
+        });
+        let worker = Worker { shared: Arc::clone(&shared), store, publisher, clock, org_quota };
         if group_max > 1 {
-            let task = worker.commit_groups(receiver, group_max, life.clone());
+            let task = worker.commit_groups(group_max, life.clone());
             life.spawn_essential("poster", task);
         } else {
-            let task = worker.commit_each(receiver, life.clone());
+            let task = worker.commit_each(life.clone());
             life.spawn_essential("poster", task);
         }
-        Self { queue, bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)) }
+        Self(shared)
     }
 
-    /// Puts a send in the queue, at once or not at all: sends of one caller that are submitted in
-    /// order are committed in order.
+    /// Puts a send in the queue, at once or not at all: sends of one caller to one room that are
+    /// submitted in order are committed in order.
     ///
     /// # Errors
-    /// `Unavailable` when the queue is full.
+    /// `Unavailable` when the queue, or the organization's line in it, is full.
     pub(crate) fn submit(&self, post: Post) -> Result<Pending, Problem> {
-        let bytes = u32::try_from(post.message.bytes()).unwrap_or(u32::MAX);
-        let full = || {
-            Counter::PostsRefused.add(1);
-            Problem::from(Refusal::Unavailable)
-        };
-        let permit = Arc::clone(&self.bytes).try_acquire_many_owned(bytes).map_err(|_| full())?;
+        let bytes = post.message.bytes();
+        // Until it is known whose a room is, it has a line of its own. Ids are positive.
+        let known = self.0.orgs.lock().get(&post.room).copied();
+        let tenant = known.map_or(-post.room.0, |org| org.0);
         let (answer, pending) = oneshot::channel();
-        self.queue.try_send(Job { post, answer, held: permit }).map_err(|_| full())?;
+        let refused = self.0.queue.lock().push(tenant, Job { post, answer }, bytes);
+        if refused.is_some() {
+            Counter::PostsRefused.add(1);
+            return Err(Refusal::Unavailable.into());
+        }
+        self.0.wake.notify_one();
         Ok(Pending(pending))
+    }
+}
+
+impl Shared {
+    /// Takes the next group of at most `items` sends; empty when the node drains and nothing is
+    /// left.
+    async fn next(&self, items: usize, life: &Lifecycle) -> Vec<Job> {
+        let group = Group { items, bytes: GROUP_BYTES_MAX, tenant_bytes: GROUP_ORG_BYTES_MAX };
+        loop {
+            let (jobs, waiting) = {
+                let mut queue = self.queue.lock();
+                (queue.take(group), queue.len())
+            };
+            #[expect(clippy::cast_precision_loss, reason = "a queue of at most 8,192")]
+            Gauge::PostQueue.set(waiting as f64);
+            if !jobs.is_empty() {
+                return jobs;
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = life.draining() => {
+                    // Requests in flight may still submit: wait for them a little.
+                    let more = tokio::time::timeout(DRAIN_IDLE, self.wake.notified()).await;
+                    if more.is_err() {
+                        return self.queue.lock().take(group);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Remembers whose the rooms of sends are.
+    fn learn(&self, results: &[Result<Posted, Refusal>]) {
+        let mut orgs = self.orgs.lock();
+        if orgs.len() > ORGS_KNOWN_MAX {
+            orgs.clear();
+        }
+        let posted = results.iter().flatten().map(|posted| &posted.message);
+        orgs.extend(posted.map(|message| (message.room, message.org)));
     }
 }
 
@@ -116,54 +179,31 @@ impl Pending {
 }
 
 impl Worker {
-    async fn commit_groups(
-        self,
-        mut queue: mpsc::Receiver<Job>,
-        group_max: usize,
-        life: Lifecycle,
-    ) -> anyhow::Result<()> {
-        let mut kept: Option<Job> = None;
+    async fn commit_groups(self, group_max: usize, life: Lifecycle) -> anyhow::Result<()> {
         loop {
-            let first = match kept.take() {
-                Some(job) => job,
-                None => match next(&mut queue, &life).await {
-                    Some(job) => job,
-                    None => return Ok(()),
-                },
-            };
-            let mut bytes = first.post.message.bytes();
-            let mut group = vec![first];
-            while group.len() < group_max {
-                let Ok(job) = queue.try_recv() else { break };
-                bytes += job.post.message.bytes();
-                if bytes > GROUP_BYTES_MAX {
-                    kept = Some(job);
-                    break;
-                }
-                group.push(job);
+            let group = self.shared.next(group_max, &life).await;
+            if group.is_empty() {
+                return Ok(());
             }
-            #[expect(clippy::cast_precision_loss, reason = "a queue of at most 8,192")]
-            Gauge::PostQueue.set(queue.len() as f64);
             self.commit(group).await;
         }
     }
 
     /// Group commit switched off, to measure what it brings.
-    async fn commit_each(
-        self,
-        mut queue: mpsc::Receiver<Job>,
-        life: Lifecycle,
-    ) -> anyhow::Result<()> {
+    async fn commit_each(self, life: Lifecycle) -> anyhow::Result<()> {
         let slots = Arc::new(Semaphore::new(UNGROUPED_MAX));
-        while let Some(job) = next(&mut queue, &life).await {
+        loop {
             let slot = Arc::clone(&slots).acquire_owned().await?;
+            let job = self.shared.next(1, &life).await;
+            if job.is_empty() {
+                return Ok(());
+            }
             let worker = self.clone();
             life.spawn(async move {
-                worker.commit(vec![job]).await;
+                worker.commit(job).await;
                 drop(slot);
             });
         }
-        Ok(())
     }
 
     /// Commits a group and answers it; splits it when a row spoils it.
@@ -172,32 +212,36 @@ impl Worker {
         while let Some(group) = groups.pop() {
             let started = Instant::now();
             let (posts, answers): (Vec<Post>, Vec<_>) =
-                group.into_iter().map(|job| (job.post, (job.answer, job.held))).unzip();
+                group.into_iter().map(|job| (job.post, job.answer)).unzip();
             match self.post(&posts).await {
                 Ok(results) => {
                     Histogram::CommitSeconds.record(started.elapsed().as_secs_f64());
                     #[expect(clippy::cast_precision_loss, reason = "a group of at most 8,192")]
                     Histogram::CommitMessages.record(posts.len() as f64);
                     Counter::MessagesPosted.add(posts.len() as u64);
-                    for ((answer, _), result) in answers.into_iter().zip(results) {
+                    self.shared.learn(&results);
+                    for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(result.map_err(Problem::from));
                     }
                 }
-                Err(error @ (Error::Statement(_) | Error::Bug(_) | Error::Held(_)))
-                    if posts.len() > 1 =>
-                {
+                Err(
+                    error @ (Error::Statement(_)
+                    | Error::Bug(_)
+                    | Error::Held(_)
+                    | Error::Refused(_)),
+                ) if posts.len() > 1 => {
                     tracing::warn!(error = %error, "a group of sends failed and is split: {error}");
                     let jobs = posts
                         .into_iter()
                         .zip(answers)
-                        .map(|(post, (answer, held))| Job { post, answer, held })
+                        .map(|(post, answer)| Job { post, answer })
                         .collect();
                     let is_held = matches!(error, Error::Held(_));
                     groups.extend(self.split(jobs, is_held).await);
                 }
                 Err(error) => {
                     let problem = Problem::from(error);
-                    for (answer, _) in answers {
+                    for answer in answers {
                         let _ = answer.send(Err(problem.clone()));
                     }
                 }
@@ -259,17 +303,6 @@ impl Worker {
         let committed = tx.commit().await?;
         publish(&self.publisher, &committed);
         Ok(results)
-    }
-}
-
-/// The next send; `None` when the node drains and nothing is left.
-async fn next(queue: &mut mpsc::Receiver<Job>, life: &Lifecycle) -> Option<Job> {
-    tokio::select! {
-        job = queue.recv() => job,
-        () = life.draining() => {
-            // Requests in flight may still submit: wait for them a little.
-            tokio::time::timeout(DRAIN_IDLE, queue.recv()).await.ok().flatten()
-        }
     }
 }
 

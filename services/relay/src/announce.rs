@@ -29,6 +29,8 @@ pub(crate) async fn announce(
             continue;
         }
         let Some(data) = data(tx, fact, now).await? else { continue };
+        // Texts may be long: others on the same thread, and the time budget, have their turn.
+        tokio::task::yield_now().await;
         let body = json!({"type": kind.as_str(), "timestamp": fact.at, "data": data});
         announcements.push(Announcement {
             event: fact.event.clone(),

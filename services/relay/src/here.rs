@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use domain::{EventId, RoomId, UserId, mentions};
-use store::queries::facts::{Fact, Happened};
+use domain::{EventId, RoomId, UserId};
 use store::queries::outbox::LogPlace;
 use store::queries::room_members::members_of;
 
@@ -14,29 +13,13 @@ use crate::plan::{Here, Planned};
 /// People who are asked for at once.
 const ASKED_AT_ONCE: usize = 256;
 
-/// Whether a frame may hold an `@here`: the planner looks closer only then.
-pub(crate) fn is_said(payload: &[u8]) -> bool {
-    payload.windows(5).any(|window| window.eq_ignore_ascii_case(b"@here"))
-}
-
-/// Whether everyone in its room may be meant by a fact.
-pub(crate) fn concerns_everyone(fact: &Fact) -> bool {
-    match &fact.what {
-        Happened::Message(message) | Happened::Edited(message) => {
-            let mentions = mentions::find(&message.body);
-            mentions.room || mentions.here
-        }
-        _ => false,
-    }
-}
-
 /// Who is online of the rooms of those events that ask for it.
 pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Result<Here> {
     let mut online: HashMap<RoomId, Vec<UserId>> = HashMap::new();
     let mut here = Here::new();
     for event in events {
         let LogPlace::Room(room, seq) = event.place else { continue };
-        if !event.asks_who_is_here {
+        if !event.mentions_here {
             continue;
         }
         let people = match online.get(&room) {

@@ -1,14 +1,16 @@
 //! Planning: a batch of events, one transaction, then the acks.
 //!
 //! The transaction deletes the batch's outbox rows and records the effects of those that it got:
-//! others are another relay's. After its commit come the jobs and pushes, which may be lost, and the acks. A
-//! batch that fails is split until the event that spoils it stands alone and is set aside.
+//! others are another relay's. After its commit come the jobs and pushes, which may be lost, and the
+//! acks. A batch that fails, for whatever reason but that Postgres is away, is split until the event
+//! that spoils it stands alone; one that fails alone again and again is set aside, with the reason
+//! (`runtime::parts`). Each transaction has a time budget.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Message;
-use domain::Seq;
+use domain::{OrgId, Seq};
 use nats::consume::{Outcome, consume};
 use nats::frames::LiveFrame;
 use nats::streams::Durable;
@@ -16,16 +18,28 @@ use nats::subjects::{HEADER_SEQ, LogSubject, Subjects};
 use nats::work::{WebhookJob, hand_out_webhook_job};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Histogram};
+use runtime::parts::{ALONE_AFTER, FAILURES_MAX, Item, Parts, failures_after};
 use store::actions::deliveries::Due;
-use store::actions::outbox::settle;
+use store::actions::outbox::{note_failures, settle};
 use store::actions::plan_notifications::{Push, notify};
 use store::queries::facts::{Fact, facts};
 use store::queries::outbox::LogPlace;
+use store::queries::planning::{Prospect, prospects};
 
 use crate::{Relay, announce, here};
 
-/// When a batch that could not be recorded is handed out again.
+/// When events are handed out again while Postgres is away, or for which there was no time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long one transaction may take: far below the 15 s after which Postgres ends a transaction in
+/// which nothing happens.
+const PART_BUDGET: Duration = Duration::from_secs(5);
+/// How long one statement of it may take.
+const STATEMENT_BUDGET: Duration = Duration::from_secs(4);
+/// After how long no further part of a batch is begun. Together with [`PART_BUDGET`] and the steps
+/// around it, it stays below the 30 s after which the batch is handed out again.
+const BATCH_BUDGET: Duration = Duration::from_secs(12);
+/// How long a read, or the record of a failure, may take.
+const STEP_BUDGET: Duration = Duration::from_secs(2);
 /// Deliveries that planning puts on the queue by itself; further ones come with the schedule.
 const HAND_OUT_MAX: usize = 5_000;
 /// People whom one transaction may have to look at because everyone in a room is meant: a batch
@@ -35,17 +49,43 @@ const PEOPLE_MAX: i64 = 20_000;
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
     let durable = (Durable::RELAY, relay.config.replicas);
     let bus = relay.bus.clone();
-    consume(bus, durable, life, move |messages| plan(relay.clone(), messages)).await;
+    let of_batch = life.clone();
+    consume(bus, durable, life, move |messages| plan(relay.clone(), of_batch.clone(), messages))
+        .await;
     Ok(())
 }
 
 /// An event of the batch.
 #[derive(Clone, Debug)]
 pub(crate) struct Planned {
+    /// Its place in the batch.
+    at: usize,
     /// Where it stands in its log.
     pub(crate) place: LogPlace,
-    /// Whether its text has `@here` in it, so that it must be asked who is.
-    pub(crate) asks_who_is_here: bool,
+    /// Whose it is.
+    org: OrgId,
+    /// How often planning has failed with it.
+    failures: u32,
+    /// Whether its text mentions who is online, so that it must be asked who is.
+    pub(crate) mentions_here: bool,
+}
+
+impl Item for Planned {
+    fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    fn stream(&self) -> i64 {
+        match self.place {
+            LogPlace::Room(room, _) => room.0,
+            // Ids of rooms are positive.
+            LogPlace::Org(org, _) => -org.0,
+        }
+    }
+
+    fn tenant(&self) -> i64 {
+        self.org.0
+    }
 }
 
 /// What became of a part of the batch.
@@ -62,51 +102,138 @@ struct Effects {
     pushes: Vec<Push>,
 }
 
-async fn plan(relay: Relay, messages: Vec<Message>) -> (Vec<Message>, Vec<Outcome>) {
+async fn plan(
+    relay: Relay,
+    life: Lifecycle,
+    messages: Vec<Message>,
+) -> (Vec<Message>, Vec<Outcome>) {
     let started = Instant::now();
-    let events: Vec<Option<Planned>> =
-        messages.iter().map(|message| read(relay.bus.subjects(), message)).collect();
     let mut outcomes = vec![Outcome::Done; messages.len()];
-    let whole: Vec<usize> = (0..events.len()).filter(|&at| events[at].is_some()).collect();
-    let mut parts = vec![whole];
-    while let Some(part) = parts.pop() {
-        if part.is_empty() {
-            continue;
+    let events = match waiting(&relay, &messages).await {
+        Ok(events) => events,
+        Err(error) => {
+            tracing::warn!(error = %error, "events cannot be read, retrying: {error}");
+            outcomes.fill(Outcome::Retry { after: RETRY_AFTER });
+            return (messages, outcomes);
         }
-        let planned: Vec<Planned> = part.iter().filter_map(|&at| events[at].clone()).collect();
-        match record(&relay, &planned).await {
+    };
+    let mut parts = Parts::of(events, Durable::RELAY.batch_max);
+    while !life.is_draining() && started.elapsed() < BATCH_BUDGET {
+        let Some(part) = parts.next_part() else { break };
+        let planned = within(PART_BUDGET, record(&relay, &part)).await;
+        let error = match planned {
             Ok(Part::Done(effects)) => {
-                Counter::EventsPlanned.add(planned.len() as u64);
+                Counter::EventsPlanned.add(part.len() as u64);
                 follow_up(&relay, effects).await;
+                continue;
             }
-            Ok(Part::TooMuch) => halve(part, &mut parts),
-            Err(error) if error.is_transient() => {
-                tracing::warn!(error = %error, "events could not be planned and are retried: {error}");
-                for at in part {
-                    outcomes[at] = Outcome::Retry { after: RETRY_AFTER };
+            Ok(Part::TooMuch) => {
+                parts.split(part);
+                continue;
+            }
+            Err(error) => error,
+        };
+        match judge(&relay, &part, &error).await {
+            Judged::Split => parts.split(part),
+            Judged::SetAside => {}
+            Judged::Retry(after) => {
+                for event in &part {
+                    outcomes[event.at] = Outcome::Retry { after };
                 }
             }
-            Err(error) if part.len() > 1 => {
-                tracing::warn!(error = %error, "a batch of events is split: {error}");
-                halve(part, &mut parts);
-            }
-            Err(error) => {
-                let buried = crate::sweep::bury(&relay, planned[0].place, &error.to_string()).await;
-                if buried.is_err() {
-                    outcomes[part[0]] = Outcome::Retry { after: RETRY_AFTER };
+            Judged::PostgresIsAway => {
+                for event in part {
+                    outcomes[event.at] = Outcome::Retry { after: RETRY_AFTER };
                 }
+                break;
             }
         }
+    }
+    for event in parts.into_rest() {
+        outcomes[event.at] = Outcome::Retry { after: RETRY_AFTER };
     }
     Histogram::PlanSeconds.record(started.elapsed().as_secs_f64());
     (messages, outcomes)
 }
 
-fn halve(mut part: Vec<usize>, parts: &mut Vec<Vec<usize>>) {
-    let second = part.split_off(part.len() / 2);
-    // The first half is next: events of one room keep their order.
-    parts.push(second);
-    parts.push(part);
+async fn within<T>(
+    budget: Duration,
+    work: impl Future<Output = store::Result<T>>,
+) -> store::Result<T> {
+    tokio::time::timeout(budget, work).await.unwrap_or(Err(store::Error::TimedOut))
+}
+
+/// The events of a batch that wait to be planned. What is no event is logged and left out, and so
+/// acknowledged: retrying it for ever would help nobody.
+async fn waiting(relay: &Relay, messages: &[Message]) -> store::Result<Vec<Planned>> {
+    let places: Vec<Option<LogPlace>> =
+        messages.iter().map(|message| read(relay.bus.subjects(), message)).collect();
+    let named: Vec<LogPlace> = places.iter().flatten().copied().collect();
+    let mut known =
+        within(STEP_BUDGET * 2, async { prospects(&mut *relay.store.read().await?, &named).await })
+            .await?;
+    let events = places.into_iter().enumerate().filter_map(|(at, place)| {
+        let place = place?;
+        // Taken out: a batch may hold an event twice.
+        let Prospect { org, failures, mentions_here } = known.remove(&place)?;
+        Some(Planned { at, place, org, failures, mentions_here })
+    });
+    Ok(events.collect())
+}
+
+/// What to do with a part that failed.
+enum Judged {
+    /// Try it in smaller parts.
+    Split,
+    /// It was one event, and is a dead letter now.
+    SetAside,
+    /// Hand it out again after a while.
+    Retry(Duration),
+    /// Nothing can be done, and nothing is known against the part.
+    PostgresIsAway,
+}
+
+/// Judges a part that failed, and notes the failure with each of its events.
+async fn judge(relay: &Relay, part: &[Planned], error: &store::Error) -> Judged {
+    if error.is_transient() && !relay.store.answers().await {
+        tracing::warn!(error = %error, "Postgres is away, retrying {} events: {error}", part.len());
+        return Judged::PostgresIsAway;
+    }
+    // In a conflict with another transaction the fault need not be this event's.
+    let len = if error.is_conflict() { usize::MAX } else { part.len() };
+    let failures: Vec<(LogPlace, u32)> =
+        part.iter().map(|event| (event.place, failures_after(event.failures, len))).collect();
+    if let [event] = part {
+        let failed = failures_after(event.failures, len);
+        let is_hopeless = !error.is_transient() || failed >= FAILURES_MAX;
+        if is_hopeless && !error.is_conflict() {
+            let reason = error.to_string();
+            let buried = crate::sweep::bury(relay, event.place, &reason);
+            if within(STEP_BUDGET, buried).await.is_ok() {
+                return Judged::SetAside;
+            }
+        }
+        tracing::warn!(error = %error, failures = failed,
+            "{:?} cannot be planned, retrying: {error}", event.place);
+    } else {
+        tracing::warn!(error = %error, "splitting {} events that failed: {error}", part.len());
+    }
+    let noted = within(STEP_BUDGET, async {
+        let mut tx = relay.store.begin().await?;
+        note_failures(&mut tx, &failures).await?;
+        let _nothing_to_publish = tx.commit().await?;
+        Ok(())
+    });
+    if let Err(error) = noted.await {
+        tracing::warn!(error = %error, "failures of events cannot be noted: {error}");
+    }
+    match part {
+        [event] => {
+            let alone = failures_after(event.failures, len).saturating_sub(ALONE_AFTER + 1);
+            Judged::Retry(RETRY_AFTER * (1 << alone.min(5)))
+        }
+        _ => Judged::Split,
+    }
 }
 
 /// Records the effects of events and settles their outbox rows, all or nothing.
@@ -114,14 +241,14 @@ async fn record(relay: &Relay, events: &[Planned]) -> store::Result<Part> {
     let here = here::who_is_here(relay, events).await?;
     let now = relay.clock.now();
     let places: Vec<LogPlace> = events.iter().map(|event| event.place).collect();
-    let mut tx = relay.store.begin().await?;
+    let mut tx = relay.store.begin_bounded(STATEMENT_BUDGET).await?;
     let mut claimed = settle(&mut tx, &places).await?;
     // In the order of the batch, which is that of each room's log.
     let order: HashMap<LogPlace, usize> =
         places.iter().enumerate().map(|(at, &place)| (place, at)).collect();
     claimed.sort_by_key(|claimed| order.get(&claimed.place).copied());
     let facts = facts(tx.conn(), &claimed, now).await?;
-    if facts.len() > 1 && people(&facts) > PEOPLE_MAX {
+    if facts.len() > 1 && people(&facts, &here) > PEOPLE_MAX {
         return Ok(Part::TooMuch);
     }
     // Memberships are locked before webhooks.
@@ -131,11 +258,11 @@ async fn record(relay: &Relay, events: &[Planned]) -> store::Result<Part> {
     Ok(Part::Done(Effects { deliveries, pushes }))
 }
 
-/// How many people are in the rooms of facts that may concern everyone there.
-fn people(facts: &[Fact]) -> i64 {
+/// How many people are in the rooms of facts that concern everyone there, or who of them is online.
+fn people(facts: &[Fact], here: &Here) -> i64 {
     facts
         .iter()
-        .filter(|fact| here::concerns_everyone(fact))
+        .filter(|fact| fact.mentions_room || here.contains_key(&fact.event))
         .filter_map(|fact| fact.room.as_ref())
         .map(|room| room.members_count)
         .sum()
@@ -156,23 +283,21 @@ async fn follow_up(relay: &Relay, effects: Effects) {
     }
 }
 
-/// What a message is about. One that cannot be read is logged and acknowledged: retrying it for
-/// ever would help nobody, and its outbox row stays for the sweep.
-fn read(subjects: &Subjects, message: &Message) -> Option<Planned> {
+/// Which event a message is.
+fn read(subjects: &Subjects, message: &Message) -> Option<LogPlace> {
     let seq = message
         .headers
         .as_ref()
         .and_then(|headers| headers.get(HEADER_SEQ))
         .and_then(|seq| seq.as_str().parse::<Seq>().ok());
-    let place = match (subjects.parse_log(&message.subject), seq) {
-        (Some(LogSubject::Room(room)), Some(seq)) => LogPlace::Room(room, seq),
-        (Some(LogSubject::Org(org)), Some(seq)) => LogPlace::Org(org, seq),
+    match (subjects.parse_log(&message.subject), seq) {
+        (Some(LogSubject::Room(room)), Some(seq)) => Some(LogPlace::Room(room, seq)),
+        (Some(LogSubject::Org(org)), Some(seq)) => Some(LogPlace::Org(org, seq)),
         _ => {
             tracing::error!(subject = %message.subject, "a message on {} is no event", message.subject);
-            return None;
+            None
         }
-    };
-    Some(Planned { place, asks_who_is_here: here::is_said(&message.payload) })
+    }
 }
 
 /// Who is online of whom, by event.

@@ -25,6 +25,8 @@ const CLAIM_MAX: i64 = 500;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long one sweep may take: a Postgres whose machine is gone says nothing.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long it may take to publish one event again.
+const REPEAT_BUDGET: Duration = Duration::from_secs(3);
 /// Attempts after which an event that cannot be rendered is set aside.
 const ATTEMPTS_MAX: i32 = 5;
 
@@ -65,7 +67,18 @@ async fn sweep(relay: &Relay) -> store::Result<usize> {
     let overdue = claim_overdue(&mut tx, CLAIM_MAX, now).await?;
     let _nothing_to_publish = tx.commit().await?;
     for event in &overdue {
-        repeat(relay, event).await?;
+        let repeated = tokio::time::timeout(REPEAT_BUDGET, repeat(relay, event)).await;
+        let Err(error) = repeated.unwrap_or(Err(store::Error::TimedOut)) else { continue };
+        // The others were put off with it, and do not wait for what is wrong with one.
+        if error.is_transient() && !relay.store.answers().await {
+            return Err(error);
+        }
+        if event.attempts >= ATTEMPTS_MAX && !error.is_conflict() {
+            bury(relay, event.place, &error.to_string()).await?;
+        } else {
+            tracing::warn!(place = ?event.place, error = %error,
+                "{:?} cannot be published again, retrying: {error}", event.place);
+        }
     }
     Ok(overdue.len())
 }
@@ -84,15 +97,7 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
                 Ok(())
             }
             Ok(None) => forget(relay, event.place).await,
-            Err(error) if error.is_transient() => Err(error),
-            Err(error) if event.attempts >= ATTEMPTS_MAX => {
-                bury(relay, event.place, &error.to_string()).await
-            }
-            Err(error) => {
-                tracing::warn!(room.id = %room, seq = %seq, error = %error,
-                    "event {seq} of room {room} cannot be rendered: {error}");
-                Ok(())
-            }
+            Err(error) => Err(error),
         },
         LogPlace::Org(org, seq) => {
             let mut headers = HeaderMap::new();

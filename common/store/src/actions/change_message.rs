@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use domain::emoji::Emoji;
 use domain::limits::{MENTIONS_MAX, REACTION_EMOJI_MAX};
-use domain::mentions::{self, Mentions};
-use domain::search;
+use domain::mentions::Mentions;
+use domain::message::MessageText;
 use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
 
 use super::uploads;
@@ -76,28 +76,28 @@ pub async fn message_for_changing(
 pub async fn edit_message(
     tx: &mut Tx,
     target: MessageForChanging,
-    body: String,
+    text: &MessageText,
     now: Timestamp,
 ) -> Result<Message> {
     let MessageForChanging { caller, mut room, mut message, .. } = target;
-    if body == message.body {
+    if text.body() == message.body {
         return Ok(message);
     }
-    let mentions = mentions::find(&body);
     sqlx::query!(
         "update messages set body = $2, mentions_room = $3, edited_at = $4,
-             search = $5::text::tsvector
+             search = $5::text::tsvector, mentions_here = $6
          where id = $1",
         message.id.0,
-        body,
-        mentions.room,
+        text.body(),
+        text.mentions().room,
         now as Timestamp,
-        search::document(&body, message.room, message.sender),
+        text.words().document(message.room, message.sender),
+        text.mentions().here,
     )
     .execute(tx.conn())
     .await?;
-    replace_mentions(tx, &message, &mentions).await?;
-    message.body = body;
+    replace_mentions(tx, &message, text.mentions()).await?;
+    message.body = text.body().to_owned();
     message.edited_at = Some(now);
     let what = What::MessageUpdated(Box::new(message.clone()));
     append(tx, &mut room, vec![(caller.user, what)], now).await?;
@@ -117,7 +117,7 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
     }
     sqlx::query!(
         "update messages set is_deleted = true, body = '', file_url = null, upload_id = null,
-             mentions_room = false, search = null
+             mentions_room = false, mentions_here = false, search = null
          where id = $1",
         message.id.0,
     )

@@ -1,6 +1,6 @@
 //! Gives words to messages that have none: written before there was a search, or imported.
 
-use domain::search::document;
+use domain::search::Words;
 use domain::{MessageId, RoomId, UserId};
 
 use crate::{Result, Tx};
@@ -17,7 +17,7 @@ pub async fn index_messages(tx: &mut Tx, limit: i64) -> Result<u64> {
     .await?;
     let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
     let documents: Vec<String> =
-        rows.iter().map(|row| document(&row.body, row.room, row.sender)).collect();
+        rows.iter().map(|row| Words::of(&row.body).document(row.room, row.sender)).collect();
     sqlx::query!(
         "update messages m set search = t.search::tsvector
          from unnest($1::bigint[], $2::text[]) as t (id, search) where m.id = t.id",

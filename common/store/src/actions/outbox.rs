@@ -128,6 +128,68 @@ pub async fn claim_overdue(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Ve
         .collect())
 }
 
+/// Notes how often planning has failed with events, where that is more than before.
+pub async fn note_failures(tx: &mut Tx, failures: &[(LogPlace, u32)]) -> Result<()> {
+    let (mut rooms, mut orgs) = (Places::default(), Places::default());
+    for &(place, failures) in failures {
+        match place {
+            LogPlace::Room(room, seq) => rooms.push(room.0, seq, failures),
+            LogPlace::Org(org, seq) => orgs.push(org.0, seq, failures),
+        }
+    }
+    // Place by place: see `settle`. A row that another transaction holds is that one's to count.
+    sqlx::query!(
+        "update outbox o set failures = greatest(o.failures, f.failures)
+         from (select w.id, t.failures
+               from unnest($1::bigint[], $2::bigint[], $3::integer[]) as t (room_id, seq, failures)
+               cross join lateral (
+                   select id from outbox where room_id = t.room_id and seq = t.seq
+                   for update skip locked
+               ) w) f
+         where o.id = f.id",
+        &rooms.ids,
+        &rooms.seqs,
+        &rooms.failures,
+    )
+    .execute(tx.conn())
+    .await?;
+    if !orgs.ids.is_empty() {
+        sqlx::query!(
+            "update outbox o set failures = greatest(o.failures, f.failures)
+             from (select w.id, t.failures
+                   from unnest($1::bigint[], $2::bigint[], $3::integer[])
+                       as t (org_id, seq, failures)
+                   cross join lateral (
+                       select id from outbox where org_id = t.org_id and seq = t.seq
+                       for update skip locked
+                   ) w) f
+             where o.id = f.id",
+            &orgs.ids,
+            &orgs.seqs,
+            &orgs.failures,
+        )
+        .execute(tx.conn())
+        .await?;
+    }
+    Ok(())
+}
+
+/// Places of one kind of log, column by column.
+#[derive(Default)]
+struct Places {
+    ids: Vec<i64>,
+    seqs: Vec<i64>,
+    failures: Vec<i32>,
+}
+
+impl Places {
+    fn push(&mut self, id: i64, seq: Seq, failures: u32) {
+        self.ids.push(id);
+        self.seqs.push(seq.0);
+        self.failures.push(i32::try_from(failures).unwrap_or(i32::MAX));
+    }
+}
+
 /// Sets events aside that cannot be planned, with the reason: they hold up nothing.
 pub async fn set_aside(tx: &mut Tx, place: LogPlace, reason: &str, now: Timestamp) -> Result<()> {
     // Two statements, so that each finds its row by its index.

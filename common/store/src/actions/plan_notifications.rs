@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::notification::{Notification, NotificationType, Pointer};
 use domain::room::Notify;
 use domain::user::EmailNotifications;
-use domain::{EventId, Message, OrgId, Person, RoomId, Timestamp, UserId, mentions};
+use domain::{EventId, Message, OrgId, Person, RoomId, Timestamp, UserId};
 use serde_json::Value;
 
 use self::record::Rows;
@@ -20,6 +20,10 @@ use super::mails::display_name;
 use crate::queries::facts::{Fact, Happened};
 use crate::rows::people;
 use crate::{Error, Result, Tx};
+
+/// People decided for before others on the same thread have their turn, and the time budget of the
+/// transaction is looked at.
+const YIELD_EVERY: usize = 256;
 
 /// A notification to push.
 #[derive(Clone, Debug)]
@@ -66,6 +70,9 @@ pub async fn notify(
     for (at, concern) in concerns.iter().enumerate() {
         let Some(reader) = readers.get(&at) else { continue };
         rows.push(concern, reader, &names, (now, mail_delay));
+        if at % YIELD_EVERY == 0 {
+            tokio::task::yield_now().await;
+        }
     }
     rows.insert(tx, now).await
 }
@@ -148,7 +155,7 @@ impl<'a> About<'a> {
             message,
             is_edit,
             is_dm: fact.room.as_ref().is_some_and(|room| room.is_dm),
-            says_room: mentions::find(&message.body).room,
+            says_room: fact.mentions_room,
         })
     }
 }

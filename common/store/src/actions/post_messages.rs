@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 
 use domain::access::Standing;
-use domain::search;
 use domain::{
     AccessLevel, Caller, FieldErrors, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId,
     Seq, Timestamp, UploadId, UserId, What,
@@ -90,10 +89,11 @@ pub async fn post_messages(
     for (at, verdict) in verdicts.into_iter().enumerate() {
         answers.push(match verdict {
             Verdict::Refused(refusal) => Err(refusal),
-            Verdict::Replay(id) => {
-                let message = find_message(tx.conn(), id, now).await?.ok_or(Refusal::NotFound)?;
-                Ok(Posted { message, is_replay: true })
-            }
+            // Not found when it has expired since the check: this send's answer, nobody else's.
+            Verdict::Replay(id) => find_message(tx.conn(), id, now)
+                .await?
+                .map(|message| Posted { message, is_replay: true })
+                .ok_or(Refusal::NotFound),
             Verdict::Same(first) => {
                 answers[first].clone().map(|posted| Posted { is_replay: true, ..posted })
             }
@@ -374,6 +374,7 @@ struct Rows {
     uploads: Vec<Option<UploadId>>,
     replies: Vec<Option<i64>>,
     mentions_room: Vec<bool>,
+    mentions_here: Vec<bool>,
     nonces: Vec<Option<String>>,
     hashes: Vec<Vec<u8>>,
     searches: Vec<String>,
@@ -392,9 +393,10 @@ impl Rows {
         self.uploads.push(message.upload());
         self.replies.push(message.reply_to().map(|id| id.0));
         self.mentions_room.push(message.mentions().room);
+        self.mentions_here.push(message.mentions().here);
         self.nonces.push(message.nonce().map(str::to_owned));
         self.hashes.push(message.content_hash().to_vec());
-        self.searches.push(search::document(message.body(), room.id, post.caller.user));
+        self.searches.push(message.text().words().document(room.id, post.caller.user));
     }
 
     /// Ids are drawn in the order of the rows, under the rooms' locks: within a room they rise
@@ -403,15 +405,17 @@ impl Rows {
         let rows = sqlx::query!(
             r#"with sent as (
                    insert into messages (org_id, room_id, seq, sender_id, body, file_url, upload_id,
-                                         reply_to, mentions_room, nonce, content_hash, search, created_at)
+                                         reply_to, mentions_room, nonce, content_hash, search, created_at,
+                                         mentions_here)
                    select org_id, room_id, seq, sender_id, body, file_url, upload_id, reply_to,
-                          mentions_room, nonce, content_hash, search::tsvector, $11
+                          mentions_room, nonce, content_hash, search::tsvector, $11,
+                          mentions_here
                    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
                                $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[],
-                               $13::text[], $14::uuid[])
+                               $13::text[], $14::uuid[], $15::boolean[])
                         with ordinality
                         as t (org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                              mentions_room, nonce, content_hash, search, upload_id, at)
+                              mentions_room, nonce, content_hash, search, upload_id, mentions_here, at)
                    order by at
                    returning id, room_id, seq
                ), pending as (
@@ -440,6 +444,7 @@ impl Rows {
             (now + PUBLISH_GRACE) as Timestamp,
             &self.searches,
             &self.uploads as &[Option<UploadId>],
+            &self.mentions_here,
         )
         .fetch_all(tx.conn())
         .await?;

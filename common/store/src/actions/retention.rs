@@ -230,7 +230,7 @@ pub async fn trim(tx: &mut Tx, stretch: Stretch, run: &Run, now: Timestamp) -> R
         "with gone as (delete from messages where id = any($1))
          update messages
          set body = '', file_url = null, upload_id = null, reply_to = null, nonce = null, content_hash = '',
-             mentions_room = false, is_deleted = true, search = null
+             mentions_room = false, mentions_here = false, is_deleted = true, search = null
          where id = any($2)",
         &messages.gone,
         &messages.empty,

@@ -31,6 +31,8 @@ pub struct Fact {
     pub user: UserId,
     /// What.
     pub what: Happened,
+    /// Whether it is about a message that, as it is now, mentions everyone in its room.
+    pub mentions_room: bool,
 }
 
 /// The room of an event.
@@ -100,6 +102,7 @@ struct Row {
     access_level: String,
     members_count: i64,
     role: Option<String>,
+    mentions_room: bool,
 }
 
 /// What happened at claimed places, in the order of the claim. Places whose room, or past, is
@@ -148,7 +151,8 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> R
                   l.by_id as "by: UserId", l.is_reaction as "is_reaction!",
                   l.created_at as "at!: Timestamp", r.first_seq as "first_seq!: Seq", r.org_id as "org!: OrgId", r.name as "name!",
                   r.dm_key is not null as "is_dm!", r.access_level as "access_level!",
-                  r.members_count as "members_count!", o.role as "role?"
+                  r.members_count as "members_count!", o.role as "role?",
+                  coalesce(said.mentions_room, false) as "mentions_room!"
            from unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
            cross join lateral (
                select org_id, name, dm_key, access_level, members_count,
@@ -171,6 +175,9 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> R
                select role from organization_members
                where org_id = r.org_id and user_id = l.user_id limit 1
            ) o on true
+           left join lateral (
+               select mentions_room from messages where id = l.message_id limit 1
+           ) said on true
            where t.seq >= r.first_seq"#,
         &rooms,
         &seqs,
@@ -215,6 +222,7 @@ fn fact(
         at: row.at,
         user: row.user,
         what,
+        mentions_room: row.mentions_room,
         room: Some(FactRoom {
             id: row.room,
             is_private: AccessLevel::parse(&row.access_level) == Some(AccessLevel::Private),
@@ -233,6 +241,7 @@ fn org_fact(org: OrgId, seq: Seq, payload: Option<&Value>) -> Option<Fact> {
         place: LogPlace::Org(org, seq),
         org,
         room: None,
+        mentions_room: false,
         at: serde_json::from_value(payload.get("created_at")?.clone()).ok()?,
         user: payload.get("by")?.as_i64()?.into(),
         what: Happened::Org {

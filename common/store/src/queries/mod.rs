@@ -12,6 +12,7 @@ pub mod notifications;
 pub mod org_members;
 pub mod orgs;
 pub mod outbox;
+pub mod planning;
 pub mod retention;
 pub mod room_log;
 pub mod room_members;

@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{FieldErrors, MessageId, Refusal, message};
+use domain::message::{self, MessageText};
+use domain::{FieldErrors, MessageId, Refusal};
 use nats::frames::MessageView;
 use serde::Deserialize;
 use store::actions::change_message;
@@ -63,18 +64,21 @@ pub(crate) async fn edit_message(
     Body(edit): Body<EditMessage>,
 ) -> Result<Json<MessageView>, Problem> {
     let now = api.clock().now();
+    // Read before the transaction: the room's lock does not wait for it.
+    let mut faults = FieldErrors::default();
+    let body = edit.body.patched("body", &mut faults);
+    let text = checked(body, "body", &mut faults, |body| MessageText::parse(body, true));
     let message = transact!(api, |tx| {
         let target =
             change_message::message_for_changing(tx, caller, id, now).await?.for_editing()?;
-        let mut errors = FieldErrors::default();
-        let has_file = target.message().file_url.is_some();
-        let body = edit.body.clone().patched("body", &mut errors);
-        let body = checked(body, "body", &mut errors, |body| {
-            message::check_body(&body, has_file).map(|()| body)
-        });
+        let mut errors = faults.clone();
+        let may_be_blank = target.message().file_url.is_some();
+        if !may_be_blank && text.as_ref().is_some_and(MessageText::is_blank) {
+            errors.add("body", message::BLANK_WITHOUT_FILE);
+        }
         errors.finish()?;
-        match body {
-            Some(body) => change_message::edit_message(tx, target, body, now).await,
+        match &text {
+            Some(text) => change_message::edit_message(tx, target, text, now).await,
             None => Ok(target.message().clone()),
         }
     })?;
