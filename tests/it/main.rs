@@ -12,6 +12,7 @@ mod deployment;
 mod dev;
 mod edge;
 mod errors;
+mod exhaustion;
 mod files;
 mod flood;
 mod hostile;

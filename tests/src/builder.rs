@@ -10,6 +10,7 @@ use domain::registration::{AbuseLimits, EmailVerification, RegistrationPolicy};
 use domain::upload::UploadRules;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
+use runtime::serve::Limits;
 use runtime::tokens::SigningKeys;
 use runtime::{Clock, Lifecycle};
 use store::Store;
@@ -27,7 +28,6 @@ const API_CONNECTIONS: u32 = 6;
 const RELAY_CONNECTIONS: u32 = 2;
 /// Connections of a webhook worker's pool.
 const WEBHOOK_CONNECTIONS: u32 = 4;
-
 /// Connections of a notifier's pool.
 const NOTIFIER_CONNECTIONS: u32 = 3;
 /// Connections of a janitor's pool.
@@ -49,7 +49,7 @@ enum Place {
 pub struct Builder {
     apis: usize,
     edges: usize,
-    has_limits: bool,
+    pub(crate) has_limits: bool,
     has_relay: bool,
     place: Place,
     has_own_servers: bool,
@@ -64,6 +64,8 @@ pub struct Builder {
     org_quota: i64,
     registration: RegistrationPolicy,
     abuse: AbuseLimits,
+    pub(crate) serving: Option<Limits>,
+    pub(crate) open_requests_per_user: u32,
 }
 
 impl Default for Builder {
@@ -86,6 +88,8 @@ impl Default for Builder {
             org_quota: 0,
             registration: RegistrationPolicy::default(),
             abuse: AbuseLimits::NONE,
+            serving: None,
+            open_requests_per_user: 0,
         }
     }
 }
@@ -197,8 +201,7 @@ impl Builder {
         Self { retention_days: None, ..self }
     }
 
-    /// A person's files, and those of an organization, may hold so many bytes; 0 is no limit, as
-    /// it is unless said otherwise.
+    /// A person's files, and an organization's, may hold so many bytes; 0, the default, is no limit.
     #[must_use]
     pub fn quotas(self, user_quota: i64, org_quota: i64) -> Self {
         Self { user_quota, org_quota, ..self }
@@ -284,7 +287,7 @@ impl Builder {
         let mut edges = Vec::new();
         for _ in 0..self.edges {
             let (address, router) = self.edge(ground, &public_url).await;
-            runtime::serve::serve(address.1, router, &ground.life);
+            runtime::serve::serve(address.1, router, &self.gate(), &ground.life);
             edges.push(format!("ws://{}", address.0));
         }
         if self.has_relay {
@@ -328,7 +331,7 @@ impl Builder {
         let (address, listener) = listen().await;
         let url = format!("http://{address}");
         let api = self.api(ground, &url).await;
-        runtime::serve::serve(listener, api::router(&api), &ground.life);
+        runtime::serve::serve(listener, api::router(&api), &self.gate(), &ground.life);
         url
     }
 
@@ -337,6 +340,7 @@ impl Builder {
             public_url: public_url.to_owned(),
             allowed_origins: self.origins.clone(),
             access_token_ttl: self.access_ttl,
+            open_requests_per_user: self.open_requests_per_user,
             guard: self.webhooks.as_ref().map(|config| config.guard.clone()).unwrap_or_default(),
             uploads: UploadRules {
                 user_quota: self.user_quota,
@@ -399,6 +403,9 @@ impl Builder {
             ("CHATBOARD_REQUESTS_PER_MINUTE", limit("100")),
             ("CHATBOARD_SIGN_INS_PER_MINUTE", limit("10")),
             ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),
+            ("CHATBOARD_CONNECTIONS_PER_ADDRESS", limit("1024")),
+            ("CHATBOARD_OPEN_REQUESTS_PER_ADDRESS", limit("256")),
+            ("CHATBOARD_OPEN_REQUESTS_PER_USER", limit("64")),
         ];
         shared.extend(self.registration_settings());
         let mail = ground.mailbox.as_ref().zip(self.mail_delay);

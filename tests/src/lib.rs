@@ -29,6 +29,7 @@ mod receiver;
 mod reply;
 mod seen;
 mod servers;
+mod serving;
 mod snapshot;
 mod socket;
 mod storm;

@@ -39,6 +39,9 @@ pub const UNREAD_MAX: i64 = 1_000;
 pub const PAGE_DEFAULT: u32 = 50;
 /// Most results on a page.
 pub const PAGE_MAX: u32 = 200;
+/// Bytes of the results on a page: a page ends before it would exceed them, and holds one result at
+/// least.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Characters of a request id that we accept from a client.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
 /// Characters of the `User-Agent` kept with a login.
@@ -60,6 +63,14 @@ pub const REPLAY_EVENTS_MAX: usize = 200;
 pub const REPLAY_BYTES_MAX: usize = 512 * 1024;
 /// Rooms that one multi-room socket may subscribe to.
 pub const SOCKET_ROOMS_MAX: usize = 1_000;
+/// Webhooks of one organization.
+pub const ORG_WEBHOOKS_MAX: i64 = 50;
+/// Rooms of one organization, direct messages not counted.
+pub const ORG_ROOMS_MAX: i64 = 10_000;
+/// Open invites of one organization.
+pub const ORG_INVITES_MAX: i64 = 1_000;
+/// Uploads of one user that were announced and not completed.
+pub const USER_PENDING_UPLOADS_MAX: i64 = 200;
 /// Bytes of a webhook's secret.
 pub const WEBHOOK_SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// How long a webhook's previous secret signs too.

@@ -7,12 +7,14 @@ pub mod clock;
 pub mod config;
 pub mod lifecycle;
 pub mod meter;
+pub mod open_files;
 pub mod operations;
 pub mod origin;
 pub mod parts;
 pub mod rate;
 pub mod revoked;
 pub mod serve;
+pub mod slots;
 pub mod telemetry;
 pub mod tokens;
 

@@ -60,7 +60,8 @@ meters! { Counter, describe_counter,
     Resyncs = "chatboard_resyncs_total", "Subscriptions told to load a room anew";
     ReplayedFrames = "chatboard_replayed_frames_total", "Frames replayed, by source";
     SlowReaders = "chatboard_slow_readers_total", "Sockets closed with 4008";
-    ConnectionsRefused = "chatboard_connections_refused_total", "Connections turned away because too many were open";
+    ConnectionsRefused = "chatboard_connections_refused_total", "Connections and requests refused, by the bound they exceeded";
+    ResponsesAborted = "chatboard_responses_aborted_total", "Answers cut off because the client did not read them";
     MailAttempts = "chatboard_mail_attempts_total", "Attempts to mail something, by kind and outcome";
     JanitorRemoved = "chatboard_janitor_removed_total", "Rows and objects removed because their time was over, by kind";
     JanitorFailures = "chatboard_janitor_failures_total", "Rounds of the janitor that failed and are repeated";
@@ -72,6 +73,9 @@ meters! { Counter, describe_counter,
 
 meters! { Gauge, describe_gauge,
     Connections = "chatboard_connections", "TCP connections being served, until they upgrade";
+    OpenRequests = "chatboard_open_requests", "Requests not answered yet, or whose answer the client has not taken";
+    ResponseBytes = "chatboard_response_bytes", "Bytes of answers that clients have not taken yet";
+    OpenFilesMax = "chatboard_open_files_max", "Files, sockets included, that the process may have open";
     Sockets = "chatboard_sockets", "WebSockets open";
     ActiveRooms = "chatboard_active_rooms", "Rooms that the edge follows";
     Subscriptions = "chatboard_subscriptions", "Subscriptions of sockets to rooms";
@@ -115,7 +119,8 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 9] = [
+const LABELLED: [Counter; 10] = [
+    Counter::ConnectionsRefused,
     Counter::Previews,
     Counter::JanitorRemoved,
     Counter::HttpRequests,

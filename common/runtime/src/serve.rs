@@ -1,98 +1,137 @@
-//! Serving HTTP/1.1, upgrades included.
+//! Serving HTTP/1.1, upgrades included, to clients that may be slow, many or hostile.
 //!
-//! hyper by itself waits for ever for a request's head, and axum's `serve` cannot be told not to:
-//! half-open connections are cut off here, and connections are bounded.
+//! [`Gate`] bounds what clients hold: connections, heads that do not end, open requests, answers
+//! that are not read. [`wire`] aborts an answer that its client does not take; [`answer`] counts
+//! an answer until it is taken. hyper by itself waits for ever for a request's head, and axum's
+//! `serve` cannot be told not to: half-open connections are cut off here.
+
+mod answer;
+mod gate;
+mod wire;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::Lifecycle;
-use crate::meter::{Counter, Gauge};
+use crate::meter::Gauge;
+use crate::slots::Slot;
+
+pub use gate::{Gate, Limits, UntilWritten};
 
 /// How long a client may take to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long what was accepted may take once the process drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
-/// Connections open at once on one listener. One that becomes a WebSocket counts no longer: the
-/// edge bounds those.
-const CONNECTIONS_MAX: usize = 100_000;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// The pause after the system has refused to accept (out of file descriptors, usually).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often refused connections are logged.
+const REFUSALS_LOGGED_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves a router on a listener until the process drains; requests that were accepted are
 /// finished then. Spawns its tasks and returns.
-pub fn serve(listener: TcpListener, router: Router, life: &Lifecycle) {
-    life.spawn_essential("listener", accept_all(listener, router, life.clone()));
+pub fn serve(listener: TcpListener, router: Router, gate: &Gate, life: &Lifecycle) {
+    let server = Server { router, gate: gate.clone(), life: life.clone() };
+    life.spawn_essential("listener", accept_all(listener, server));
 }
 
-async fn accept_all(listener: TcpListener, router: Router, life: Lifecycle) -> anyhow::Result<()> {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+#[derive(Clone)]
+struct Server {
+    router: Router,
+    gate: Gate,
+    life: Lifecycle,
+}
+
+async fn accept_all(listener: TcpListener, server: Server) -> anyhow::Result<()> {
+    let mut refusals = Refusals::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = life.draining() => break,
+            () = server.life.draining() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(error = %error, "a connection could not be accepted: {error}");
+                gate::refused("accept");
+                refusals.note(&error.to_string());
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            Counter::ConnectionsRefused.add(1);
-            continue;
+        let admission = match server.gate.admit(peer.ip()) {
+            Ok(admission) => admission,
+            Err(bound) => {
+                gate::refused(bound);
+                refusals.note(&format!("bound of {bound} reached"));
+                continue;
+            }
         };
-        let connection = connection(stream, peer, router.clone(), life.clone());
-        life.spawn(async move {
+        let connection = connection(server.clone(), stream, peer, admission);
+        server.life.spawn(async move {
             Gauge::Connections.add(1.0);
             connection.await;
             Gauge::Connections.add(-1.0);
-            drop(slot);
         });
     }
     Ok(())
 }
 
+/// Logs refused connections now and then: who can make them could fill the disk otherwise.
+#[derive(Debug, Default)]
+struct Refusals {
+    logged_at: Option<Instant>,
+    unlogged: u64,
+}
+
+impl Refusals {
+    fn note(&mut self, reason: &str) {
+        self.unlogged += 1;
+        if self.logged_at.is_none_or(|at| at.elapsed() >= REFUSALS_LOGGED_EVERY) {
+            let count = self.unlogged;
+            tracing::warn!(count, reason, "{count} connections refused, the last one: {reason}");
+            self.logged_at = Some(Instant::now());
+            self.unlogged = 0;
+        }
+    }
+}
+
 fn connection(
+    server: Server,
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
-    life: Lifecycle,
+    admission: gate::Admission,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let _ = stream.set_nodelay(true);
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let router = router.clone();
-        async move {
-            match router.oneshot(request.map(Body::new)).await {
-                Ok(response) => Ok::<_, Infallible>(response),
-                Err(never) => match never {},
-            }
-        }
+    let gate::Admission { socket, connection: slot, head } = admission;
+    let upgraded = wire::Upgraded::default();
+    let wire = wire::Wire::new(stream, upgraded.clone(), socket);
+    let (life, head) = (server.life.clone(), Arc::new(Mutex::new(head)));
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        drop(head.lock().take());
+        answer_one(server.clone(), peer, request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(wire), service)
         .with_upgrades();
     async move {
+        // One that becomes a WebSocket counts no longer by address: the edge bounds those.
+        let _slot: Option<Slot<IpAddr>> = slot;
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -106,8 +145,25 @@ fn connection(
                 ended
             }
         };
+        upgraded.set();
         if let Err(error) = ended {
             tracing::debug!(peer = %peer, error = %error, "connection of {peer} ended: {error}");
         }
+    }
+}
+
+async fn answer_one(
+    server: Server,
+    peer: SocketAddr,
+    mut request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let client = server.gate.client(peer.ip(), request.headers());
+    let Some(open) = server.gate.open(client) else { return Ok(answer::too_many_requests()) };
+    let by_handlers = UntilWritten::default();
+    request.extensions_mut().insert(ConnectInfo(peer));
+    request.extensions_mut().insert(by_handlers.clone());
+    match server.router.oneshot(request.map(Body::new)).await {
+        Ok(response) => Ok(answer::counted(&server.gate, client, open, by_handlers, response)),
+        Err(never) => match never {},
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod actions;
+mod caps;
 mod error;
 pub mod log;
 mod migrate;

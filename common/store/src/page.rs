@@ -1,5 +1,10 @@
 //! A stretch of a list that is ordered by id.
 
+use domain::limits::PAGE_BYTES_MAX;
+use futures_util::{Stream, TryStreamExt};
+
+use crate::Result;
+
 /// Which ids to read, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slice {
@@ -18,4 +23,23 @@ impl Slice {
     pub fn first(limit: i64) -> Self {
         Self { after: 0, before: i64::MAX, descending: false, limit }
     }
+}
+
+/// Reads rows in the order of a page until their large parts, of `size` bytes each, exceed what a
+/// page may hold. The row that exceeds it is read too, and never is the first the last: whoever
+/// makes the page cuts it there, and sees that more follows.
+pub(crate) async fn fetch_page<T>(
+    rows: impl Stream<Item = sqlx::Result<T>>,
+    size: impl Fn(&T) -> usize,
+) -> Result<Vec<T>> {
+    let mut rows = std::pin::pin!(rows);
+    let (mut read, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.try_next().await? {
+        bytes += size(&row);
+        read.push(row);
+        if bytes > PAGE_BYTES_MAX && read.len() > 1 {
+            break;
+        }
+    }
+    Ok(read)
 }

@@ -1,13 +1,14 @@
 //! Who is asking: the extractors that check tokens and limits.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
-use domain::{Caller, Refusal};
+use domain::{Caller, Refusal, UserId};
 use runtime::meter::{Counter, label};
 use runtime::rate::Decision;
+use runtime::serve::UntilWritten;
 use runtime::tokens::TokenError;
 
 use crate::Api;
@@ -15,9 +16,13 @@ use crate::http::{LimitNote, LimitState};
 use crate::limits::Key;
 use crate::problem::Problem;
 
+/// When a client with too many open requests may try again.
+const OPEN_REQUESTS_RETRY: Duration = Duration::from_secs(1);
+
 /// The verified author of a request, within their limit.
 ///
-/// Refuses with `Unauthenticated`, `TokenExpired`, then `RateLimited`.
+/// Refuses with `Unauthenticated`, `TokenExpired`, then `RateLimited`, also when too many of their
+/// requests are open.
 #[derive(Clone, Copy, Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -35,6 +40,7 @@ impl FromRequestParts<Api> for Authenticated {
             return Err(Refusal::Unauthenticated.into());
         }
         within_limit(parts, api, &Key::User(verified.caller.user))?;
+        open_request(parts, api, verified.caller.user)?;
         api.seen(verified.caller.login, now);
         Ok(Self(verified.caller))
     }
@@ -78,6 +84,18 @@ fn bearer(parts: &Parts) -> Option<&str> {
     let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Counts a request of a user until its answer is written.
+fn open_request(parts: &Parts, api: &Api, user: UserId) -> Result<(), Problem> {
+    let Some(slot) = api.open_requests().take(&user, 1) else {
+        Counter::RateLimited.add_with(1, vec![label("limit", "open_requests")]);
+        return Err(Refusal::RateLimited { retry_after: OPEN_REQUESTS_RETRY }.into());
+    };
+    if let Some(until_written) = parts.extensions.get::<UntilWritten>() {
+        until_written.keep(slot);
+    }
+    Ok(())
 }
 
 fn within_limit(parts: &Parts, api: &Api, key: &Key) -> Result<(), Problem> {

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::limits::{PAGE_DEFAULT, PAGE_MAX};
+use domain::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
 use domain::{FieldErrors, Refusal};
 use serde::Serialize;
 use store::page::Slice;
@@ -219,24 +219,31 @@ impl PageRequest {
         Slice { after, before, descending, limit: i64::from(self.limit) + 1 }
     }
 
-    /// The page of what was read by [`Self::slice`], in that order.
-    pub fn page<T, V>(
+    /// The page of what was read by [`Self::slice`], in that order: at most `limit` results, and no
+    /// more than fit into [`PAGE_BYTES_MAX`].
+    pub fn page<T, V: Serialize>(
         self,
         public_url: &str,
-        mut rows: Vec<T>,
+        rows: Vec<T>,
         id: impl Fn(&T) -> i64,
         view: impl Fn(T) -> V,
     ) -> Page<V> {
         let slice = self.slice();
-        let has_more = rows.len() > self.limit as usize;
-        rows.truncate(self.limit as usize);
+        let read = rows.len();
+        let mut rows: Vec<_> = rows
+            .into_iter()
+            .take(self.limit as usize)
+            .map(|row| Entry { id: id(&row), view: view(row) })
+            .collect();
+        rows.truncate(fitting(&rows));
+        let has_more = read > rows.len();
         let is_back = self.cursor.is_some_and(|cursor| cursor.is_back);
         // In the order of the walk, whatever way this page was read.
         if is_back {
             rows.reverse();
         }
-        let first = rows.first().map(&id);
-        let last = rows.last().map(&id);
+        let first = rows.first().map(|entry| entry.id);
+        let last = rows.last().map(|entry| entry.id);
         let (has_next, has_previous) =
             if is_back { (true, has_more) } else { (has_more, self.cursor.is_some()) };
         let link = |from: Option<i64>, is_back: bool| {
@@ -255,7 +262,7 @@ impl PageRequest {
         if shows_descending != walks_descending {
             rows.reverse();
         }
-        Page { next, previous, results: rows.into_iter().map(view).collect() }
+        Page { next, previous, results: rows.into_iter().map(|entry| entry.view).collect() }
     }
 
     fn link(&self, public_url: &str, cursor: Cursor) -> String {
@@ -265,5 +272,36 @@ impl PageRequest {
         }
         query.append_pair("cursor", &cursor.text());
         format!("{}{}?{}", public_url.trim_end_matches('/'), self.query.path, query.finish())
+    }
+}
+
+/// One result of a page.
+struct Entry<V> {
+    id: i64,
+    view: V,
+}
+
+/// How many results fit on a page; at least one, however large.
+fn fitting<V: Serialize>(rows: &[Entry<V>]) -> usize {
+    let mut bytes = ByteCount(0);
+    let is_over = |entry: &Entry<V>| {
+        // Counting cannot fail; what cannot be written is answered as a bug later.
+        let _ = serde_json::to_writer(&mut bytes, &entry.view);
+        bytes.0 > PAGE_BYTES_MAX
+    };
+    rows.iter().position(is_over).map_or(rows.len(), |over| over.max(1))
+}
+
+/// Counts what is written.
+struct ByteCount(usize);
+
+impl std::io::Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use nats::publish::Publisher;
 use objects::Objects;
 use runtime::address::TrustedProxies;
 use runtime::revoked::RevokedLogins;
+use runtime::slots::Slots;
 use runtime::tokens::{SigningKeys, Verifier};
 use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
@@ -42,6 +43,8 @@ pub struct Config {
     pub requests_per_minute: u32,
     /// Sign-ins per (address, e-mail) and minute; 0 is no limit.
     pub sign_ins_per_minute: u32,
+    /// Requests of one user that may be open at once on this node; 0 is no limit.
+    pub open_requests_per_user: u32,
     /// Proxies whose `X-Forwarded-For` counts.
     pub trusted_proxies: TrustedProxies,
     /// Messages in one group commit; 1 commits each by itself.
@@ -65,6 +68,7 @@ impl Default for Config {
             refresh_token_ttl: Duration::from_secs(7 * 24 * 3600),
             requests_per_minute: 100,
             sign_ins_per_minute: 10,
+            open_requests_per_user: 64,
             trusted_proxies: TrustedProxies::default(),
             post_batch_max: 256,
             uploads: UploadRules::default(),
@@ -105,6 +109,7 @@ struct Inner {
     revoked: RevokedLogins,
     clock: Clock,
     limits: Limits,
+    open_requests: Slots<UserId>,
     poster: Poster,
     publisher: Publisher,
     passwords: Passwords,
@@ -128,6 +133,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     let last_seen = LastSeen::start(store.clone(), life);
     let api = Api(Arc::new(Inner {
         limits: Limits::new(config.requests_per_minute, config.sign_ins_per_minute),
+        open_requests: Slots::new(config.open_requests_per_user.into()),
         verifier: Verifier::new(keys.public().clone()),
         revoked: RevokedLogins::default(),
         config,
@@ -198,6 +204,11 @@ impl Api {
     /// The limits.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
+    }
+
+    /// Requests that are open, by user.
+    pub(crate) fn open_requests(&self) -> &Slots<UserId> {
+        &self.0.open_requests
     }
 
     /// What hashes passwords.

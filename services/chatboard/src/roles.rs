@@ -16,9 +16,10 @@ use runtime::address::TrustedProxies;
 use runtime::config::Settings;
 use runtime::lifecycle::End;
 use runtime::operations::{Probe, Readiness};
+use runtime::serve::{Gate, Limits};
 use runtime::telemetry::Metrics;
 use runtime::tokens::SigningKeys;
-use runtime::{Clock, Lifecycle, operations};
+use runtime::{Clock, Lifecycle, open_files, operations};
 use store::Store;
 use tokio::net::TcpListener;
 
@@ -124,7 +125,11 @@ pub(crate) async fn start(
     }
     let clock = Clock::system();
     let store = database::start(settings, roles, &clock, life).await?;
-    let starter = Starter { settings, objects, store, clock, life };
+    let connections = client_connections(settings, roles);
+    let sockets_max = sockets_max(settings, roles, connections);
+    let gate = gate(settings, connections);
+    let starter =
+        Starter { settings, objects, store, clock, life, gate: gate.clone(), sockets_max };
     let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
     let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
     let mut worker = None;
@@ -142,11 +147,51 @@ pub(crate) async fn start(
     starter.listen(api.as_ref(), edge.as_ref()).await?;
     for (number, &address) in more_edges.iter().enumerate() {
         let more = starter.edge(&format!("edge {}", number + 2)).await?;
-        serve(address, edge_router(&more), "an edge", life).await?;
+        serve(address, edge_router(&more), ("an edge", &gate), life).await?;
     }
     let probe = probe(api, edge, worker, janitor);
     let operations = operations::router(probe, move || metrics.render());
-    serve(settings.ops_addr, operations, "operations", life).await
+    let gate = Gate::new(Limits::operations(), TrustedProxies::default());
+    serve(settings.ops_addr, operations, ("operations", &gate), life).await
+}
+
+/// Connections that clients may have to this process.
+fn client_connections(settings: &Settings, roles: &[Role]) -> usize {
+    let stores = roles.iter().filter(|&&role| role != Role::Edge).count() as u64;
+    let own = u64::from(settings.database_connections) * stores;
+    open_files::client_connections(open_files::raise(), own)
+}
+
+/// WebSockets that an edge of this process admits: some connections stay for requests, and for
+/// telling further sockets that there is no room.
+fn sockets_max(settings: &Settings, roles: &[Role], connections: usize) -> usize {
+    let wanted = settings.sockets_max as usize;
+    let possible = connections - connections / 8;
+    if roles.contains(&Role::Edge) && possible < wanted {
+        tracing::warn!(
+            sockets_max = possible,
+            "CHATBOARD_SOCKETS_MAX is {wanted}, but the limit of open files (ulimit -n) admits \
+             {possible} sockets: raise it, or set less"
+        );
+    }
+    wanted.min(possible)
+}
+
+fn gate(settings: &Settings, connections: usize) -> Gate {
+    // One address never takes more than a quarter of what there is.
+    let share = u32::try_from(connections / 4).unwrap_or(u32::MAX).max(1);
+    let per_client = match settings.connections_per_address {
+        0 => 0,
+        wanted => wanted.min(share),
+    };
+    let limits = Limits {
+        connections,
+        connections_per_client: per_client,
+        heads_per_client: per_client.div_ceil(4),
+        requests_per_client: settings.open_requests_per_address,
+        ..Limits::default()
+    };
+    Gate::new(limits, TrustedProxies::new(settings.trusted_proxies.clone()))
 }
 
 /// Whether the process can do its work: that of the role that needs the most. `worker` is what a
@@ -202,6 +247,8 @@ struct Starter<'a> {
     store: Option<Store>,
     clock: Clock,
     life: &'a Lifecycle,
+    gate: Gate,
+    sockets_max: usize,
 }
 
 impl Starter<'_> {
@@ -242,6 +289,7 @@ impl Starter<'_> {
             refresh_token_ttl: settings.refresh_token_ttl,
             requests_per_minute: settings.requests_per_minute,
             sign_ins_per_minute: settings.sign_ins_per_minute,
+            open_requests_per_user: settings.open_requests_per_user,
             trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
             post_batch_max: settings.post_batch_max as usize,
             uploads: files::rules(settings),
@@ -269,7 +317,7 @@ impl Starter<'_> {
             public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
             frames_per_second: self.settings.socket_frames_per_second,
-            sockets_max: self.settings.sockets_max as usize,
+            sockets_max: self.sockets_max,
         };
         edge::start(config, self.bus(name).await?, self.clock.clone(), self.life).await
     }
@@ -337,18 +385,18 @@ impl Starter<'_> {
     ) -> anyhow::Result<()> {
         let http = self.settings.http_addr;
         let ws = self.settings.ws_addr.unwrap_or(http);
-        let life = self.life;
+        let (life, gate) = (self.life, &self.gate);
         match (api, edge) {
             (Some(api), Some(edge)) if ws == http => {
                 let router = self.api_router(api).await?.merge(edge::router(edge));
-                serve(http, router, "REST and WebSockets", life).await
+                serve(http, router, ("REST and WebSockets", gate), life).await
             }
             (api, edge) => {
                 if let Some(api) = api {
-                    serve(http, self.api_router(api).await?, "REST", life).await?;
+                    serve(http, self.api_router(api).await?, ("REST", gate), life).await?;
                 }
                 if let Some(edge) = edge {
-                    serve(ws, edge_router(edge), "an edge", life).await?;
+                    serve(ws, edge_router(edge), ("an edge", gate), life).await?;
                 }
                 Ok(())
             }
@@ -369,7 +417,7 @@ fn edge_router(edge: &edge::Edge) -> Router {
 async fn serve(
     address: SocketAddr,
     router: Router,
-    what: &str,
+    (what, gate): (&str, &Gate),
     life: &Lifecycle,
 ) -> anyhow::Result<()> {
     let listener = TcpListener::bind(address)
@@ -377,6 +425,6 @@ async fn serve(
         .with_context(|| format!("cannot listen on {address} for {what}"))?;
     let address = listener.local_addr()?;
     tracing::info!(address = %address, "{what} on {address}");
-    runtime::serve::serve(listener, router, life);
+    runtime::serve::serve(listener, router, gate, life);
     Ok(())
 }

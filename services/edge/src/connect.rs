@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::{Caller, Refusal, RoomId, Seq, UserId};
 use nats::bus::AskError;
 use nats::rpc::{OpenReply, Profile};
-use runtime::meter::Counter;
+use runtime::meter::{Counter, label};
 
 use crate::Edge;
 use crate::close::Close;
@@ -87,7 +87,7 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
 }
 
 fn too_many(user: UserId) -> Close {
-    Counter::ConnectionsRefused.add(1);
+    Counter::ConnectionsRefused.add_with(1, vec![label("reason", "sockets")]);
     tracing::debug!(user.id = %user, "user {user} is turned away: too many sockets are open");
     Close::Overloaded
 }

@@ -31,6 +31,7 @@ pub mod close;
 mod connect;
 mod drain;
 mod follow;
+mod fragments;
 mod frame;
 mod heads;
 mod hub;

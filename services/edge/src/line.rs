@@ -13,6 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
 
 use crate::close::Close;
+use crate::fragments::Fragments;
 use crate::frame::Text;
 use crate::queue::Outbound;
 
@@ -59,7 +60,7 @@ pub(crate) enum WriteError {
 /// The wire.
 #[derive(Debug)]
 pub(crate) struct Line {
-    stream: WebSocketStream<TokioIo<Upgraded>>,
+    stream: WebSocketStream<Fragments<TokioIo<Upgraded>>>,
     /// What comes can no longer be read as frames.
     is_broken: bool,
     /// The rest of a frame that was cut off: nothing else may be written before it.
@@ -75,7 +76,7 @@ impl Line {
             .max_write_buffer_size(CONTROL_BYTES_MAX)
             .max_message_size(Some(domain::limits::BODY_BYTES_MAX))
             .max_frame_size(Some(domain::limits::BODY_BYTES_MAX));
-        let io = TokioIo::new(upgraded);
+        let io = Fragments::new(TokioIo::new(upgraded));
         let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
         Self { stream, is_broken: false, rest: Vec::new() }
     }
@@ -93,6 +94,9 @@ impl Line {
                 Inbound::Gone
             }
             Some(Ok(_)) => Inbound::Other,
+            Some(Err(Error::Io(_))) if self.stream.get_ref().is_flooded() => {
+                self.fault(Close::Flood)
+            }
             None | Some(Err(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed)) => {
                 Inbound::Gone
             }
@@ -106,6 +110,11 @@ impl Line {
             }
             Some(Err(_)) => self.fault(Close::Malformed),
         }
+    }
+
+    /// Empty fragments that came since this was last asked: each counts as a frame.
+    pub(crate) fn take_empty_fragments(&mut self) -> u32 {
+        self.stream.get_mut().take_empty()
     }
 
     fn fault(&mut self, close: Close) -> Inbound {
@@ -187,6 +196,7 @@ impl Line {
                 Some(Err(_)) => self.is_broken = true,
             }
         }
+        self.stream.get_mut().stop();
         let mut scrap = vec![0; 4_096];
         while matches!(self.stream.get_mut().read(&mut scrap).await, Ok(count) if count > 0) {}
     }

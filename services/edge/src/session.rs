@@ -98,6 +98,7 @@ impl Session {
             let may_read = !self.socket.posts.lock().is_full();
             tokio::select! {
                 inbound = line.receive(), if may_read => {
+                    self.count_empty(line.take_empty_fragments());
                     if let Err(ending) = self.take(inbound).await {
                         return ending;
                     }
@@ -140,6 +141,11 @@ impl Session {
             Inbound::Gone => Err(None),
             Inbound::Fault(close) => Err(Some(close)),
         }
+    }
+
+    /// Empty fragments count like frames: they cost as much and carry nothing.
+    fn count_empty(&mut self, fragments: u32) {
+        (0..fragments).for_each(|_| self.take_control());
     }
 
     /// Pings and pongs count like frames: answering them costs us as much.

@@ -2,6 +2,8 @@
 
 use testkit::{Board, json};
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_is_warned_of_dropped_and_then_closed() {
@@ -97,4 +99,63 @@ async fn a_user_has_a_hundred_sockets_on_an_edge_at_most() {
         testkit::within("a frame or the close", socket.try_next()).await.map(drop)
     })
     .await;
+}
+
+/// A frame of a message in pieces.
+fn piece(code: Data, text: &str, is_last: bool) -> Message {
+    Message::Frame(Frame::message(text.to_owned(), OpCode::Data(code), is_last))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn empty_continuation_frames_are_a_flood() {
+    let board = Board::builder().limits_on().start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(0, room).await;
+    socket.sends_raw(piece(Data::Text, "", false)).await;
+    for _ in 0..2_000 {
+        socket.sends_raw(piece(Data::Continue, "", false)).await;
+    }
+    assert_eq!(socket.closes().await.code, 4429, "one message that never ends");
+    // Messages that end, each with fewer fragments than one may have.
+    let mut socket = alice.opens(1, room).await;
+    for _ in 0..20 {
+        socket.sends_raw(piece(Data::Text, "{\"type\":", false)).await;
+        for _ in 0..100 {
+            socket.sends_raw(piece(Data::Continue, "", false)).await;
+        }
+        socket.sends_raw(piece(Data::Continue, "\"ping\"}", true)).await;
+    }
+    assert_eq!(socket.closes().await.code, 4429);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn empty_messages_and_pongs_are_a_flood() {
+    let board = Board::builder().limits_on().start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(0, room).await;
+    for _ in 0..200 {
+        socket.sends_text("").await;
+    }
+    assert_eq!(socket.closes().await.code, 4429);
+    let mut socket = alice.opens(1, room).await;
+    for _ in 0..200 {
+        socket.sends_raw(Message::Pong(Vec::new().into())).await;
+    }
+    assert_eq!(socket.closes().await.code, 4429);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_message_in_pieces_is_one_frame() {
+    let board = Board::builder().limits_on().start().await;
+    let (alice, _, room) = board.two_members_of("eng").await;
+    let mut socket = alice.opens(0, room).await;
+    for _ in 0..5 {
+        socket.sends_raw(piece(Data::Text, "{\"type\":\"ping\",\"x\":\"", false)).await;
+        for _ in 0..60 {
+            socket.sends_raw(piece(Data::Continue, &"x".repeat(4_000), false)).await;
+        }
+        socket.sends_raw(piece(Data::Continue, "\"}", true)).await;
+        socket.next_of_type("pong").await;
+    }
+    assert!(!socket.has("error") && !socket.has("warning"), "{:?}", socket.backlog());
 }

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
 use runtime::Lifecycle;
+use runtime::serve::Gate;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -65,7 +66,7 @@ impl MailSink {
         let (smtp, smtp_port) = listen(smtp, "mails").await?;
         let (page, page_port) = listen(page, "the mails' page").await?;
         life.spawn_essential("mail sink", smtp::accept_all(smtp, state.clone(), life.clone()));
-        runtime::serve::serve(page, page::router(state.clone()), life);
+        runtime::serve::serve(page, page::router(state.clone()), &Gate::unbounded(), life);
         Ok(Self { state, smtp: smtp_port, page: page_port })
     }
 

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
+use runtime::serve::Gate;
 use runtime::{Clock, Lifecycle};
 use s3s::auth::SimpleAuth;
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -73,7 +74,7 @@ impl ObjectStore {
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
         let store = Store { root: root.clone(), s3: builder.build(), clock, puts: Puts::default() };
         let (listener, port) = crate::mail_sink::listen(port, "the object store").await?;
-        runtime::serve::serve(listener, router(store), life);
+        runtime::serve::serve(listener, router(store), &Gate::unbounded(), life);
         Ok(Self { folder: root, port, access_key, secret_key })
     }
 

@@ -114,6 +114,12 @@ settings! {
             "Frames per second that a WebSocket may send. 0 switches the limit off.";
         sockets_max: u32 = "100000" in 1..=10_000_000, "SOCKETS_MAX",
             "WebSockets that one edge holds at once; further ones are closed with 1013. One user has at most 100 of them on an edge.";
+        connections_per_address: u32 = "1024", "CONNECTIONS_PER_ADDRESS",
+            "Connections, besides WebSockets, that one client address may have open; a quarter of them may be without a complete request. Those of trusted proxies are not counted. 0 switches the limit off.";
+        open_requests_per_address: u32 = "256", "OPEN_REQUESTS_PER_ADDRESS",
+            "Requests of one client address that may be open at once: unanswered, or with an answer that the client has not read. 0 switches the limit off.";
+        open_requests_per_user: u32 = "64", "OPEN_REQUESTS_PER_USER",
+            "The same for one user, on one node. 0 switches the limit off.";
         post_batch_max: u32 = "256" in 1..=10_000, "POST_BATCH_MAX",
             "Messages that one commit may gather. 1 commits each by itself.";
     }

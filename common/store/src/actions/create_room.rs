@@ -1,11 +1,13 @@
 //! A room begins.
 
+use domain::limits::ORG_ROOMS_MAX;
 use domain::room::{NewRoom, Room};
 use domain::{Caller, Refusal, Role, RoomId, Timestamp, UserId};
 use serde_json::json;
 
 use crate::access::{self, OrgAccess};
 use crate::actions::membership::join_quietly;
+use crate::caps::within_cap;
 use crate::log::{append_org, lock_rooms};
 use crate::queries::rooms::{admitted_by, find_room};
 use crate::{Error, Result, Tx};
@@ -31,7 +33,9 @@ pub async fn org_for_rooms(tx: &mut Tx, caller: Caller, org: domain::OrgId) -> R
 }
 
 /// Makes a room. The caller is its first member; `auto_join` brings everyone whom the level
-/// admits, and none of them takes a place in the log.
+/// admits, and none of them takes a place in the log. The organization is locked.
+///
+/// Refuses with `ValidationFailed` (`org`) when it has as many as it may.
 pub async fn create_room(
     tx: &mut Tx,
     org: OrgAccess,
@@ -41,6 +45,13 @@ pub async fn create_room(
 ) -> Result<Opened> {
     // The proof, not the body, says where the room comes to be.
     let org = org.at_least(Role::Manager)?.org();
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from rooms where org_id = $1 and dm_key is null"#,
+        org.0,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    within_cap("org", "rooms", count, ORG_ROOMS_MAX)?;
     let id = sqlx::query_scalar!(
         r#"with room as (
                insert into rooms (org_id, name, topic, access_level, auto_join, created_by,

@@ -6,7 +6,7 @@
 //! what its creator's role is: it is withdrawn with that ([`withdraw_by`]), and looked at again
 //! when it is used.
 
-use domain::limits::INVITE_LIFETIME;
+use domain::limits::{INVITE_LIFETIME, ORG_INVITES_MAX};
 use domain::mail::MailKind;
 use domain::org::{Invite, NewInvite};
 use domain::registration::AbuseLimits;
@@ -20,6 +20,7 @@ use super::mails::{MailSecret, NewMail, enqueue, token_hash, withdraw};
 use super::membership::Moved;
 use super::org_members;
 use crate::access::{self, OrgAccess};
+use crate::caps::within_cap;
 use crate::error::OnConstraint;
 use crate::log::append_org;
 use crate::{Error, Result, Tx};
@@ -77,7 +78,8 @@ pub(super) struct RegistrationInvite {
 /// Invites an address. The organization is locked.
 ///
 /// Refuses with `Forbidden` below MANAGER and above the caller's own role, `EmailUnverified`,
-/// `AlreadyMember`, `InviteExists`, `RateLimited`.
+/// `AlreadyMember`, `InviteExists`, `RateLimited`, `ValidationFailed` (`email`) when as many are open
+/// as may be.
 pub async fn create_invite(
     tx: &mut Tx,
     (caller, access): (Caller, OrgAccess),
@@ -93,6 +95,7 @@ pub async fn create_invite(
         return Err(Refusal::AlreadyMember.into());
     }
     delete_expired(tx, (org, &new.email), now).await?;
+    check_open(tx, org, now).await?;
     let expires_at = now + INVITE_LIFETIME;
     let id = sqlx::query_scalar!(
         r#"insert into organization_invites
@@ -161,6 +164,20 @@ async fn delete_expired(tx: &mut Tx, (org, email): (OrgId, &Email), now: Timesta
     )
     .execute(tx.conn())
     .await?;
+    Ok(())
+}
+
+/// Whether an organization, which is locked, may have another open invite.
+async fn check_open(tx: &mut Tx, org: OrgId, now: Timestamp) -> Result<()> {
+    let open = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from organization_invites
+           where org_id = $1 and accepted_at is null and expires_at > $2"#,
+        org.0,
+        now as Timestamp,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    within_cap("email", "open invites", open, ORG_INVITES_MAX)?;
     Ok(())
 }
 

@@ -5,11 +5,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use domain::limits::{PENDING_UPLOAD_LIFETIME, UNPOSTED_UPLOAD_LIFETIME, UPLOAD_URL_LIFETIME};
+use domain::limits::{
+    PENDING_UPLOAD_LIFETIME, UNPOSTED_UPLOAD_LIFETIME, UPLOAD_URL_LIFETIME,
+    USER_PENDING_UPLOADS_MAX,
+};
 use domain::message::NOT_YOUR_UPLOAD;
 use domain::upload::{Attached, NewUpload, is_image};
 use domain::{Caller, Message, OrgId, Refusal, Timestamp, UploadId, UserId};
 
+use crate::caps::within_cap;
 use crate::queries::uploads::find_own;
 use crate::{Result, Tx};
 
@@ -27,7 +31,8 @@ pub struct Announced {
 /// Announces an upload. What its owner has, and has announced, may hold `quota` bytes together; 0
 /// is no limit. What was removed counts until its address has ended: its bytes can be put again.
 ///
-/// Refuses with `ValidationFailed` (`file_size`) what is over the quota.
+/// Refuses with `ValidationFailed` (`file_size`) what is over the quota, and more than
+/// [`USER_PENDING_UPLOADS_MAX`] that are not completed.
 pub async fn announce(
     tx: &mut Tx,
     caller: Caller,
@@ -35,11 +40,20 @@ pub async fn announce(
     quota: i64,
     now: Timestamp,
 ) -> Result<Announced> {
+    // One at a time, or two could both be the last that fits.
+    sqlx::query_scalar!("select id from users where id = $1 for no key update", caller.user.0)
+        .fetch_optional(tx.conn())
+        .await?;
+    let pending = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from file_uploads
+           where user_id = $1 and status = 'pending' and expires_at > $2"#,
+        caller.user.0,
+        now as Timestamp,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    within_cap("file_size", "incomplete uploads", pending, USER_PENDING_UPLOADS_MAX)?;
     if quota > 0 {
-        // One at a time, or two could both be the last that fits.
-        sqlx::query_scalar!("select id from users where id = $1 for no key update", caller.user.0)
-            .fetch_optional(tx.conn())
-            .await?;
         let held = sqlx::query_scalar!(
             r#"select ((select coalesce(sum(file_size), 0) from file_uploads
                         where user_id = $1 and status <> 'removing')

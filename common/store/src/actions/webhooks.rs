@@ -1,11 +1,12 @@
 //! Webhooks, as their organization's ADMINs change them.
 
-use domain::limits::WEBHOOK_SECRET_OVERLAP;
+use domain::limits::{ORG_WEBHOOKS_MAX, WEBHOOK_SECRET_OVERLAP};
 use domain::webhook::{NewWebhook, Webhook, WebhookChange, WebhookEvent, WebhookSecret};
 use domain::{FieldErrors, OrgId, Refusal, Timestamp, WebhookId};
 use serde_json::json;
 
-use crate::access::{OrgAccess, WebhookAccess};
+use crate::access::{OrgAccess, WebhookAccess, lock_org};
+use crate::caps::within_cap;
 use crate::error::OnConstraint;
 use crate::{Result, Tx};
 
@@ -14,7 +15,8 @@ const REPLAY_MAX: i64 = 2_000;
 
 /// Makes a webhook.
 ///
-/// Refuses with `NotFound` when the organization has gone meanwhile.
+/// Refuses with `NotFound` when the organization has gone meanwhile, `ValidationFailed` (`org`)
+/// when it has as many as it may.
 pub async fn create_webhook(
     tx: &mut Tx,
     access: OrgAccess,
@@ -22,6 +24,15 @@ pub async fn create_webhook(
     now: Timestamp,
 ) -> Result<Webhook> {
     let events: Vec<String> = words(&new.events);
+    // One at a time, or two could both be the last.
+    lock_org(tx, access.org()).await?;
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from webhooks where org_id = $1"#,
+        access.org().0,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    within_cap("org", "webhooks", count, ORG_WEBHOOKS_MAX)?;
     let id = sqlx::query_scalar!(
         r#"insert into webhooks (org_id, url, secret, events, include_private, is_active, created_at)
            values ($1, $2, $3, $4, $5, $6, $7) returning id as "id: WebhookId""#,

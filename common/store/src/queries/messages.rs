@@ -5,10 +5,11 @@ use sqlx::PgConnection;
 
 use crate::Result;
 use crate::access::MemberAccess;
-use crate::page::Slice;
+use crate::page::{Slice, fetch_page};
 use crate::rows::{completed, select_messages};
 
-/// A stretch of a room's messages, in the order that the slice asks for, of those that are kept.
+/// A stretch of a room's messages, in the order that the slice asks for, of those that are kept:
+/// not many more than fit on a page.
 pub async fn messages(
     conn: &mut PgConnection,
     room: &MemberAccess,
@@ -16,7 +17,7 @@ pub async fn messages(
     now: Timestamp,
 ) -> Result<Vec<Message>> {
     let rows = if slice.descending {
-        select_messages!(
+        let rows = select_messages!(
             "where m.room_id = $1 and m.id > $2 and m.id < $3
                  and m.seq >= (select log_floor($1, $5)) order by m.id desc limit $4",
             room.room().0,
@@ -25,10 +26,10 @@ pub async fn messages(
             slice.limit,
             now as Timestamp,
         )
-        .fetch_all(&mut *conn)
-        .await?
+        .fetch(&mut *conn);
+        fetch_page(rows, |row| row.body.len()).await?
     } else {
-        select_messages!(
+        let rows = select_messages!(
             "where m.room_id = $1 and m.id > $2 and m.id < $3
                  and m.seq >= (select log_floor($1, $5)) order by m.id limit $4",
             room.room().0,
@@ -37,8 +38,8 @@ pub async fn messages(
             slice.limit,
             now as Timestamp,
         )
-        .fetch_all(&mut *conn)
-        .await?
+        .fetch(&mut *conn);
+        fetch_page(rows, |row| row.body.len()).await?
     };
     completed(conn, rows).await
 }

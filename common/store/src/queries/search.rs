@@ -13,7 +13,7 @@ use domain::search::{Question, sender_word};
 use domain::{Message, OrgId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
 
-use crate::page::Slice;
+use crate::page::{Slice, fetch_page};
 use crate::rows::{completed, select_messages};
 use crate::{Result, Store};
 
@@ -63,13 +63,15 @@ pub async fn search(
         Some(found) => found,
         None => wanted.ask_index(conn).await?,
     };
-    let rows = select_messages!("where m.id = any($1)", &found).fetch_all(&mut *conn).await?;
-    let mut messages = completed(conn, rows).await?;
-    messages.sort_by_key(|message| message.id);
-    if slice.descending {
-        messages.reverse();
-    }
-    Ok(messages)
+    let order = if slice.descending { -1 } else { 1 };
+    let rows = select_messages!(
+        "where m.id = any($1) order by m.id * $2::bigint",
+        &found,
+        i64::from(order)
+    )
+    .fetch(&mut *conn);
+    let rows = fetch_page(rows, |row| row.body.len()).await?;
+    completed(conn, rows).await
 }
 
 struct Wanted {

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::Result;
 use crate::access::{MemberAccess, WebhookAccess};
-use crate::page::Slice;
+use crate::page::{Slice, fetch_page};
 
 /// A stretch of the webhooks of the organizations whose ADMIN the caller is, or of one of them.
 pub async fn webhooks(
@@ -60,7 +60,7 @@ pub async fn deliveries(
     has_payloads: bool,
     slice: Slice,
 ) -> Result<Vec<Delivery>> {
-    Ok(sqlx::query_as!(
+    let rows = sqlx::query_as!(
         Delivery,
         r#"select d.event_id as event, d.sequence, d.event_type, d.status, d.retries,
                   d.created_at as "created_at: Timestamp",
@@ -79,8 +79,8 @@ pub async fn deliveries(
         slice.descending,
         slice.limit,
     )
-    .fetch_all(conn)
-    .await?)
+    .fetch(conn);
+    fetch_page(rows, |delivery| delivery.payload.as_ref().map_or(0, String::len)).await
 }
 
 /// The most webhooks that [`covering_webhooks`] names.

@@ -1,0 +1,187 @@
+//! What clients may hold of the server at once: connections, requests, unread answers.
+
+use std::any::Any;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use parking_lot::Mutex;
+
+use crate::address::{TrustedProxies, client_prefix};
+use crate::meter::{Counter, Gauge, label};
+use crate::slots::{Slot, Slots};
+
+/// Bounds of one process. 0 is no bound. A client is an address ([`client_prefix`]).
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// TCP connections of all clients, WebSockets included.
+    pub connections: usize,
+    /// TCP connections of one client that are not WebSockets.
+    pub connections_per_client: u32,
+    /// Connections of one client that have not sent the head of their first request.
+    pub heads_per_client: u32,
+    /// Requests of one client that are not answered, or whose answer is not taken yet.
+    pub requests_per_client: u32,
+    /// Bytes of answers that clients have not taken yet.
+    pub response_bytes: u64,
+    /// Those of one client.
+    pub response_bytes_per_client: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            connections_per_client: 1_024,
+            heads_per_client: 256,
+            requests_per_client: 256,
+            response_bytes: 256 * 1024 * 1024,
+            response_bytes_per_client: 32 * 1024 * 1024,
+        }
+    }
+}
+
+impl Limits {
+    /// Bounds of the operations port, which clients do not reach.
+    pub fn operations() -> Self {
+        Self { connections: 64, ..Self::default() }
+    }
+}
+
+/// Counts what clients hold, for all listeners of a process that share it.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    proxies: TrustedProxies,
+    all: Slots<()>,
+    connections: Slots<IpAddr>,
+    heads: Slots<IpAddr>,
+    requests: Slots<IpAddr>,
+    bytes: Slots<()>,
+    bytes_of: Slots<IpAddr>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(Limits::default(), TrustedProxies::default())
+    }
+}
+
+/// What a new connection holds.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// Until the socket is closed.
+    pub(super) socket: Slot<()>,
+    /// Until it is closed or becomes a WebSocket; a proxy's is not counted by address.
+    pub(super) connection: Option<Slot<IpAddr>>,
+    /// Until the head of its first request has come.
+    pub(super) head: Option<Slot<IpAddr>>,
+}
+
+impl Gate {
+    /// Bounds clients so; connections of `proxies` stand for many clients.
+    pub fn new(limits: Limits, proxies: TrustedProxies) -> Self {
+        Self(Arc::new(Inner {
+            proxies,
+            all: Slots::new(limits.connections as u64),
+            connections: Slots::new(limits.connections_per_client.into()),
+            heads: Slots::new(limits.heads_per_client.into()),
+            requests: Slots::new(limits.requests_per_client.into()),
+            bytes: Slots::new(limits.response_bytes),
+            bytes_of: Slots::new(limits.response_bytes_per_client),
+        }))
+    }
+
+    /// Bounds nothing: for servers of development, which only their owner reaches.
+    pub fn unbounded() -> Self {
+        let limits = Limits {
+            connections: 0,
+            connections_per_client: 0,
+            heads_per_client: 0,
+            requests_per_client: 0,
+            response_bytes: 0,
+            response_bytes_per_client: 0,
+        };
+        Self::new(limits, TrustedProxies::default())
+    }
+
+    /// Admits a connection; the error says which bound it exceeds.
+    pub(super) fn admit(&self, peer: IpAddr) -> Result<Admission, &'static str> {
+        let socket = self.0.all.take(&(), 1).ok_or("connections")?;
+        if self.0.proxies.contains(peer) {
+            return Ok(Admission { socket, connection: None, head: None });
+        }
+        let client = client_prefix(peer);
+        let connection = self.0.connections.take(&client, 1).ok_or("client")?;
+        let head = self.0.heads.take(&client, 1).ok_or("heads")?;
+        Ok(Admission { socket, connection: Some(connection), head: Some(head) })
+    }
+
+    /// Whose request it is.
+    pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        client_prefix(self.0.proxies.client(peer, headers))
+    }
+
+    /// Opens a request of a client; `None` when too many are open.
+    pub(super) fn open(&self, client: IpAddr) -> Option<OpenRequest> {
+        let slot = self.0.requests.take(&client, 1)?;
+        Gauge::OpenRequests.add(1.0);
+        Some(OpenRequest { _slot: slot })
+    }
+
+    /// Takes room for an answer's bytes; `None` when too many wait to be read.
+    pub(super) fn reserve(&self, client: IpAddr, bytes: u64) -> Option<Reservation> {
+        let of_client = self.0.bytes_of.take(&client, bytes)?;
+        let of_all = self.0.bytes.take(&(), bytes)?;
+        Gauge::ResponseBytes.add(as_gauge(bytes));
+        Some(Reservation { _slots: (of_client, of_all), bytes })
+    }
+}
+
+/// A request that is counted until its answer is taken.
+#[derive(Debug)]
+pub(super) struct OpenRequest {
+    _slot: Slot<IpAddr>,
+}
+
+impl Drop for OpenRequest {
+    fn drop(&mut self) {
+        Gauge::OpenRequests.add(-1.0);
+    }
+}
+
+/// Bytes of an answer that are counted until the system has taken them.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    _slots: (Slot<IpAddr>, Slot<()>),
+    bytes: u64,
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        Gauge::ResponseBytes.add(-as_gauge(self.bytes));
+    }
+}
+
+fn as_gauge(bytes: u64) -> f64 {
+    f64::from(u32::try_from(bytes).unwrap_or(u32::MAX))
+}
+
+/// Counts a refusal by the bound that was reached.
+pub(super) fn refused(bound: &'static str) {
+    Counter::ConnectionsRefused.add_with(1, vec![label("reason", bound)]);
+}
+
+/// An extension of every request: what handlers put into it is kept until the answer is written,
+/// or the connection is gone.
+#[derive(Clone, Debug, Default)]
+pub struct UntilWritten(Arc<Mutex<Vec<Box<dyn Any + Send>>>>);
+
+impl UntilWritten {
+    /// Keeps a value until then.
+    pub fn keep(&self, value: impl Any + Send) {
+        self.0.lock().push(Box::new(value));
+    }
+}
