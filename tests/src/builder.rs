@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use crate::board::{Board, Host, Reach};
 use crate::files::Files;
 use crate::mailbox::Mailbox;
-use crate::process::Process;
+use crate::process::{Process, free_address};
 use crate::servers::{self, Servers};
 
 /// Connections of an api's pool: many boards share one Postgres.
@@ -488,12 +488,6 @@ async fn notify(
 async fn listen() -> (SocketAddr, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     (listener.local_addr().expect("a listener has an address"), listener)
-}
-
-/// An address that is free now, for a process that binds it itself.
-fn free_address() -> String {
-    let port = devstack::ports::free_port(None).expect("a port is free");
-    format!("127.0.0.1:{port}")
 }
 
 async fn bus(ground: &Ground, name: &str) -> Bus {

@@ -18,6 +18,12 @@ pub fn binary() -> PathBuf {
     binary
 }
 
+/// An address that is free now, for a process that binds it itself.
+pub(crate) fn free_address() -> String {
+    let port = devstack::ports::free_port(None).expect("a port is free");
+    format!("127.0.0.1:{port}")
+}
+
 /// A role in a process of its own. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {

@@ -138,7 +138,7 @@ pub async fn apply_policy(tx: &mut Tx, policy: EmailVerification, limit: i64) ->
                 "update users set verify_email_by = 'infinity' where id = any(array(
                      select id from users
                      where not email_verified and verify_email_by is null and deleted_at is null
-                     order by id limit $1 for no key update skip locked))",
+                     order by id limit $1 for no key update))",
                 limit,
             )
             .execute(tx.conn())
@@ -148,7 +148,7 @@ pub async fn apply_policy(tx: &mut Tx, policy: EmailVerification, limit: i64) ->
             sqlx::query!(
                 "update users set verify_email_by = null where id = any(array(
                      select id from users where verify_email_by is not null
-                     order by verify_email_by limit $1 for no key update skip locked))",
+                     order by id limit $1 for no key update))",
                 limit,
             )
             .execute(tx.conn())
