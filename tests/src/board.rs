@@ -361,6 +361,19 @@ impl Board {
         processes[process].ready(&self.reach.http).await;
     }
 
+    /// Lets twenty mentions come while the relay is down, so that it finds them waiting: the eighth
+    /// of Carol, the others of Bob. For boards of processes.
+    pub async fn relay_finds_twenty_mentions(&self, team: &Team) {
+        self.processes().await[Self::RELAY].kill();
+        for number in 0..20 {
+            let who = if number == 7 { &team.carol } else { &team.bob };
+            team.alice.posts(team.room, &format!("@{} {number}", who.email)).await;
+        }
+        let relay = &mut self.processes().await[Self::RELAY];
+        relay.start_again();
+        relay.ready(&self.reach.http).await;
+    }
+
     /// Asks the roles in this process to stop, as SIGTERM does, and waits for them; whether
     /// everything ended by itself.
     pub async fn drain(&self) -> bool {

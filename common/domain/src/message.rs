@@ -86,7 +86,7 @@ pub struct MessageDraft {
 }
 
 /// A message's text with everything that is made of it. Made once, when a request is parsed: not
-/// in a transaction, and not again by whoever reads the message.
+/// in a transaction, and never again when the message is read.
 #[derive(Clone, Debug)]
 pub struct MessageText {
     body: String,

@@ -123,7 +123,7 @@ impl RegistrationPolicy {
         if is_admitted { Ok(()) } else { Err(Refusal::RegistrationClosed) }
     }
 
-    /// Whether nobody who presents no invite can register, whatever their address.
+    /// Whether registration needs an invite, whatever the address.
     pub fn needs_invite(&self) -> bool {
         match self.mode {
             RegistrationMode::Open => false,

@@ -63,13 +63,6 @@ impl Clock {
         Self::default()
     }
 
-    /// The clock of a machine that is this far ahead of the true time, for tests.
-    pub fn of_a_wrong_machine(wrong_by: Duration) -> Self {
-        let clock = Self::default();
-        clock.set_wrong(i64::try_from(wrong_by.as_secs()).unwrap_or(i64::MAX));
-        clock
-    }
-
     /// The time now.
     #[expect(clippy::disallowed_methods, reason = "the one place where the system's clock is read")]
     pub fn now(&self) -> Timestamp {

@@ -11,6 +11,7 @@ pub mod open_files;
 pub mod operations;
 pub mod origin;
 pub mod parts;
+pub mod problem;
 pub mod rate;
 pub mod revoked;
 pub mod serve;

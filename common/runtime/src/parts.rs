@@ -3,7 +3,7 @@
 //! A part that fails is split: between tenants first, then in half, until what spoils it stands
 //! alone. Failures are counted with each item, where a restart does not lose them; an item that has
 //! failed before starts in a small part, and after [`ALONE_AFTER`] failures alone. So a batch that
-//! contains such an item is never repeated whole for ever, whatever the error was.
+//! contains such an item is never retried whole without end, whatever the error was.
 //!
 //! The items of one stream (such as the events of one room) keep their order within a batch: what
 //! follows a suspicious item of its stream is treated as suspiciously, and comes after it.

@@ -2,8 +2,8 @@
 //!
 //! [`Gate`] bounds what clients hold: connections, heads that do not end, open requests, answers
 //! that are not read. [`wire`] aborts an answer that its client does not take; [`answer`] counts
-//! an answer until it is taken. hyper by itself waits for ever for a request's head, and axum's
-//! `serve` cannot be told not to: half-open connections are cut off here.
+//! an answer until it is taken. hyper itself sets no deadline
+//! for a request's head, and axum's `serve` offers none: half-open connections are cut off here.
 
 mod answer;
 mod gate;

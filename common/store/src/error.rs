@@ -85,7 +85,7 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Whether a SQLSTATE says that Postgres, or whoever set it up, is at fault, and not the statement.
+/// Whether a SQLSTATE blames Postgres or its configuration rather than the statement.
 fn is_away(code: &str) -> bool {
     // Connection lost, not let in, no such database, out of resources (also too many connections),
     // shutdown and start-up.

@@ -1,4 +1,4 @@
-//! A queue that tenants share fairly: whoever puts much into it waits behind it alone.
+//! A queue that tenants share fairly: a tenant that floods it delays only itself.
 //!
 //! Each tenant has a line of its own, first in, first out. A group takes one item of each line in
 //! turn. One tenant's share of a group is bounded in bytes, so that a group does not get slow by what

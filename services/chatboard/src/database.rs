@@ -18,7 +18,7 @@ const REQUEST_ACQUIRE: Duration = Duration::from_millis(800);
 const WORK_ACQUIRE: Duration = Duration::from_secs(3);
 /// The fewest connections of a process: one is kept for health checks.
 const CONNECTIONS_MIN: u32 = 2;
-/// How often the use of the pool is told.
+/// How often the pool's metrics are updated.
 const POOL_WATCH: Duration = Duration::from_secs(5);
 /// The pause until the retention is asked for again while Postgres cannot be used.
 const SETTLE_PAUSE: Duration = Duration::from_secs(5);

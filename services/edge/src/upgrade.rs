@@ -112,20 +112,7 @@ fn problem(request: &Request, status: StatusCode, code: &str, detail: &str) -> R
         (1..=domain::limits::REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(is_plain)
     };
     let id = given.filter(is_good).map_or_else(|| uuid::Uuid::new_v4().to_string(), str::to_owned);
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "detail": detail,
-        "code": code,
-        "request_id": id,
-    });
-    let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    let mut response = (status, kind, body.to_string()).into_response();
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
-    response
+    runtime::problem::problem(status, code, detail, &id)
 }
 
 /// Whether a header's list names a word.

@@ -164,7 +164,7 @@ async fn within<T>(
 }
 
 /// The events of a batch that wait to be planned. What is no event is logged and left out, and so
-/// acknowledged: retrying it for ever would help nobody.
+/// acknowledged: retrying it could never succeed.
 async fn waiting(relay: &Relay, messages: &[Message]) -> store::Result<Vec<Planned>> {
     let places: Vec<Option<LogPlace>> =
         messages.iter().map(|message| read(relay.bus.subjects(), message)).collect();

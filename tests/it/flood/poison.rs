@@ -31,16 +31,7 @@ async fn poisoned() -> (Board, Team) {
     let team = board.team().await;
     board.settle().await;
     stall(&board, &team).await;
-    board.processes().await[Board::RELAY].kill();
-    for number in 0..20 {
-        let who = if number == 7 { &team.carol } else { &team.bob };
-        team.alice.posts(team.room, &format!("@{} {number}", who.email)).await;
-    }
-    {
-        let relay = &mut board.processes().await[Board::RELAY];
-        relay.start_again();
-        relay.ready(board.http()).await;
-    }
+    board.relay_finds_twenty_mentions(&team).await;
     (board, team)
 }
 

@@ -59,16 +59,7 @@ async fn a_batch_with_an_event_that_cannot_be_planned_is_split() {
     let team = board.team().await;
     board.settle().await;
     poison(&board, &team).await;
-    board.processes().await[Board::RELAY].kill();
-    for number in 0..20 {
-        let who = if number == 7 { &team.carol } else { &team.bob };
-        team.alice.posts(team.room, &format!("@{} {number}", who.email)).await;
-    }
-    {
-        let relay = &mut board.processes().await[Board::RELAY];
-        relay.start_again();
-        relay.ready(board.http()).await;
-    }
+    board.relay_finds_twenty_mentions(&team).await;
     let told = told(&team.bob, 19).await;
     assert_eq!(told.len(), 19);
     eventually("nothing waits", PATIENCE, || async {

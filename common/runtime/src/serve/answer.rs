@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use ring::rand::SecureRandom;
 
@@ -116,28 +116,15 @@ fn unavailable() -> Response {
     problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
 }
 
-/// A refusal as RFC 9457 problem details, before any handler has seen the request.
+/// A refusal of something that may be granted a moment later.
 fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let mut random = [0; 16];
     // Without randomness the id is all zeros, and the refusal stands.
     let _ = ring::rand::SystemRandom::new().fill(&mut random);
     let id = format!("{:032x}", u128::from_be_bytes(random));
-    let body = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or_default(),
-        "status": status.as_u16(),
-        "detail": detail,
-        "code": code,
-        "request_id": id,
-    });
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (header::RETRY_AFTER, HeaderValue::from_static("1")),
-    ];
-    let mut response = (status, headers, body.to_string()).into_response();
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert("x-request-id", id);
-    }
+    let mut response = crate::problem::problem(status, code, detail, &id);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }

@@ -71,7 +71,8 @@ async fn forget(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId
     Ok(logins)
 }
 
-async fn orgs_of(tx: &mut Tx, user: UserId) -> Result<Vec<OrgId>> {
+/// The organizations that an account is in, in the order in which they are locked.
+pub(super) async fn orgs_of(tx: &mut Tx, user: UserId) -> Result<Vec<OrgId>> {
     Ok(sqlx::query_scalar!(
         r#"select org_id as "org: OrgId" from organization_members
            where user_id = $1 order by org_id"#,

@@ -19,7 +19,7 @@ pub async fn initialize_retention(tx: &mut Tx, days: i32, is_explicit: bool) -> 
     Ok(inserted.rows_affected() > 0)
 }
 
-/// Sets how long messages are kept: days, 0 for ever. An approval of a large removal ends: it was
+/// Sets how long messages are kept: in days, 0 keeps everything. An approval of a large removal ends: it was
 /// given for another rule.
 pub async fn set_retention(tx: &mut Tx, days: i32) -> Result<()> {
     sqlx::query!(

@@ -1,7 +1,7 @@
 //! What an operator decides about an account: disabling it, enabling it again, vouching for its
 //! address. What it wrote stays.
 
-use domain::{LoginId, OrgId, Refusal, Timestamp, UserId};
+use domain::{LoginId, Refusal, Timestamp, UserId};
 
 use super::{email_verification, invites, logins, password_resets};
 use crate::access::lock_org;
@@ -71,7 +71,7 @@ pub async fn find_account(tx: &mut Tx, user: &str) -> Result<Option<Account>> {
 /// invites are withdrawn, and no mail goes to it. Again changes nothing but what came in between.
 pub async fn disable(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Disabled> {
     let mut disabled = Disabled::default();
-    for org in orgs_of(tx, user).await? {
+    for org in super::delete_user::orgs_of(tx, user).await? {
         match lock_org(tx, org).await {
             // Deleted at this moment, with its invites.
             Err(Error::Refused(Refusal::NotFound)) => continue,
@@ -107,14 +107,4 @@ pub async fn enable(tx: &mut Tx, user: UserId) -> Result<bool> {
 /// Takes an account's address for proven, on an operator's word. Returns whether it was not.
 pub async fn verify_address(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<bool> {
     email_verification::mark_verified(tx, user, now).await
-}
-
-async fn orgs_of(tx: &mut Tx, user: UserId) -> Result<Vec<OrgId>> {
-    Ok(sqlx::query_scalar!(
-        r#"select org_id as "org: OrgId" from organization_members
-           where user_id = $1 order by org_id"#,
-        user.0,
-    )
-    .fetch_all(tx.conn())
-    .await?)
 }

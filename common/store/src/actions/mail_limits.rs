@@ -35,7 +35,7 @@ impl MailScope<'_> {
         }
     }
 
-    /// An address is kept as its hash: the count outlives whoever it belonged to.
+    /// An address is kept as its hash: the count outlives the account.
     fn key(self) -> String {
         match self {
             Self::Account(user) | Self::Verification(user) => user.to_string(),
