@@ -211,10 +211,22 @@ fn syncs(path: &Path) -> anyhow::Result<Durations> {
     Ok(durations)
 }
 
+/// async-nats does not look at an address's user by itself.
+async fn connect(url: &str) -> anyhow::Result<async_nats::Client> {
+    let address: async_nats::ServerAddr = url.parse()?;
+    let options = match (address.username(), address.password()) {
+        (Some(user), Some(password)) => {
+            async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+        }
+        _ => async_nats::ConnectOptions::new(),
+    };
+    Ok(options.connect(address).await?)
+}
+
 /// Messages from one connection to another, one at a time.
 async fn hops(nats_url: &str) -> anyhow::Result<Durations> {
-    let sender = async_nats::connect(nats_url).await?;
-    let receiver = async_nats::connect(nats_url).await?;
+    let sender = connect(nats_url).await?;
+    let receiver = connect(nats_url).await?;
     let subject = receiver.new_inbox();
     let mut heard = receiver.subscribe(subject.clone()).await?;
     receiver.flush().await?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, Request, ServerAddr};
 use bytes::Bytes;
 use domain::Refusal;
 use futures_util::{StreamExt, stream};
@@ -54,6 +54,8 @@ pub struct Bus {
     subjects: Arc<Subjects>,
     connections: watch::Receiver<u64>,
     servers: Arc<Servers>,
+    /// The user's name at NATS, or a stand-in; a plain part of subjects.
+    user: Arc<str>,
 }
 
 /// Where NATS is, and how to sign in; never shown, since addresses hold passwords.
@@ -83,6 +85,20 @@ impl std::fmt::Debug for SignIn {
 }
 
 impl AskError {
+    /// Whether the api does not accept the user's token.
+    pub fn is_unauthenticated(&self) -> bool {
+        self.is_refused_as(&Refusal::Unauthenticated)
+    }
+
+    /// Whether the api says that the user is not in the room.
+    pub fn is_not_a_member(&self) -> bool {
+        self.is_refused_as(&Refusal::NotAMember)
+    }
+
+    fn is_refused_as(&self, refusal: &Refusal) -> bool {
+        matches!(self, Self::Refused(refused) if refused.code == refusal.code())
+    }
+
     /// Whether the api says that there is no such room for the user: asking again is no use.
     pub fn is_no_room(&self) -> bool {
         let codes = [Refusal::NotAMember.code(), Refusal::NotFound.code()];
@@ -107,9 +123,12 @@ impl Bus {
         let (connected, connections) = watch::channel(0);
         let connected = Arc::new(connected);
         let sign_in = SignIn::of(servers.first());
+        let user: Arc<str> = sign_in.user().into();
         let client = sign_in
             .options()
             .name(name)
+            // Each user of NATS has an inbox of its own, which its permissions name.
+            .custom_inbox_prefix(format!("_INBOX_{user}"))
             .retry_on_initial_connect()
             .connection_timeout(Duration::from_secs(2))
             .ping_interval(Duration::from_secs(5))
@@ -124,7 +143,7 @@ impl Bus {
             .connect(servers.clone())
             .await?;
         let servers = Arc::new(Servers { addresses: servers, sign_in });
-        Ok(Self { client, subjects: Arc::new(subjects), connections, servers })
+        Ok(Self { client, subjects: Arc::new(subjects), connections, servers, user })
     }
 
     /// The connection itself, for crates that subscribe.
@@ -137,8 +156,14 @@ impl Bus {
         &self.subjects
     }
 
+    /// Where NATS is, with sign-in: never log it.
     pub(crate) fn servers(&self) -> &[ServerAddr] {
         &self.servers.addresses
+    }
+
+    /// The user's name at NATS as it stands in the subjects of answers: `_INBOX_{user}.>`.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     pub(crate) fn sign_in(&self) -> &SignIn {
@@ -178,8 +203,12 @@ impl Bus {
         if !self.is_connected() {
             return false;
         }
-        let request = self.client.request(self.subjects.user(user), Bytes::new());
-        matches!(tokio::time::timeout(ONLINE_TIMEOUT, request).await, Ok(Ok(_)))
+        // Edges answer on subjects of their own, so that they need no right to publish where
+        // answers of JetStream and of an api arrive.
+        let reply = self.subjects.online_reply(&self.user, &self.client.new_inbox());
+        let request = Request::new().payload(Bytes::new()).inbox(reply);
+        let asking = self.client.send_request(self.subjects.user(user), request);
+        matches!(tokio::time::timeout(ONLINE_TIMEOUT, asking).await, Ok(Ok(_)))
     }
 
     /// Those of some users who are online; `at_once` of them are asked for at a time.
@@ -254,7 +283,16 @@ impl SignIn {
         }
     }
 
-    fn options(&self) -> ConnectOptions {
+    /// The user's name where it can be a part of a subject, else `chatboard`.
+    fn user(&self) -> &str {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        match self {
+            Self::User { user, .. } if !user.is_empty() && user.bytes().all(is_plain) => user,
+            _ => "chatboard",
+        }
+    }
+
+    pub(crate) fn options(&self) -> ConnectOptions {
         match self.clone() {
             Self::User { user, password } => ConnectOptions::with_user_and_password(user, password),
             Self::Token(token) => ConnectOptions::with_token(token),

@@ -4,6 +4,7 @@
 //! is laid out. Start with [`subjects`], then [`frames`] (what clients see) and [`rpc`] (what an
 //! edge asks an api).
 
+pub mod admission;
 pub mod asyncapi;
 pub mod bus;
 pub mod consume;

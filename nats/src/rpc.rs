@@ -2,8 +2,12 @@
 //!
 //! Each verb is one pair of types; an answer is the reply or a [`Refused`]. Frames inside a
 //! reply are raw JSON: an edge passes them on without parsing them.
+//!
+//! **Invariant:** a question that acts or reads for a user names no user. It carries the user's
+//! access token ([`UserToken`]), which the api verifies: an edge acts only for its own users.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{FieldErrors, LoginId, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
@@ -46,6 +50,30 @@ questions! {
     Profile "profile" 5 => ProfileReply;
 }
 
+/// A user's access token, as proof of the user for whom an edge asks. Its `Debug` hides it.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UserToken(Arc<str>);
+
+impl UserToken {
+    /// The text of the token; never log it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for UserToken {
+    fn from(token: &str) -> Self {
+        Self(token.into())
+    }
+}
+
+impl std::fmt::Debug for UserToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("UserToken")
+    }
+}
+
 /// The public keys that sign access tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Keys {}
@@ -60,8 +88,9 @@ pub struct KeysReply {
 /// Who a user is, for the `connection` frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Profile {
-    /// The user.
-    pub user: UserId,
+    /// The user. An older edge sends none, which is refused as `unauthenticated`.
+    #[serde(default)]
+    pub token: UserToken,
 }
 
 /// The user's address.
@@ -75,7 +104,8 @@ pub struct ProfileReply {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Open {
     /// The user.
-    pub user: UserId,
+    #[serde(default)]
+    pub token: UserToken,
     /// The room.
     pub room: RoomId,
 }
@@ -94,8 +124,10 @@ pub struct OpenReply {
 pub struct Events {
     /// The room.
     pub room: RoomId,
-    /// Whose membership to check; `None` when the edge repairs a gap for itself.
-    pub user: Option<UserId>,
+    /// Any user of the edge who is subscribed to the room. One who has just left it gets the
+    /// events up to their own `member.left`.
+    #[serde(default)]
+    pub token: UserToken,
     /// The place.
     pub after: Seq,
 }
@@ -166,9 +198,8 @@ pub struct Head {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Post {
     /// The sender.
-    pub user: UserId,
-    /// Their login.
-    pub login: LoginId,
+    #[serde(default)]
+    pub token: UserToken,
     /// The room.
     pub room: RoomId,
     /// The frame as it came: the api reads the fields of the message from it.
@@ -190,9 +221,8 @@ pub struct PostReply {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Read {
     /// The reader.
-    pub user: UserId,
-    /// Their login.
-    pub login: LoginId,
+    #[serde(default)]
+    pub token: UserToken,
     /// The room.
     pub room: RoomId,
     /// The message.
@@ -270,6 +300,9 @@ impl Counted {
 /// Who is in a room? For rosters: an edge knows who is online, not who is where.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Members {
+    /// Any user of the edge who is in the room.
+    #[serde(default)]
+    pub token: UserToken,
     /// The room.
     pub room: RoomId,
     /// Members with a greater id.

@@ -77,6 +77,12 @@ impl Subjects {
         format!("{}.user.{user}", self.prefix)
     }
 
+    /// Where an edge answers `user` of NATS that someone is online; `inbox` makes it unique.
+    pub fn online_reply(&self, user: &str, inbox: &str) -> String {
+        let unique = inbox.rsplit('.').next().unwrap_or(inbox);
+        format!("{}.online.{user}.{unique}", self.prefix)
+    }
+
     /// Revoked logins.
     pub fn revoked(&self) -> String {
         format!("{}.revoked", self.prefix)

@@ -212,7 +212,8 @@ fn every_role_has_a_user_of_its_own_at_nats() {
         assert!(server.contains(&is_user), "nats/server.conf has no {role}");
         let given = &compose[&format!("services/nats/environment/{variable}")];
         let sent = &compose[&format!("services/{role}/environment/CHATBOARD_NATS_URL")];
-        assert!(sent.contains(given.as_str()), "{role} and NATS disagree on {variable}");
+        let given = given.trim_matches(['\'', '"']);
+        assert!(sent.contains(given), "{role} and NATS disagree on {variable}");
     }
 }
 
@@ -280,6 +281,21 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
     }
     assert!(!may("edge", "subscribe", &subjects.rpc_all()), "an edge may answer for the api");
     assert!(!may("relay", "publish", &log), "the relay may write a room's log");
+    let others = ["_INBOX.x.1", "_INBOX_api.x.1", "_INBOX_edge.x.1", "_INBOX_relay.x.1"];
+    for other in others {
+        assert!(!may("edge", "publish", other), "an edge may forge answers on {other}");
+    }
+    for role in ROLES.into_iter().filter(|&role| role != "janitor") {
+        let own = format!("_INBOX_{role}.x.1");
+        assert!(may(role, "subscribe", &own), "{role} does not hear its answers");
+        for other in others.into_iter().filter(|other| *other != own) {
+            assert!(!may(role, "subscribe", other), "{role} may overhear {other}");
+        }
+    }
+    for asker in ["relay", "notifier"] {
+        let online = subjects.online_reply(asker, "_INBOX_x.1");
+        assert!(may(asker, "subscribe", &online) && may("edge", "publish", &online), "{asker}");
+    }
 }
 
 #[test]

@@ -107,6 +107,20 @@ async fn uploads_a_file(endpoints: &Value) -> String {
     upload["download_url"].as_str().unwrap().to_owned()
 }
 
+/// Its nats-server turns away who does not sign in; the password is its owner's alone.
+async fn nats_wants_its_password(project: &Project, endpoints: &Value) {
+    use std::os::unix::fs::PermissionsExt;
+    let url = endpoints["nats"].as_str().unwrap();
+    let (_, address) = url.rsplit_once('@').unwrap();
+    let refused = async_nats::ConnectOptions::new().connect(address).await.unwrap_err();
+    assert_eq!(refused.kind(), async_nats::ConnectErrorKind::AuthorizationViolation);
+    for file in ["nats.password", "nats.conf"] {
+        let path = project.data().join("nats").join(file);
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
 /// Asks for a new password, finds the mail in the browser's page, and that its link leads on.
 async fn finds_a_mail(endpoints: &Value) {
     let http = testkit::http::client(testkit::DEADLINE);
@@ -134,6 +148,7 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
     let servers = project.servers();
     assert!(sign_in(&first).await["access"].is_string());
     let file = uploads_a_file(&first).await;
+    nats_wants_its_password(&project, &first).await;
 
     dev.kill();
     wait_until_gone(&servers).await;

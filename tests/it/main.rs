@@ -19,6 +19,7 @@ mod hostile;
 mod janitor;
 mod journeys;
 mod mail;
+mod nats_access;
 mod notifications;
 mod postgres;
 mod properties;

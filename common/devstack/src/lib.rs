@@ -17,7 +17,7 @@ pub mod folder;
 pub mod guard;
 mod install;
 pub mod mail_sink;
-mod nats_binary;
+pub mod nats_binary;
 mod nats_server;
 pub mod object_store;
 pub mod ports;

@@ -29,7 +29,7 @@ fn pinned_digest() -> Option<&'static str> {
 }
 
 /// A nats-server that we can run.
-pub(crate) fn find() -> anyhow::Result<PathBuf> {
+pub fn find() -> anyhow::Result<PathBuf> {
     for program in system::programs("nats-server") {
         match system::version_line(&program).as_deref().and_then(system::version_in) {
             Some(version) if version >= VERSION_MIN => return Ok(program),

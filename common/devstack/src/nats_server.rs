@@ -1,4 +1,5 @@
-//! A private nats-server with JetStream.
+//! A private nats-server with JetStream. It listens on loopback alone and asks for a password:
+//! other users of the machine reach loopback too, and NATS is the whole chat.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -12,6 +13,8 @@ use crate::{Options, nats_binary, ports, stale, system};
 
 /// How long a start may take, recovery of the streams included.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// Whom the server lets in.
+const USER: &str = "chatboard";
 /// Starts that are tried: another program may take the port first.
 const TRIES: u32 = 5;
 
@@ -21,6 +24,7 @@ pub struct NatsServer {
     guard: Guard,
     folder: PathBuf,
     port: u16,
+    password: String,
 }
 
 impl NatsServer {
@@ -55,11 +59,13 @@ impl NatsServer {
         let folder = base.join("nats");
         system::make_private_folder(&folder)?;
         stale::end(&folder.join("nats.pid"), &folder, Signal::Terminate);
+        let password = password(&folder)?;
         let mut tries = 0;
         loop {
             tries += 1;
             let port = ports::free_port(options.port)?;
-            std::fs::write(folder.join("nats.conf"), configuration(&folder, port))?;
+            let text = configuration(&folder, port, &password);
+            system::write_secret(&folder.join("nats.conf"), &text)?;
             let server = Server {
                 program: program.to_owned(),
                 args: vec!["-c".to_owned(), folder.join("nats.conf").display().to_string()],
@@ -71,7 +77,7 @@ impl NatsServer {
                 remove: temporary.map(Path::to_owned),
             };
             let guard = Guard::start(&options.guard, &server)?;
-            let nats = Self { guard, folder: folder.clone(), port };
+            let nats = Self { guard, folder: folder.clone(), port, password: password.clone() };
             match nats.wait_until_ready() {
                 Ok(()) => return Ok(nats),
                 Err(error) if tries == TRIES || temporary.is_some() => return Err(error),
@@ -80,9 +86,9 @@ impl NatsServer {
         }
     }
 
-    /// Its address.
+    /// Its address, with user and password.
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        format!("nats://{USER}:{}@127.0.0.1:{}", self.password, self.port)
     }
 
     /// The port that it listens on, also after it was killed and restarted.
@@ -173,9 +179,22 @@ fn greets(port: u16) -> bool {
         && greeting.contains("\"jetstream\":true")
 }
 
+/// The password of earlier starts, or a new random one.
+fn password(folder: &Path) -> anyhow::Result<String> {
+    let file = folder.join("nats.password");
+    if file.exists() {
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {}", file.display()))?;
+        return Ok(text.trim().to_owned());
+    }
+    let password = system::random_word()?;
+    system::write_secret(&file, &password)?;
+    Ok(password)
+}
+
 /// The pings find a vanished host within 15 s, where the default keeps it for minutes: who is
 /// online depends on it.
-fn configuration(folder: &Path, port: u16) -> String {
+fn configuration(folder: &Path, port: u16, password: &str) -> String {
     let folder = folder.display();
     format!(
         "listen: \"127.0.0.1:{port}\"\n\
@@ -184,6 +203,7 @@ fn configuration(folder: &Path, port: u16) -> String {
          ping_interval: \"5s\"\n\
          ping_max: 2\n\
          max_payload: 1MB\n\
+         authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
          jetstream {{ store_dir: \"{folder}\" }}\n"
     )
 }

@@ -208,7 +208,7 @@ fn initialize(
     let password = system::random_word()?;
     let (data, new) = (folder.join("postgres"), folder.join("postgres.new"));
     let password_file = folder.join("postgres.password");
-    write_secret(&password_file, &password)?;
+    system::write_secret(&password_file, &password)?;
     if let Some((uid, gid)) = servant {
         std::os::unix::fs::chown(&password_file, Some(uid), Some(gid))?;
     }
@@ -238,20 +238,6 @@ fn initialize(
     done?;
     std::fs::rename(&new, &data)?;
     Ok(password)
-}
-
-fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let _ = std::fs::remove_file(path);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(text.as_bytes())?;
-    Ok(())
 }
 
 fn server(binaries: &Binaries, data: &Path, port: u16, options: &Options) -> Server {

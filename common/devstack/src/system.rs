@@ -122,6 +122,24 @@ pub(crate) fn random_word() -> anyhow::Result<String> {
     Ok(hex(&bytes))
 }
 
+/// Writes a file that only its owner reads.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let _ = std::fs::remove_file(path);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    Ok(())
+}
+
 /// A new folder for what is thrown away, which a servant can reach.
 pub(crate) fn temporary_folder() -> anyhow::Result<PathBuf> {
     // Root's own temporary folder may lie where the servant cannot go.

@@ -10,20 +10,21 @@ use std::time::{Duration, Instant};
 
 use async_nats::Message;
 use domain::limits::{REPLAY_BYTES_MAX, REPLAY_EVENTS_MAX};
-use domain::{Caller, Refusal, UserId};
+use domain::{Caller, Refusal, Seq, UserId};
 use futures_util::StreamExt;
 use nats::publish::envelope;
 use nats::rpc::{
     Answer, Events, EventsReply, Head, Heads, HeadsReply, Keys, KeysReply, MEMBERS_MAX, Members,
     MembersReply, Open, OpenReply, Post, PostReply, Profile, ProfileReply, QUEUE_GROUP, Question,
-    REVOKED_MAX, Read, ReadReply, Refused, Revoked, RevokedLogin, RevokedReply,
+    REVOKED_MAX, Read, ReadReply, Refused, Revoked, RevokedLogin, RevokedReply, UserToken,
 };
 use nats::subjects::Subjects;
 use runtime::meter::{Counter, Histogram, label};
 use serde::Serialize;
 use store::access;
+use store::queries::heads;
 use store::queries::retention::log_floor;
-use store::queries::{heads, room_log::room_log};
+use store::queries::room_log::{left_since, room_log};
 use tokio::sync::Semaphore;
 
 use crate::Api;
@@ -34,6 +35,10 @@ use crate::problem::Problem;
 const OPEN_MAX: usize = 1_024;
 /// How long the server may take to say that nothing more comes, once the node drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long someone who left a room may still be sent what happened before: the replay that was
+/// under way.
+const LEFT_GRACE: Duration = Duration::from_secs(120);
 
 /// Answers until the node drains. A question that has been taken is still answered then.
 ///
@@ -145,7 +150,10 @@ fn submit(api: &Api, payload: &[u8]) -> Submitted {
             return Submitted::Refused(Problem::bug(&anyhow::anyhow!("question post: {error}")));
         }
     };
-    let caller = Caller { user: question.user, login: question.login };
+    let caller = match caller_of(api, &question.token) {
+        Ok(caller) => caller,
+        Err(refusal) => return Submitted::Refused(refusal.into()),
+    };
     match crate::body::parse::<PostMessage>(question.frame.get().as_bytes()) {
         Ok(message) => post_message(api, caller, question.room, message),
         Err(refusal) => Submitted::Refused(refusal.into()),
@@ -157,6 +165,22 @@ async fn posted(api: &Api, submitted: Submitted) -> Result<PostReply, Problem> {
     Ok(PostReply { id: posted.message.id, seq: posted.message.seq, replayed: posted.is_replay })
 }
 
+/// The user whose token an edge presents. Verified tokens are remembered, so a send does not pay
+/// for a signature each time.
+///
+/// # Errors
+/// `Unauthenticated`, also for a token that has expired or whose login was revoked.
+fn caller_of(api: &Api, token: &UserToken) -> Result<Caller, Refusal> {
+    let verified = api
+        .verifier()
+        .verify(token.expose(), api.clock().now())
+        .map_err(|_| Refusal::Unauthenticated)?;
+    if api.revoked().contains(verified.caller.login) {
+        return Err(Refusal::Unauthenticated);
+    }
+    Ok(verified.caller)
+}
+
 async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
     let jwks = serde_json::to_value(api.keys().public())
         .map_err(|error| Problem::bug(&anyhow::Error::new(error)))?;
@@ -164,25 +188,23 @@ async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
 }
 
 async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
+    let caller = caller_of(&api, &question.token)?;
     let mut conn = api.store().read().await?;
-    let room = access::room_as_member(&mut conn, question.user, question.room).await?;
+    let room = access::room_as_member(&mut conn, caller.user, question.room).await?;
     // The head is that of the moment in which membership was checked.
     let first_seq = log_floor(&mut conn, &room, api.clock().now()).await?;
     Ok(OpenReply { first_seq, last_seq: room.last_seq() })
 }
 
 async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
-    if let Some(user) = question.user {
-        let mut conn = api.store().read().await?;
-        access::room_as_member(&mut conn, user, question.room).await?;
-    }
+    let until = readable_until(&api, &question).await?;
     let limit = i64::try_from(REPLAY_EVENTS_MAX).unwrap_or(i64::MAX);
     let page = room_log(api.store(), question.room, question.after, limit, api.clock().now())
         .await?
         .ok_or(Refusal::NotFound)?;
     let mut events = Vec::with_capacity(page.events.len());
     let mut bytes = 0;
-    for event in &page.events {
+    for event in page.events.iter().take_while(|event| event.seq <= until) {
         let envelope = envelope(event).map_err(|error| Problem::bug(&error))?;
         bytes += envelope.frame.get().len();
         if bytes > REPLAY_BYTES_MAX && !events.is_empty() {
@@ -190,7 +212,23 @@ async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
         }
         events.push(envelope);
     }
-    Ok(EventsReply { first_seq: page.first_seq, last_seq: page.last_seq, events })
+    Ok(EventsReply { first_seq: page.first_seq, last_seq: page.last_seq.min(until), events })
+}
+
+/// The last event that the asking user may read: any for a member, their own `member.left` for
+/// one who has just left.
+async fn readable_until(api: &Api, question: &Events) -> Result<Seq, Problem> {
+    let caller = caller_of(api, &question.token)?;
+    let (user, room) = (caller.user, question.room);
+    let mut conn = api.store().read().await?;
+    let refusal = match access::room_as_member(&mut conn, user, room).await {
+        Ok(_) => return Ok(Seq(i64::MAX)),
+        Err(store::Error::Refused(refusal @ (Refusal::NotAMember | Refusal::NotFound))) => refusal,
+        Err(error) => return Err(error.into()),
+    };
+    let since = api.clock().now() - LEFT_GRACE;
+    let left = left_since(&mut conn, (room, user), question.after, since).await?;
+    left.ok_or_else(|| refusal.into())
 }
 
 async fn heads_of(api: Api, question: Heads) -> Result<HeadsReply, Problem> {
@@ -214,7 +252,7 @@ async fn heads_of(api: Api, question: Heads) -> Result<HeadsReply, Problem> {
 }
 
 async fn read(api: Api, question: Read) -> Result<ReadReply, Problem> {
-    let caller = Caller { user: question.user, login: question.login };
+    let caller = caller_of(&api, &question.token)?;
     crate::rooms::mark_read(&api, caller, question.room, question.message).await?;
     Ok(ReadReply {})
 }
@@ -233,16 +271,18 @@ async fn revoked(api: Api, question: Revoked) -> Result<RevokedReply, Problem> {
 }
 
 async fn members(api: Api, question: Members) -> Result<MembersReply, Problem> {
+    let caller = caller_of(&api, &question.token)?;
     let limit = i64::try_from(MEMBERS_MAX).unwrap_or(i64::MAX);
     let mut conn = api.store().read().await?;
+    access::room_as_member(&mut conn, caller.user, question.room).await?;
     let users: Vec<UserId> =
         heads::member_ids(&mut conn, question.room, question.after, limit).await?;
     Ok(MembersReply { users })
 }
 
 async fn profile(api: Api, question: Profile) -> Result<ProfileReply, Problem> {
+    let caller = caller_of(&api, &question.token)?;
     let mut conn = api.store().read().await?;
-    let email =
-        heads::find_email(&mut conn, question.user).await?.ok_or(Refusal::Unauthenticated)?;
+    let email = heads::find_email(&mut conn, caller.user).await?.ok_or(Refusal::Unauthenticated)?;
     Ok(ProfileReply { email })
 }

@@ -155,6 +155,8 @@ async fn start_servers(
     let (for_postgres, for_nats) = (options("postgres"), options("nats"));
     let wants_postgres = settings.database_url.is_none();
     let wants_nats = settings.nats_url.is_none();
+    // Whoever develops may use a server of their own as it is.
+    settings.nats_allow_unauthenticated = true;
     let postgres = async {
         if !wants_postgres {
             return Ok(None);

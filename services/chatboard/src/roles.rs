@@ -255,7 +255,12 @@ impl Starter<'_> {
     async fn bus(&self, name: &str) -> anyhow::Result<Bus> {
         let url = self.settings.nats_url.as_ref().context("CHATBOARD_NATS_URL is missing")?;
         let subjects = Subjects::new(self.settings.nats_prefix.as_str());
-        Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await
+        let bus = Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await?;
+        // Which is there is checked before anything is served; one that comes later, then.
+        let allows = self.settings.nats_allow_unauthenticated;
+        nats::admission::check_if_there(&bus, allows).await?;
+        nats::admission::keep_checking(&bus, allows, self.life);
+        Ok(bus)
     }
 
     /// The process's one pool.

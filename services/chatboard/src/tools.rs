@@ -75,6 +75,7 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<ExitCode> {
         let subjects = Subjects::new(settings.nats_prefix.as_str());
         let bus = Bus::connect(url.expose(), subjects, "chatboard migrate").await?;
         wait_for_nats(&bus).await?;
+        nats::admission::check(&bus, settings.nats_allow_unauthenticated).await?;
         nats::streams::migrate(&bus, settings.nats_replicas.count()).await?;
         tracing::info!("the streams are up to date");
     }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Caller, Refusal, RoomId, Seq, UserId};
+use domain::{Caller, RoomId, Seq, UserId};
 use nats::bus::AskError;
-use nats::rpc::{OpenReply, Profile};
+use nats::rpc::{OpenReply, Profile, UserToken};
 use runtime::meter::{Counter, label};
 
 use crate::Edge;
@@ -65,9 +65,12 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
         return Err(too_many(verified.caller.user));
     }
     edge.wait_for_roll_call().await;
-    let (email, log) =
-        tokio::try_join!(email(edge, verified.caller), open(edge, verified.caller, kind))?;
-    let socket = Socket::new(verified.caller, email, kind);
+    let token = UserToken::from(wanted.token.as_str());
+    let (email, log) = tokio::try_join!(
+        email(edge, verified.caller, &token),
+        open(edge, verified.caller, &token, kind)
+    )?;
+    let socket = Socket::new(verified.caller, token, email, kind);
     socket.say(hello(&socket, log));
     if !edge.register(&socket) {
         return Err(too_many(socket.user));
@@ -114,22 +117,24 @@ fn hello(socket: &Socket, log: Option<OpenReply>) -> crate::frame::Text {
     .text()
 }
 
-async fn open(edge: &Edge, caller: Caller, kind: Kind) -> Result<Option<OpenReply>, Close> {
+async fn open(
+    edge: &Edge,
+    caller: Caller,
+    token: &UserToken,
+    kind: Kind,
+) -> Result<Option<OpenReply>, Close> {
     let Kind::Room(room) = kind else { return Ok(None) };
-    edge.opener().open(caller.user, room).await.map(Some).map_err(|error| close_of(&error))
+    let opened = edge.opener().open(caller.user, token, room).await;
+    opened.map(Some).map_err(|error| close_of(&error))
 }
 
-async fn email(edge: &Edge, caller: Caller) -> Result<Arc<str>, Close> {
+async fn email(edge: &Edge, caller: Caller, token: &UserToken) -> Result<Arc<str>, Close> {
     if let Some(email) = edge.known_email(caller.user) {
         return Ok(email);
     }
-    let reply = edge.bus().ask(&Profile { user: caller.user }).await;
+    let reply = edge.bus().ask(&Profile { token: token.clone() }).await;
     let email: Arc<str> = match reply {
         Ok(reply) => reply.email.into(),
-        // A token whose user is gone is no token.
-        Err(AskError::Refused(refused)) if refused.code == Refusal::Unauthenticated.code() => {
-            return Err(Close::Unauthenticated);
-        }
         Err(error) => return Err(close_of(&error)),
     };
     edge.learn_email(caller.user, &email);
@@ -139,6 +144,10 @@ async fn email(edge: &Edge, caller: Caller) -> Result<Arc<str>, Close> {
 fn close_of(error: &AskError) -> Close {
     if error.is_no_room() {
         return Close::NoSuchRoom;
+    }
+    // A token whose user is gone is no token.
+    if error.is_unauthenticated() {
+        return Close::Unauthenticated;
     }
     tracing::debug!(error = %error, "a socket cannot be served: {error}");
     Close::Overloaded

@@ -49,14 +49,16 @@ impl Start {
 
 /// Opens a subscription of a multi-room socket.
 pub(crate) async fn subscribe(edge: Edge, subscription: Arc<Subscription>, after: Option<Seq>) {
-    match edge.opener().open(subscription.user(), subscription.room).await {
+    let token = subscription.socket.token();
+    match edge.opener().open(subscription.user(), &token, subscription.room).await {
         Ok(log) => {
             begin(&subscription, log, after, true);
             follow(edge, subscription, log.last_seq).await;
         }
         Err(error) => {
             let echo = Echo { nonce: None, room: Some(subscription.room) };
-            subscription.end_with(Some(refused(error, &echo)));
+            subscription.end_with(Some(refused(&error, &echo)));
+            subscription.socket.refused(&error, &token);
         }
     }
 }
@@ -98,6 +100,7 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
                     head = head.max(last);
                     true
                 }
+                Err(error) if error.is_not_a_member() => return subscription.end_removed(),
                 Err(error) if error.is_no_room() => return subscription.end_deleted(),
                 Err(error) => {
                     tracing::debug!(error = %error, "a replay pauses: {error}");
@@ -119,14 +122,18 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
 
 /// Queues the next page; answers the room's head when it was read.
 ///
-/// Membership was checked when the subscription opened, and ends where the log says so: the
-/// user's own `member.left` after that is the last that they get.
+/// The api checks the membership of the socket's user for each page; to one who has just left it
+/// gives what came before. The user's own `member.left` is the last that they get.
 async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, AskError> {
     let position = subscription.position();
     let page = {
         let _slot = edge.fetches().acquire().await;
-        let question = Events { room: subscription.room, user: None, after: position };
-        edge.bus().ask(&question).await?
+        let token = subscription.socket.token();
+        let question = Events { token: token.clone(), room: subscription.room, after: position };
+        edge.bus()
+            .ask(&question)
+            .await
+            .inspect_err(|error| subscription.socket.refused(error, &token))?
     };
     subscription.set_kept_from(page.first_seq);
     if page.first_seq > position.next() && page.last_seq > position {

@@ -157,7 +157,7 @@ impl Session {
         if verified.caller.user != self.socket.user {
             return Err(Refusal::Unauthenticated);
         }
-        self.socket.set_login(verified.caller.login);
+        self.socket.renew(verified.caller.login, token.into());
         self.renew(verified.expires_at);
         let expires_at = verified.expires_at;
         self.socket.say(ServerFrame::Authenticated { expires_at }.text());

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::{RoomId, UserId};
 use nats::bus::{AskError, Bus};
-use nats::rpc::{Head, Heads, Open, OpenReply, RoomOnEdge};
+use nats::rpc::{Head, Heads, Open, OpenReply, RoomOnEdge, UserToken};
 use runtime::Lifecycle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -57,12 +57,17 @@ impl Opener {
     ///
     /// # Errors
     /// `Refused` with `not_a_member` or `not_found`, or `Unavailable`.
-    pub(crate) async fn open(&self, user: UserId, room: RoomId) -> Result<OpenReply, AskError> {
+    pub(crate) async fn open(
+        &self,
+        user: UserId,
+        token: &UserToken,
+        room: RoomId,
+    ) -> Result<OpenReply, AskError> {
         let answered = self.ask(room, Some(user)).await?;
         match answered.log {
             Some(log) if answered.is_member => Ok(log),
             // Refusals are rare; the exact one is asked for by itself.
-            _ => self.bus.ask(&Open { user, room }).await,
+            _ => self.bus.ask(&Open { token: token.clone(), room }).await,
         }
     }
 

@@ -69,7 +69,8 @@ async fn run(edge: Edge, socket: Arc<Socket>) {
             return;
         }
         let Waiting { room, frame, echo } = waiting;
-        let question = Post { user: socket.user, login: socket.login(), room, frame };
+        let token = socket.token();
+        let question = Post { token: token.clone(), room, frame };
         let answer = match edge.bus().ask(&question).await {
             Ok(reply) => ServerFrame::Ack {
                 nonce: echo.nonce.as_deref().unwrap_or_default(),
@@ -78,7 +79,11 @@ async fn run(edge: Edge, socket: Arc<Socket>) {
                 replayed: reply.replayed,
             }
             .text(),
-            Err(error) => refused(error, &echo),
+            Err(error) => {
+                socket.say(refused(&error, &echo));
+                socket.refused(&error, &token);
+                continue;
+            }
         };
         socket.say(answer);
     }
@@ -112,18 +117,20 @@ pub(crate) fn read(
     }
     let (edge, socket) = (edge.clone(), Arc::clone(socket));
     edge.life().clone().spawn(async move {
-        let question = Read { user: socket.user, login: socket.login(), room, message };
+        let token = socket.token();
+        let question = Read { token: token.clone(), room, message };
         if let Err(error) = edge.bus().ask(&question).await {
-            socket.say(refused(error, &echo));
+            socket.say(refused(&error, &echo));
+            socket.refused(&error, &token);
         }
         socket.reads.fetch_sub(1, Ordering::AcqRel);
     });
 }
 
 /// The `error` frame of a question that failed.
-pub(crate) fn refused(error: AskError, echo: &Echo) -> Text {
+pub(crate) fn refused(error: &AskError, echo: &Echo) -> Text {
     match error {
-        AskError::Refused(refused) => frame::refused(&refused, echo),
+        AskError::Refused(refused) => frame::refused(refused, echo),
         AskError::Unavailable { .. } => {
             tracing::debug!(error = %error, "a client's frame was not answered: {error}");
             frame::refusal(&Refusal::Unavailable, echo)

@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use domain::limits::SOCKET_ROOMS_MAX;
 use domain::{Caller, LoginId, RoomId, UserId};
+use nats::bus::AskError;
+use nats::rpc::UserToken;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
+use crate::close::Close;
 use crate::frame::Text;
 use crate::posts::Posts;
 use crate::queue::{Outbound, Weight};
@@ -60,12 +63,13 @@ pub(crate) struct Socket {
     /// Where the user types on this socket.
     pub typing: Mutex<Typing>,
     login: AtomicI64,
+    token: Mutex<UserToken>,
     rooms: Mutex<HashMap<RoomId, Arc<Subscription>>>,
 }
 
 impl Socket {
-    /// A socket that has just been authenticated.
-    pub(crate) fn new(caller: Caller, email: Arc<str>, kind: Kind) -> Arc<Self> {
+    /// A socket that has just been authenticated by `token`.
+    pub(crate) fn new(caller: Caller, token: UserToken, email: Arc<str>, kind: Kind) -> Arc<Self> {
         Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             user: caller.user,
@@ -77,6 +81,7 @@ impl Socket {
             replays: Semaphore::new(1),
             typing: Mutex::default(),
             login: AtomicI64::new(caller.login.0),
+            token: Mutex::new(token),
             rooms: Mutex::default(),
         })
     }
@@ -86,9 +91,23 @@ impl Socket {
         LoginId(self.login.load(Ordering::Acquire))
     }
 
+    /// The token that was presented last: the proof of the user in questions to an api.
+    pub(crate) fn token(&self) -> UserToken {
+        self.token.lock().clone()
+    }
+
     /// Another token of the same user was presented.
-    pub(crate) fn set_login(&self, login: LoginId) {
+    pub(crate) fn renew(&self, login: LoginId, token: UserToken) {
+        *self.token.lock() = token;
         self.login.store(login.0, Ordering::Release);
+    }
+
+    /// An api refused a question. Closes the socket (4001) when it was for the token that the
+    /// socket still has; one that was renewed meanwhile lives on.
+    pub(crate) fn refused(&self, error: &AskError, token: &UserToken) {
+        if error.is_unauthenticated() && *self.token.lock() == *token {
+            self.out.close(Close::Unauthenticated);
+        }
     }
 
     /// Queues an answer.

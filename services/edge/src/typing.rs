@@ -169,7 +169,8 @@ impl Edge {
     fn look_and_note(&self, socket: &Arc<Socket>, room: RoomId, echo: Echo) {
         let (edge, socket) = (self.clone(), Arc::clone(socket));
         self.life().spawn(async move {
-            let opened = edge.opener().open(socket.user, room).await;
+            let token = socket.token();
+            let opened = edge.opener().open(socket.user, &token, room).await;
             let waiting = socket.typing.lock().take_waiting(room);
             match (opened, waiting) {
                 (Ok(_), Some(is_typing)) => {
@@ -178,7 +179,10 @@ impl Edge {
                     socket.out.nudge();
                 }
                 (Ok(_), None) => {}
-                (Err(error), _) => socket.say(posts::refused(error, &echo)),
+                (Err(error), _) => {
+                    socket.say(posts::refused(&error, &echo));
+                    socket.refused(&error, &token);
+                }
             }
         });
     }

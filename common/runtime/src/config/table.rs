@@ -64,6 +64,8 @@ settings! {
             "Connections to Postgres that one process may hold, at least 2. 0 is the number of its role: `api` 20, `webhooks` 6, `relay` and `notifier` 4, `janitor` 3, and their sum for `all` and `dev`. See `docs/operations.md` for the sum over a deployment.";
         nats_url: Option<NatsUrl> = "", "NATS_URL",
             "Where NATS is: `nats://host:4222`, several separated by commas. Needed by all roles; without it `dev` starts a nats-server of its own.";
+        nats_allow_unauthenticated: bool = "false", "NATS_ALLOW_UNAUTHENTICATED",
+            "Whether to start on a nats-server that lets anyone in without signing in. Whoever reaches such a server reads and writes every room as anyone. `dev` does not ask.";
         nats_prefix: Name = "chat", "NATS_PREFIX",
             "How every subject begins, so that several deployments can share one NATS.";
         nats_replicas: Replicas = "1", "NATS_REPLICAS",

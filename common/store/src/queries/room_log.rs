@@ -61,6 +61,29 @@ pub async fn room_log(
     Ok(Some(LogPage { first_seq: ends.first_seq, last_seq: ends.last_seq, events }))
 }
 
+/// The place of a user's last `member.left` after `after` and since `since`.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn left_since(
+    conn: &mut PgConnection,
+    (room, user): (RoomId, UserId),
+    after: Seq,
+    since: Timestamp,
+) -> Result<Option<Seq>> {
+    Ok(sqlx::query_scalar!(
+        r#"select seq as "seq: Seq" from room_events
+           where room_id = $1 and seq > $2 and user_id = $3 and kind = 'member.left' and created_at > $4
+           order by seq desc limit 1"#,
+        room.0,
+        after.0,
+        user.0,
+        since as Timestamp,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 async fn places(
     conn: &mut PgConnection,
     room: RoomId,

@@ -75,6 +75,8 @@ pub(super) struct Actor {
     repair: Repair,
     fetching: Option<Asking<EventsReply>>,
     pub(super) asking_members: Option<Asking<HashSet<UserId>>>,
+    /// Whose token was used last.
+    pub(super) token_turn: usize,
     /// Users who were no members at a head that has not come out here yet.
     not_members: Vec<(Seq, UserId)>,
     /// When a subscription ends at the latest whose user has left.
@@ -125,7 +127,7 @@ impl Actor {
             End::Unavailable
         })?;
         let last = head.ok_or(End::Deleted)?.last_seq;
-        let mut actor = Self {
+        let actor = Self {
             edge: edge.clone(),
             handle: handle.clone(),
             feed,
@@ -136,13 +138,13 @@ impl Actor {
             repair: Repair::default(),
             fetching: None,
             asking_members: None,
+            token_turn: 0,
             not_members: Vec::new(),
             leaving_by: None,
             idle_since: Some(Instant::now()),
             end: None,
         };
         actor.handle.shared.last.store(last.0, Ordering::Release);
-        actor.ask_members(Duration::ZERO);
         Ok(actor)
     }
 
@@ -391,8 +393,13 @@ impl Actor {
     }
 
     fn fetch(&mut self) {
+        // Without a subscriber nobody waits for what is missing; the next starts the room anew.
+        let Some(token) = self.next_token() else {
+            self.end = Some(End::Idle);
+            return;
+        };
         let edge = self.edge.clone();
-        let question = Events { room: self.room(), user: None, after: self.log.cursor().last() };
+        let question = Events { token, room: self.room(), after: self.log.cursor().last() };
         self.fetching = Some(Box::pin(async move {
             let _slot = edge.fetches().acquire().await;
             edge.bus().ask(&question).await
@@ -404,10 +411,8 @@ impl Actor {
         let now = Instant::now();
         let page = match page {
             Ok(page) => page,
-            Err(error) if error.is_no_room() => {
-                self.end = Some(End::Deleted);
-                return;
-            }
+            // A refusal may be about the one user whose token was used; that a room is gone is said
+            // by its head.
             Err(error) => {
                 let room = self.room();
                 tracing::debug!(room.id = %room, error = %error, "a gap of room {room} stays: {error}");

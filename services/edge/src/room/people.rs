@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::event::EventKind;
 use domain::{RoomId, UserId};
 use nats::bus::AskError;
-use nats::rpc::{MEMBERS_MAX, Members};
+use nats::rpc::{MEMBERS_MAX, Members, UserToken};
 use tokio::sync::broadcast;
 
 use super::actor::Actor;
@@ -33,6 +33,8 @@ impl Actor {
         }
         if self.roster.is_loaded() {
             subscription.push_live(&self.roster.list());
+        } else if self.asking_members.is_none() {
+            self.ask_members(Duration::ZERO);
         }
     }
 
@@ -51,13 +53,29 @@ impl Actor {
         }
     }
 
+    /// Asks for the members, with a subscriber's token; without a subscriber nobody needs them,
+    /// and the next one asks.
     pub(super) fn ask_members(&mut self, pause: Duration) {
+        let Some(token) = self.next_token() else {
+            self.asking_members = None;
+            return self.roster.unload();
+        };
         self.roster.begin_load();
         let (edge, room) = (self.edge.clone(), self.room());
         self.asking_members = Some(Box::pin(async move {
             tokio::time::sleep(pause).await;
-            all_members(&edge, room).await
+            all_members(&edge, token, room).await
         }));
+    }
+
+    /// The token of a subscriber, each time of the next one: if one is refused, another may do.
+    pub(super) fn next_token(&mut self) -> Option<UserToken> {
+        let count = self.subscribers.len();
+        self.token_turn = self.token_turn.wrapping_add(1);
+        let mut turn = self.subscribers.values().filter(|it| !it.subscription.has_ended());
+        let turn = turn.nth(self.token_turn.checked_rem(count)?);
+        let any = || self.subscribers.values().find(|it| !it.subscription.has_ended());
+        turn.or_else(any).map(|follower| follower.subscription.socket.token())
     }
 
     pub(super) fn members_came(&mut self, members: Result<HashSet<UserId>, AskError>) {
@@ -93,12 +111,16 @@ impl Actor {
     }
 }
 
-async fn all_members(edge: &Edge, room: RoomId) -> Result<HashSet<UserId>, AskError> {
+async fn all_members(
+    edge: &Edge,
+    token: UserToken,
+    room: RoomId,
+) -> Result<HashSet<UserId>, AskError> {
     let _slot = edge.fetches().acquire().await;
     let mut members = HashSet::new();
     let mut after = UserId::NOWHERE;
     loop {
-        let page = edge.bus().ask(&Members { room, after }).await?.users;
+        let page = edge.bus().ask(&Members { token: token.clone(), room, after }).await?.users;
         let is_full = page.len() >= MEMBERS_MAX;
         after = page.last().copied().unwrap_or(after);
         members.extend(page);

@@ -50,6 +50,11 @@ impl Roster {
         self.members.is_some()
     }
 
+    /// The members are not known any more.
+    pub(crate) fn unload(&mut self) {
+        *self = Self::new(self.room);
+    }
+
     /// The members have been asked for: answers who is news.
     pub(crate) fn load(&mut self, members: HashSet<UserId>, presence: &Presence) -> Vec<Text> {
         let is_first = self.members.is_none();
