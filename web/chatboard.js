@@ -185,6 +185,11 @@ export class ChatBoard extends EventTarget {
     return this.#people.known;
   }
 
+  /** Rises when `people` changes. */
+  get peopleVersion() {
+    return this.#people.version;
+  }
+
   /** What was posted and is not confirmed. */
   get outbox() {
     return this.#sender.outbox;

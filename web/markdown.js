@@ -34,6 +34,8 @@ const ALLOWED = {
   ALLOWED_TAGS: ["p", "br", "strong", "em", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr",
     "h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"],
   ALLOWED_ATTR: ["href", "start", "align"],
+  // Held against the pattern of addresses, every number and side would be dropped.
+  ADD_URI_SAFE_ATTR: ["start", "align"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|\/(?!\/)|#)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
@@ -41,7 +43,28 @@ const ALLOWED = {
 // Said once: to read it for every message would take longer than most messages do.
 DOMPurify.setConfig({ ...ALLOWED, RETURN_DOM_FRAGMENT: true });
 
-const MENTION = /(?<![\w@])@([\p{L}\p{N}_][\p{L}\p{N}_.+-]*(?:@[\w-]+(?:\.[\w-]+)+)?)/gu;
+/** Where a name begins, and all that may belong to it; as the server reads mentions. */
+const MENTION = /(?<![\p{Alphabetic}\p{M}\p{N}_])@([\p{Alphabetic}\p{M}\p{N}_][\p{Alphabetic}\p{M}\p{N}_!#$%&'*+/=?^{|}~.@-]{0,253})/gu;
+/** Punctuation at the end, and the last word with the punctuation before it. */
+const TRAILING = /[^\p{Alphabetic}\p{M}\p{N}_]+$/u;
+const LAST_WORD = /[^\p{Alphabetic}\p{M}\p{N}_]+[\p{Alphabetic}\p{M}\p{N}_]*$/u;
+/** Readings of one name, the longest first. */
+const READINGS_MAX = 8;
+
+/** @typedef {{name: string, isMe: boolean}} Mentioned how people read the one who is mentioned */
+
+/** The first reading of what follows an `@` that is somebody. @param {string} text @param {(name: string) => Mentioned|null} whose */
+function readMention(text, whose) {
+  let name = text.replace(TRAILING, "");
+  for (let n = 0; n < READINGS_MAX && name; n++) {
+    const who = whose(name);
+    if (who) return { token: name, ...who };
+    const shorter = name.replace(LAST_WORD, "");
+    if (shorter === name) return null;
+    name = shorter;
+  }
+  return null;
+}
 
 /** Has nothing that Markdown, a link or a mention could begin with; most messages are like this. */
 const PLAIN = /^(?![\s+-]|\d+[.)])(?:(?!https?:|www\.|[\\`*_~[\]<>&#|=@\n]).)*$/i;
@@ -71,7 +94,7 @@ function parsed(source) {
 
 /**
  * @param {string} source
- * @param {(name: string) => "me"|"other"|null} [whose] who a name after `@` is; null: nobody
+ * @param {(name: string) => Mentioned|null} [whose] who a name after `@` is; null: nobody
  * @returns {DocumentFragment}
  */
 export function render(source, whose = () => null) {
@@ -104,7 +127,7 @@ function widen(fragment) {
   }
 }
 
-/** @param {DocumentFragment} fragment @param {(name: string) => "me"|"other"|null} whose */
+/** @param {DocumentFragment} fragment @param {(name: string) => Mentioned|null} whose */
 function markMentions(fragment, whose) {
   const walker = document.createTreeWalker(fragment, NodeFilter.SHOW_TEXT);
   const texts = [];
@@ -115,14 +138,14 @@ function markMentions(fragment, whose) {
     const parts = [];
     let from = 0;
     for (const found of text.data.matchAll(MENTION)) {
-      const name = found[1].replace(/\.+$/, "");
-      const who = whose(name);
+      const who = readMention(found[1], whose);
       if (!who) continue;
       const mark = document.createElement("span");
-      mark.className = who === "me" ? "mention mention-me" : "mention";
-      mark.textContent = `@${name}`;
+      mark.className = who.isMe ? "mention mention-me" : "mention";
+      mark.textContent = `@${who.name}`;
+      mark.title = `@${who.token}`;
       parts.push(text.data.slice(from, found.index), mark);
-      from = found.index + 1 + name.length;
+      from = found.index + 1 + who.token.length;
     }
     if (parts.length) text.replaceWith(...parts, text.data.slice(from));
   }

@@ -61,7 +61,7 @@ export async function signOut(id = board.user?.id ?? 0) {
   history.replaceState({}, "", "/");
   const ended = board.signOut();
   for (const key of Object.keys(localStorage)) {
-    if (key.startsWith(`chatboard.draft.${id}.`) || key === "chatboard.org" || key === "chatboard.room") localStorage.removeItem(key);
+    if (key.startsWith(`chatboard.draft.${id}.`) || key === "chatboard.org" || key === "chatboard.room" || key === "chatboard.emoji") localStorage.removeItem(key);
   }
   await Promise.all([ended, board.forget(id)]);
 }

@@ -16,6 +16,7 @@ const PACKAGES = {
   "@lit/reactive-element": ["2.1.2", "1fdaf29e5284fc7ffeab352c51edb3c017d73c4e98f0cd3dc53fb8dd555775e5"],
   "marked": ["18.2.1", "d66c5213fc203466186060105b01f51896764ba64b3797d2620d02e28e34b8ca"],
   "dompurify": ["3.4.18", "8b86f79c6481fec23dd81d4de32179422668912ed033c0c47e786a6e70cb3379"],
+  "emojibase-data": ["17.0.0", "d01d0e2ca4e22cb402679532155342c71e2e871f25c32223c013b8b166ebdf5a"],
 };
 
 /** Modules of Lit in the order in which they need each other; what the page may import. */
@@ -98,6 +99,41 @@ function bundleLit() {
   return `${parts.join("\n")}\nexport const ${names.map(([to, from]) => `${to}=${from}`)};\n`;
 }
 
+/** Emoji of later versions lack a picture on many devices, and the server does not know them yet. */
+const EMOJI_VERSION_MAX = 15.1;
+/** Words that an emoji is found by, besides its name. */
+const EMOJI_TAGS_MAX = 8;
+/** The group of skin tones and hair styles, which are parts of others. */
+const EMOJI_COMPONENTS = 2;
+
+/** An emoji with a skin tone: the modifier stands after the person. */
+const toned = (emoji, tone) => {
+  const [first, ...rest] = [...emoji];
+  return first + String.fromCodePoint(0x1f3fa + tone) + rest.join("").replace(/^\ufe0f/, "");
+};
+
+/** One text for each group: a line for each emoji with itself, whether it has skin tones, its shortcodes, its name, its other words. */
+function emojiData() {
+  const json = (path) => JSON.parse(read(`emojibase-data/en/${path}`));
+  const codes = [json("shortcodes/github.json"), json("shortcodes/iamcal.json")];
+  const list = (value) => (value === undefined ? [] : [value].flat());
+  const groups = json("messages.json").groups.filter(({ order }) => order !== EMOJI_COMPONENTS);
+  const named = groups.map(({ order, message }) => {
+    const lines = json("data.json").filter((one) => one.group === order && one.version <= EMOJI_VERSION_MAX).sort((a, b) => a.order - b.order)
+      .map(({ emoji, hexcode, label, tags = [], skins = [] }) => {
+        const hasTones = [1, 2, 3, 4, 5].every((tone) => skins.some((skin) => skin.emoji === toned(emoji, tone)));
+        const shortcodes = [...new Set(codes.flatMap((all) => list(all[hexcode])))];
+        const name = label.toLowerCase();
+        if (!shortcodes.length) shortcodes.push(name.normalize("NFD").replace(/[^a-z0-9]+/g, "_").replace(/^_|_$/g, ""));
+        const known = `${name} ${shortcodes.join(" ")}`;
+        const words = tags.filter((tag) => !known.includes(tag)).slice(0, EMOJI_TAGS_MAX);
+        return [emoji, hasTones ? 1 : "", shortcodes.join(" "), label, words.join(" ")].join("\t");
+      });
+    return [message[0].toUpperCase() + message.slice(1), lines.join("\n")];
+  });
+  return `export const GROUPS=${JSON.stringify(named)};\n`;
+}
+
 /** DOMPurify's minified file is for every loader but this one. */
 const wrapPurify = () =>
   `const module={exports:{}};(function(exports,define){${read("dompurify/dist/purify.min.js").trim()}\n})(module.exports);\nexport default module.exports;\n`;
@@ -112,9 +148,11 @@ function main() {
   write("lit.js", bundleLit());
   write("marked.js", `${read("marked/lib/marked.esm.js").trim()}\n`);
   write("dompurify.js", wrapPurify());
+  write("emoji.js", emojiData());
   write("LICENSE-lit.txt", read("lit-html/LICENSE"));
   write("LICENSE-marked.txt", read("marked/LICENSE"));
   write("LICENSE-dompurify.txt", read("dompurify/LICENSE"));
+  write("LICENSE-emojibase.txt", read("emojibase-data/LICENSE"));
 }
 
 try {

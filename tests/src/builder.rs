@@ -60,8 +60,8 @@ pub struct Builder {
     notifiers: usize,
     janitors: usize,
     retention_days: Option<u32>,
-    user_quota: i64,
-    org_quota: i64,
+    /// What can be uploaded.
+    pub uploads: UploadRules,
     registration: RegistrationPolicy,
     abuse: AbuseLimits,
     pub(crate) serving: Option<Limits>,
@@ -84,8 +84,7 @@ impl Default for Builder {
             notifiers: 1,
             janitors: 0,
             retention_days: Some(90),
-            user_quota: 0,
-            org_quota: 0,
+            uploads: UploadRules::default(),
             registration: RegistrationPolicy::default(),
             abuse: AbuseLimits::NONE,
             serving: None,
@@ -204,7 +203,8 @@ impl Builder {
     /// A person's files, and an organization's, may hold so many bytes; 0, the default, is no limit.
     #[must_use]
     pub fn quotas(self, user_quota: i64, org_quota: i64) -> Self {
-        Self { user_quota, org_quota, ..self }
+        let uploads = UploadRules { user_quota, org_quota, ..self.uploads.clone() };
+        Self { uploads, ..self }
     }
 
     /// Who may register, and whether addresses must be verified; anyone, and no, unless said
@@ -342,11 +342,7 @@ impl Builder {
             access_token_ttl: self.access_ttl,
             open_requests_per_user: self.open_requests_per_user,
             guard: self.webhooks.as_ref().map(|config| config.guard.clone()).unwrap_or_default(),
-            uploads: UploadRules {
-                user_quota: self.user_quota,
-                org_quota: self.org_quota,
-                ..UploadRules::default()
-            },
+            uploads: self.uploads.clone(),
             registration: self.registration.clone(),
             abuse: self.abuse,
             ..api::Config::default()

@@ -58,13 +58,15 @@ async function opensAll(page, last, look) {
   await page.getByRole("complementary", { name: "Notifications" }).waitFor();
   await message(page, own).locator("article").focus();
   await page.keyboard.press("+");
-  await message(page, own).getByRole("button", { name: "React with 🚀" }).waitFor();
-  await look("more reactions, and the question whether to notify");
-  await page.getByRole("button", { name: "Star" }).click({ trial: true });
-  await page.getByRole("button", { name: "No, thanks" }).click();
+  await page.getByRole("option", { name: "rocket", exact: true }).waitFor();
+  await look("all emoji, and the question whether to notify");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog", { name: "Emoji" }).waitFor({ state: "detached" });
+  for (const name of ["Star", "Room options"]) await page.getByRole("button", { name }).click({ trial: true });
+  await page.getByRole("button", { name: "Not now" }).click();
   await message(page, own).locator("article").focus();
   await page.keyboard.press("Delete");
-  await message(page, own).getByRole("group", { name: "Delete this message?" }).waitFor();
+  await message(page, own).getByRole("group", { name: "Delete message?" }).waitFor();
   await look("the question before deleting");
   await page.keyboard.press("Escape");
 
@@ -83,11 +85,11 @@ async function offline(page) {
   await page.context().setOffline(true);
   page.door.shut();
   await send(page, "waits");
-  await page.getByText("You are offline. 1 message waits to be sent.").waitFor();
+  await page.getByText("You're offline. 1 message will be sent when you reconnect.").waitFor();
   await looksGood(page, "offline");
   page.door.unshut();
   await page.context().setOffline(false);
-  await page.getByText("You are offline").waitFor({ state: "detached" });
+  await page.getByText("You're offline").waitFor({ state: "detached" });
   await eventually("it was sent", async () => (await page.locator("cb-message.pending").count()) === 0);
   same(await page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === "running").length), 0, "what moves");
 }
@@ -168,8 +170,9 @@ async function keysAlone(page) {
   await page.keyboard.press("ArrowDown");
   await onMessage("up and down");
   await page.keyboard.press("+");
-  await message(page, "all by keys").getByRole("button", { name: "React with 👍" }).waitFor();
-  await onMessage("reacting");
+  await page.getByRole("combobox", { name: "Search emoji" }).waitFor();
+  await page.keyboard.type("+1");
+  await page.getByRole("option", { name: "thumbs up", exact: true, selected: true }).waitFor();
   await page.keyboard.press("Enter");
   await message(page, "all by keys").getByRole("button", { name: /^👍 1/ }).waitFor();
   same((await onServer()).reactions.length, 1, "reactions that the server has");
@@ -177,7 +180,7 @@ async function keysAlone(page) {
   await page.keyboard.press("Escape");
   await message(page, "all by keys").locator("article").focus();
   await page.keyboard.press("Delete");
-  await message(page, "all by keys").getByRole("button", { name: "Keep" }).focus();
+  await message(page, "all by keys").getByRole("button", { name: "Cancel" }).focus();
   await page.keyboard.press("Enter");
   await onMessage("having kept it");
   await message(page, "all by keys").locator("article").focus();

@@ -55,7 +55,7 @@ await journey("alive", async (browser, step) => {
   browser.doors[0].shut();
   await page.context().setOffline(true);
   await page.goto(`${page.door.url}/r/${room}`);
-  await page.getByText("You are offline").waitFor();
+  await page.getByText("You're offline").waitFor();
   browser.doors[0].unshut();
   await page.context().setOffline(false);
   await composer(page).waitFor();
@@ -73,10 +73,10 @@ await journey("alive", async (browser, step) => {
   same(await page.evaluate(() => window.asked), 0, "permission asked for at load");
   check(await page.getByRole("complementary", { name: "Notifications" }).count() === 0, "nothing is asked before one writes");
   await send(page, "the first thing that she says");
-  await page.getByRole("button", { name: "No, thanks" }).waitFor();
+  await page.getByRole("button", { name: "Not now" }).waitFor();
   await page.context().grantPermissions(["notifications"], { origin: page.door.url });
-  await page.getByRole("button", { name: "Notify me" }).click();
-  await page.getByRole("button", { name: "Notify me" }).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Turn on" }).click();
+  await page.getByRole("button", { name: "Turn on" }).waitFor({ state: "detached" });
   same(await page.evaluate(() => [window.asked, Notification.permission]), [1, "granted"], "permission");
   step("it asks after the first message, once");
 
@@ -122,9 +122,9 @@ await journey("alive", async (browser, step) => {
   // A server that was renewed: its page names other modules than those that run here.
   await page.evaluate(() => { document.querySelector("script[type=importmap]").firstChild.data += " "; });
   browser.doors[0].cut();
-  await page.getByText("There is a new version").waitFor();
+  await page.getByText("ChatBoard was updated").waitFor();
   await page.getByRole("button", { name: "Reload" }).click();
-  await page.getByText("There is a new version").waitFor({ state: "detached" });
+  await page.getByText("ChatBoard was updated").waitFor({ state: "detached" });
   await composer(page).waitFor();
   step("it tells of a new version");
 

@@ -48,7 +48,7 @@ await journey("notifications", async (browser, step) => {
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `@${alice.email} once more` });
   await hers.getByRole("link", { name: "Notifications, 1 unread" }).click();
   await hers.getByRole("button", { name: "Mark all as read" }).click();
-  await hers.getByText("All are read.").waitFor();
+  await hers.getByText("Marked all as read.").waitFor();
   same((await rest(alice, "GET", "/notifications/?is_read=false")).results, [], "what the server has as unread");
   check(await hers.locator(".unread[data-notification]").count() === 0, "a row is still shown as unread");
 
@@ -82,9 +82,9 @@ await journey("notifications", async (browser, step) => {
 
   // She has no room there, and still sees what she can do.
   await hers.setViewportSize(PHONE.viewport);
-  await hers.getByText("You are in no room here yet.").waitFor();
+  await hers.getByText("No rooms yet.").waitFor();
   await looksGoodOnPhone(hers, "an organization without rooms");
-  await hers.getByRole("button", { name: "Find one to join" }).click();
+  await hers.getByRole("main").getByRole("button", { name: "Browse rooms" }).click();
   await hers.getByRole("combobox", { name: "Browse rooms" }).waitFor();
   await hers.keyboard.press("Escape");
   await hers.getByRole("button", { name: "Rooms", exact: true }).click();

@@ -97,7 +97,7 @@ await journey("organization", async (browser, step) => {
   await askToDelete();
   await eventually("the organization is gone", () => rest(bob, "GET", "/orgs/").then(({ results }) => results.length === 0));
   await his.locator(`a[href="/r/${room}"]`).waitFor({ state: "detached" });
-  await his.getByRole("link", { name: "Create one" }).click();
+  await his.getByRole("link", { name: "Create an organization" }).click();
   await his.getByRole("textbox", { name: "Name" }).fill("His own");
   await his.getByRole("button", { name: "Make the organization" }).click();
   await his.getByRole("heading", { level: 1, name: "His own" }).waitFor();

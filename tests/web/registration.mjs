@@ -24,7 +24,7 @@ await journey("registration", async (browser, step) => {
   await press(page, "Create account");
   const banner = page.getByRole("complementary", { name: "Verify your e-mail address" });
   await banner.waitFor();
-  await page.getByText("You are in no organization yet").waitFor();
+  await page.getByText("You aren't in an organization yet").waitFor();
   await isAccessible(page, "a banner");
   await page.goto(`${page.door.url}/orgs/new`);
   await fill(page, { Name: "Erin & Co" });

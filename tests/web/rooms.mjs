@@ -57,11 +57,11 @@ await journey("rooms", async (browser, step) => {
   step("the switcher and the keys go from room to room");
 
   await page.getByRole("button", { name: "New direct message" }).click();
-  await page.getByRole("combobox", { name: "Write to" }).waitFor();
+  await page.getByRole("combobox", { name: "New message to" }).waitFor();
   await page.keyboard.type("bob");
   await page.getByRole("option", { name: /Bob/ }).waitFor();
   await page.keyboard.press("Enter");
-  await page.getByRole("button", { name: "Start" }).click();
+  await page.getByRole("button", { name: "Start conversation" }).click();
   await page.getByRole("heading", { name: /Bob/, level: 1 }).waitFor();
   await send(page, "just between us");
   await roomLink(his, /Alice/).locator(".badge", { hasText: "1" }).waitFor();

@@ -28,18 +28,18 @@ await journey("survival", async (browser, step) => {
   await his.context().setOffline(true);
   await says(his, "written offline 1");
   await says(his, "written offline 2");
-  await his.getByText("You are offline. 2 messages wait to be sent.").waitFor();
+  await his.getByText("You're offline. 2 messages will be sent when you reconnect.").waitFor();
   await his.getByText("written offline 2").waitFor();
   const star = his.getByRole("button", { name: "Star", exact: true });
   await star.click();
-  await his.getByText("Not changed").waitFor();
+  await his.getByText("Couldn't save this").waitFor();
   await his.getByRole("button", { name: "Star", exact: true, pressed: false }).waitFor();
   await says(hers, "meanwhile, online");
   browser.doors[1].unshut();
   await his.context().setOffline(false);
   await sees(hers, "written offline 2");
   await sees(his, "meanwhile, online");
-  await his.getByText("You are offline").waitFor({ state: "detached" });
+  await his.getByText("You're offline").waitFor({ state: "detached" });
   await agree();
   step("a cut network loses nothing");
 

@@ -169,6 +169,7 @@ class Chat extends LitElement {
       if (this.hasSent) this.asking = this.alive?.mayAsk() ?? false;
       this.requestUpdate();
       await import("./verify.js").catch(() => {});
+      await import("./actions.js").catch(() => {});
       await dialogs().catch(() => {});
     });
   }
@@ -203,10 +204,14 @@ class Chat extends LitElement {
         @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
         @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".sidebar a") && (this.drawer = false)}>
       <cb-sidebar .current=${this.room} .org=${this.org} .alone=${isAlone} role=${isAlone ? "main" : nothing}></cb-sidebar>
-      <main>${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
-      ${this.renderStatus()}<cb-verify></cb-verify>
-      ${this.asking ? this.renderAsking() : this.alive?.isOutdated ? this.renderOutdated() : nothing}
+      <main>${this.renderBanner()}${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
+      ${this.renderStatus()}
     </div>`;
+  }
+
+  /** What is asked or told above the room, one thing at a time; it covers nothing. */
+  renderBanner() {
+    return html`<cb-verify></cb-verify>${this.asking ? this.renderAsking() : this.alive?.isOutdated ? this.renderOutdated() : nothing}`;
   }
 
   renderScreen() {
@@ -219,23 +224,23 @@ class Chat extends LitElement {
       this.asking = false;
       await this.alive?.answer(wanted).catch(() => {});
     };
-    return html`<aside class="asking" aria-label="Notifications"><p>Tell you of new messages while you are elsewhere?</p>
-      <button class="primary" @click=${() => done(true)}>Notify me</button><button @click=${() => done(false)}>No, thanks</button></aside>`;
+    return html`<aside class="asking" aria-label="Notifications"><p>Turn on desktop notifications?</p>
+      <button class="primary" @click=${() => done(true)}>Turn on</button><button @click=${() => done(false)}>Not now</button></aside>`;
   }
 
   renderOutdated() {
-    return html`<aside class="asking" aria-label="A new version"><p role="status">There is a new version of ChatBoard.</p><button class="primary" @click=${() => location.reload()}>Reload</button></aside>`;
+    return html`<aside class="asking" aria-label="A new version"><p role="status">ChatBoard was updated.</p><button class="primary" @click=${() => location.reload()}>Reload</button></aside>`;
   }
 
   renderEmpty() {
     if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
     const org = board.orgs.find(({ id }) => id === this.org);
-    if (!org) return this.renderNothing("ChatBoard", html`<p>You are in no organization yet.</p><p><a href="/orgs/new">Create one</a>, or ask someone for an invitation.</p>`);
-    if (this.room) return this.renderNothing("Nothing here", html`<p>There is no such room for you.</p><p><a href="/">To the rooms</a></p>`);
+    if (!org) return this.renderNothing("ChatBoard", html`<p>You aren't in an organization yet.</p><p><a href="/orgs/new">Create an organization</a>, or ask a teammate to invite you (<bdi>${board.user?.email}</bdi>).</p>`);
+    if (this.room) return this.renderNothing("Room not found", html`<p>This room doesn't exist, or you're not a member.</p><p><a href="/">Back to rooms</a></p>`);
     if (this.hasRooms) return this.renderNothing(org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
-    return this.renderNothing(org.name, html`<p>You are in no room here yet.</p>
-      <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Find one to join</button>${org.role === "MEMBER" ? nothing
-        : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>make the first</button>`}</p>`);
+    return this.renderNothing(org.name, html`<p>No rooms yet.</p>
+      <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Browse rooms</button>${org.role === "MEMBER" ? nothing
+        : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>create the first room</button>`}</p>`);
   }
 
   /** What stands where a room would. @param {string} title @param {any} text */
@@ -247,8 +252,8 @@ class Chat extends LitElement {
   renderStatus() {
     if (this.quiet || board.status === "online") return html`<div class="status" role="status"></div>`;
     const waiting = board.outbox.list().filter((send) => !send.failed).length;
-    const kept = waiting ? ` ${waiting} ${waiting === 1 ? "message waits" : "messages wait"} to be sent.` : "";
-    return html`<div class="status shown" role="status">${board.status === "offline" ? "You are offline." : "Reconnecting…"}${kept}</div>`;
+    const kept = waiting ? ` ${waiting} ${waiting === 1 ? "message" : "messages"} will be sent when you reconnect.` : "";
+    return html`<div class="status shown" role="status">${board.status === "offline" ? "You're offline." : "Reconnecting…"}${kept}</div>`;
   }
 }
 

@@ -10,6 +10,15 @@ const TYPING_EVERY_MS = 3000;
 
 /** What completes mentions comes with the first letter that is typed. */
 const completion = () => import("./completion.js");
+const used = () => import("./emoji-used.js");
+/** What writes Markdown by keys comes with the first of them. @type {typeof import("./writing.js")|undefined} */
+let writing;
+const withWriting = async () => (writing ??= await import("./writing.js"));
+
+/** Whether the caret stands in a fenced block of code. @param {HTMLTextAreaElement} field */
+const isInCode = (field) => (field.value.slice(0, field.selectionStart).match(/^ {0,3}(```|~~~)/gm) ?? []).length % 2 === 1;
+/** What looks at files comes with the first of them. */
+const attaching = () => import("./attach.js");
 
 /**
  * What is begun in a room and not sent, besides the text, which storage keeps: it is there again
@@ -40,6 +49,7 @@ class ChatComposer extends LitElement {
     this.chosen = 0;
     this.problem = "";
     this.typedAt = 0;
+    /** Counts looks for what fits: an answer to an earlier one is late. */ this.turn = 0;
   }
 
   createRenderRoot() {
@@ -146,10 +156,13 @@ class ChatComposer extends LitElement {
   }
 
   async look() {
+    const turn = ++this.turn;
     const part = await completion().catch(() => null);
     if (!part || !this.isConnected) return;
     const word = part.wordAt(this.field);
-    this.found = word === null ? [] : part.choices(word, this.room);
+    const found = word ? await part.choices(word, this.room).catch(() => []) : [];
+    if (turn !== this.turn) return;
+    this.found = found;
     this.chosen = 0;
   }
 
@@ -157,6 +170,7 @@ class ChatComposer extends LitElement {
   async pick(choice) {
     const { complete } = await completion();
     complete(this.field, choice);
+    if (choice.emoji) used().then(({ use }) => use(choice.emoji ?? ""));
     this.found = [];
     this.field.focus();
     this.typed();
@@ -166,10 +180,15 @@ class ChatComposer extends LitElement {
   keys(event) {
     if (event.isComposing) return;
     if (this.found.length && this.completionKeys(event)) return event.preventDefault();
-    if (event.key === "Enter" && !event.shiftKey) {
+    const command = event.ctrlKey || event.metaKey;
+    if (event.key === "Enter" && !command && (event.shiftKey || isInCode(this.field))) {
+      event.preventDefault();
+      this.write((part) => part.newLine(this.field, isInCode(this.field)));
+    } else if (event.key === "Enter") {
       event.preventDefault();
       this.send();
-    } else if (event.key === "Escape") {
+    } else if (command && !event.altKey && /^[biexuk]$/i.test(event.key)) this.markKeys(event);
+    else if (event.key === "Escape") {
       if (!this.begun.reply && !this.begun.editing) return;
       this.cancel();
     } else if (event.key === "ArrowUp" && this.field.value === "") {
@@ -178,6 +197,22 @@ class ChatComposer extends LitElement {
       event.preventDefault();
       this.edit(last);
     }
+  }
+
+  /** @param {(part: typeof import("./writing.js")) => void} work */
+  async write(work) {
+    if (!writing) await withWriting().catch(() => {});
+    if (writing) work(writing);
+  }
+
+  /** Ctrl+B and the like. Ctrl+K is for going elsewhere, unless something is selected. @param {KeyboardEvent} event */
+  markKeys(event) {
+    const { field } = this;
+    if (event.key.toLowerCase() === "k" && (event.shiftKey || field.selectionStart === field.selectionEnd)) return;
+    if (!event.shiftKey && /^[xu]$/i.test(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.write((part) => part.markKeys(event, field));
   }
 
   /** @param {KeyboardEvent} event */
@@ -204,21 +239,22 @@ class ChatComposer extends LitElement {
 
   async send() {
     const { begun, room } = this;
-    const body = this.field.value.trim();
+    // The indent of a first line may be that of code.
+    const body = this.field.value.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
     if (begun.editing) return this.saveEdit(body);
     if (begun.files.some((one) => one.part < 1 && !one.problem)) {
-      this.problem = "One moment: a file is still on its way.";
+      this.problem = "Still uploading. Send it when the upload is done.";
       return;
     }
     const bad = begun.files.find((one) => one.problem);
     if (bad) {
-      this.problem = `${bad.file.name} is not stored: ${bad.again ? "try it again, or remove it" : "remove it"} to send the rest.`;
+      this.problem = `Couldn't upload ${bad.file.name}. ${bad.again ? "Try again, or remove it" : "Remove it"} to send.`;
       return;
     }
     const { files } = begun;
     if (!body && !files.length) return;
     if ([...body].length > 10_000) {
-      this.problem = "A message may have 10,000 characters at most.";
+      this.problem = "Messages can have 10,000 characters at most.";
       return;
     }
     this.setText("");
@@ -240,7 +276,7 @@ class ChatComposer extends LitElement {
     const { begun } = this;
     const { editing } = begun;
     if (!body && !editing.upload_id) {
-      this.problem = "To remove a message, delete it.";
+      this.problem = "A message can't be empty. To remove it, delete it.";
       return;
     }
     // Meanwhile one may be in another room, or edit another message.
@@ -259,7 +295,7 @@ class ChatComposer extends LitElement {
   /** Starts to store files at once, so that sending need not wait. @param {Iterable<File>} files */
   attach(files) {
     for (const file of files) {
-      const entry = { file, part: 0, upload: null, problem: "", again: false, stop: new AbortController() };
+      const entry = { file, part: 0, upload: null, picture: null, problem: "", again: false, stop: new AbortController() };
       this.begun.files = [...this.begun.files, entry];
       this.store(entry);
     }
@@ -267,22 +303,33 @@ class ChatComposer extends LitElement {
   }
 
   /** @param {any} entry */
-  store(entry) {
+  async store(entry) {
     Object.assign(entry, { part: 0, problem: "", again: false });
     this.problem = "";
     this.requestUpdate();
-    board.upload(entry.file, { signal: entry.stop.signal, onProgress: (part) => { entry.part = Math.min(part, 0.99); redraw(); } })
-      .then((upload) => { entry.upload = upload; entry.part = 1; }, (error) => {
-        entry.problem = Object.values(error.errors ?? {}).flat().join(" ") || error.message;
-        // What was refused for what it is would be again.
-        entry.again = !error.status || error.status === 429 || error.status >= 500;
-      })
-      .finally(redraw);
+    const { file } = entry;
+    try {
+      const { keep, pictureOf } = await attaching();
+      if (!file.size) throw new Error("This file is empty.");
+      entry.picture ??= await pictureOf(file);
+      redraw();
+      const upload = await board.upload(file, { signal: entry.stop.signal, onProgress: (part) => { entry.part = Math.min(part, 0.99); redraw(); } });
+      if (entry.picture) keep(upload.id, entry.picture);
+      entry.upload = { ...upload, width: entry.picture?.width ?? null, height: entry.picture?.height ?? null };
+      entry.part = 1;
+    } catch (error) {
+      const { message, status } = /** @type {any} */ (error);
+      entry.problem = (await attaching().catch(() => null))?.faultOf(file, error) ?? message;
+      // What was refused for what it is would be again.
+      entry.again = Boolean(file.size) && (!status || status === 429 || status >= 500);
+    }
+    redraw();
   }
 
   /** @param {any} entry */
   detach(entry) {
     entry.stop.abort();
+    if (entry.picture && !entry.upload) URL.revokeObjectURL(entry.picture.url);
     this.begun.files = this.begun.files.filter((one) => one !== entry);
     this.problem = "";
     this.requestUpdate();
@@ -292,14 +339,31 @@ class ChatComposer extends LitElement {
   /** @param {ClipboardEvent} event */
   pasted(event) {
     const files = event.clipboardData?.files;
-    if (!files?.length) return;
+    if (files?.length) {
+      event.preventDefault();
+      return this.attach(files);
+    }
+    // An address that is pasted over words becomes their link.
+    const text = event.clipboardData?.getData("text/plain").trim() ?? "";
+    if (!/^https?:\/\/\S+$/.test(text) || this.field.selectionStart === this.field.selectionEnd || isInCode(this.field)) return;
     event.preventDefault();
-    this.attach(files);
+    this.write((part) => part.link(this.field, text));
+  }
+
+  /** Opens all emoji; the one that is taken is written at the caret. @param {Event} event */
+  async pickEmoji(event) {
+    const anchor = /** @type {HTMLElement} */ (event.currentTarget);
+    const { field } = this;
+    const { openPicker } = await import("./emoji-picker.js");
+    openPicker({ anchor, closed: () => field.focus(), pick: (emoji) => {
+      field.setRangeText(emoji, field.selectionStart, field.selectionEnd, "end");
+      this.typed();
+    } });
   }
 
   render() {
     const { files, reply, editing } = this.begun;
-    const label = editing ? "Edit the message" : `Message ${this.room.name}`;
+    const label = editing ? "Edit message" : `Message ${this.room.name}`;
     return html`<form class="composer" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
       ${this.found.length ? this.renderChoices() : nothing}
       ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, plain(reply.body)) : nothing}
@@ -311,6 +375,7 @@ class ChatComposer extends LitElement {
           aria-autocomplete="list" aria-controls=${this.found.length ? "mention-choices" : nothing}
           aria-activedescendant=${this.found.length ? `mention-${this.chosen}` : nothing}
           @input=${this.typed} @keydown=${this.keys} @paste=${this.pasted} @blur=${() => (this.found = [])}></textarea>
+        <button type="button" class="icon-button" aria-label="Emoji" title="Emoji" aria-haspopup="dialog" @click=${this.pickEmoji}>${icon("smile")}</button>
         <button class="icon-button send" aria-label=${editing ? "Save" : "Send"} title="Send (Enter)">${icon("send")}</button>
       </div>
       ${this.problem ? html`<p class="failed" role="alert">${this.problem}</p>` : nothing}
@@ -318,9 +383,9 @@ class ChatComposer extends LitElement {
   }
 
   renderChoices() {
-    return html`<ul class="choices" role="listbox" id="mention-choices" aria-label="People">${this.found.map((one, n) => html`
+    return html`<ul class="choices" role="listbox" id="mention-choices" aria-label="Suggestions">${this.found.map((one, n) => html`
       <li role="option" id=${`mention-${n}`} aria-selected=${n === this.chosen} @pointerdown=${(/** @type {Event} */ event) => { event.preventDefault(); this.pick(one); }}>
-        ${one.id ? avatar(one.id, this.room.online.has(one.id)) : html`<span class="avatar avatar-all" aria-hidden="true">@</span>`}<bdi>${one.name}</bdi><small>${one.email}</small></li>`)}</ul>`;
+        ${one.id ? avatar(one.id, this.room.online.has(one.id)) : html`<span class="avatar avatar-all" aria-hidden="true">${one.emoji ?? "@"}</span>`}<bdi>${one.name}</bdi><small>${one.note}</small></li>`)}</ul>`;
   }
 
   /** @param {"edit"|"reply"} kind @param {string} title @param {string} [text] */
@@ -331,7 +396,7 @@ class ChatComposer extends LitElement {
 
   /** @param {any} entry */
   renderFile(entry) {
-    return html`<li class=${entry.problem ? "attachment bad" : "attachment"}>${icon("file")}<bdi>${entry.file.name}</bdi>
+    return html`<li class=${entry.problem ? "attachment bad" : "attachment"}>${entry.picture ? html`<img class="thumb" src=${entry.picture.url} alt="">` : icon("file")}<bdi>${entry.file.name}</bdi>
       <small>${entry.problem || sizeOf(entry.file.size)}</small>
       ${entry.problem || entry.upload ? nothing : html`<progress max="1" .value=${entry.part} aria-label=${`Uploading ${entry.file.name}`}></progress>`}
       ${entry.again ? html`<button type="button" class="link" aria-label=${`Try again: ${entry.file.name}`} @click=${() => this.store(entry)}>Try again</button>` : nothing}

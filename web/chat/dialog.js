@@ -2,6 +2,10 @@
 // messages are all this one shape. Arrow keys choose, Enter takes, Esc closes; the focus returns.
 
 import { LitElement, html, nothing } from "lit";
+import { dress } from "/dress.js";
+import { leave } from "./modal.js";
+
+await dress("more-style");
 
 /** @typedef {{key: any, icon: any, title: any, note?: any, run: () => void, hint?: string}} Item */
 
@@ -26,7 +30,7 @@ export class PickDialog extends LitElement {
   firstUpdated() {
     const dialog = /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
     dialog.showModal();
-    dialog.addEventListener("close", () => this.remove());
+    dialog.addEventListener("close", () => leave(this));
     this.typed();
   }
 

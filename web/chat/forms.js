@@ -2,6 +2,10 @@
 
 import { LitElement, html, nothing } from "lit";
 import { board, go } from "/state.js";
+import { dress } from "/dress.js";
+import { leave } from "./modal.js";
+
+await dress("more-style");
 
 /** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
 export function markFaults(form, errors) {
@@ -33,7 +37,7 @@ export class FormDialog extends LitElement {
   firstUpdated() {
     const dialog = /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
     dialog.showModal();
-    dialog.addEventListener("close", () => this.remove());
+    dialog.addEventListener("close", () => leave(this));
   }
 
   close() {
@@ -84,7 +88,7 @@ class NewRoom extends FormDialog {
   constructor() {
     super();
     this.label = "New room";
-    this.action = "Make the room";
+    this.action = "Create room";
     this.org = 0;
   }
 
@@ -100,9 +104,9 @@ class NewRoom extends FormDialog {
   renderFields() {
     return html`<label>Name<input name="name" required maxlength="80" autofocus dir="auto">${this.error("name")}</label>
       <label>Topic<input name="topic" maxlength="250" dir="auto">${this.error("topic")}</label>
-      <label>Who may join<select name="access_level"><option value="PUBLIC">Everyone in the organization</option>
-        <option value="MANAGER_ONLY">Managers and admins</option><option value="PRIVATE">Invited people only</option></select></label>
-      <label class="check"><input type="checkbox" name="auto_join"> Add everyone who may join, now and later</label>${this.error("auto_join")}`;
+      <label>Visibility<select name="access_level"><option value="PUBLIC">Public: everyone in the organization can join</option>
+        <option value="MANAGER_ONLY">Managers and admins only</option><option value="PRIVATE">Private: by invitation</option></select></label>
+      <label class="check"><input type="checkbox" name="auto_join"> Add everyone automatically, now and when people join</label>${this.error("auto_join")}`;
   }
 }
 

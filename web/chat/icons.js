@@ -17,6 +17,10 @@ const PATHS = {
   smile: svg`<circle cx="12" cy="12" r="8"/><path d="M9 10h.01M15 10h.01M8.5 14a4 4 0 0 0 7 0"/>`,
   clip: svg`<path d="m19 11-7.5 7.5a4.5 4.5 0 0 1-6.4-6.4L13 4.3a3 3 0 0 1 4.3 4.3l-7.7 7.6a1.5 1.5 0 0 1-2.1-2.1l7-7"/>`,
   send: svg`<path d="M5 12h13M13 6l6 6-6 6"/>`,
+  download: svg`<path d="M12 4v11M7 11l5 5 5-5M5 20h14"/>`,
+  left: svg`<path d="m15 6-6 6 6 6"/>`,
+  right: svg`<path d="m9 6 6 6-6 6"/>`,
+  minus: svg`<path d="M5 12h14"/>`,
   down: svg`<path d="m6 9 6 6 6-6"/>`,
   up: svg`<path d="m6 15 6-6 6 6"/>`,
   close: svg`<path d="M6 6l12 12M18 6 6 18"/>`,
@@ -25,6 +29,7 @@ const PATHS = {
   compass: svg`<circle cx="12" cy="12" r="8"/><path d="m15 9-2 4-4 2 2-4z"/>`,
   file: svg`<path d="M7 3h7l4 4v14H7zM14 3v4h4"/>`,
   settings: svg`<circle cx="12" cy="12" r="3"/><path d="M12 3v3M12 18v3M3 12h3M18 12h3M5.600 5.600l2.100 2.100M16.300 16.300l2.100 2.100M18.400 5.600l-2.100 2.100M7.700 16.300l-2.100 2.100"/>`,
+  copy: svg`<rect x="8" y="8" width="11" height="11" rx="2"/><path d="M5 15V6a1 1 0 0 1 1-1h9"/>`,
   check: svg`<path d="m5 12.500 4.500 4.500L19 7.500"/>`,
   more: svg`<path d="M6 12h.01M12 12h.01M18 12h.01"/>`,
 };

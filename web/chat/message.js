@@ -1,5 +1,5 @@
-// One message. It draws again only when its message object is another one; its buttons exist only
-// while it is pointed at or focused, so that a long timeline stays light.
+// One message. It draws again only when its message object is another one; its buttons (actions.js)
+// exist only while it is pointed at or focused, so that a long timeline stays light.
 
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
@@ -7,10 +7,13 @@ import { plain, render as markdown } from "/markdown.js";
 import { icon } from "./icons.js";
 import { avatar, fullTimeOf, namesOf, timeOf } from "./people.js";
 
-const QUICK = ["👍", "❤️", "😂", "🎉", "👀", "✅"];
 /** A few pictures and nothing else; each begins in one way only, so that no text takes long to be told apart. */
 const JUMBO = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,5}$/u;
 const JUMBO_MAX = 80;
+
+/** What one does with messages, once it is loaded. @type {typeof import("./actions.js")|undefined} */
+let actions;
+const withActions = async () => (actions ??= await import("./actions.js"));
 
 /** @type {Promise<unknown>|undefined} */
 let files;
@@ -21,25 +24,39 @@ function loadFiles() {
   return nothing;
 }
 
-/** @param {string} name what stands after an @ @returns {"me"|"other"|null} */
+/** People by what can stand after an `@`, and the version of `board.people` that this is of. @type {{version: number, ids: Map<string, number[]>}} */
+let bearers = { version: -1, ids: new Map() };
+
+/** @param {string} name what stands after an `@` @returns {import("/markdown.js").Mentioned|null} */
 function whose(name) {
-  const lower = name.toLowerCase();
-  if (lower === "room" || lower === "here") return "me";
-  if (board.user && board.mentionsMe(`@${name}`)) return "me";
-  for (const { email, first_name, last_name } of board.people.values()) {
-    if (email.toLowerCase() === lower || `${first_name}.${last_name}`.toLowerCase() === lower) return "other";
+  const token = name.normalize("NFC").toLowerCase();
+  if (token === "room" || token === "here") return { name, isMe: true };
+  const { user, peopleVersion: version } = board;
+  if (bearers.version !== version) {
+    bearers = { version, ids: new Map() };
+    for (const { id, email, first_name, last_name } of [...board.people.values(), ...(user ? [user] : [])]) {
+      for (const one of new Set([email, `${first_name}.${last_name}`])) {
+        const key = one.normalize("NFC").toLowerCase();
+        bearers.ids.set(key, [...new Set(bearers.ids.get(key)).add(id)]);
+      }
+    }
   }
-  return null;
+  const ids = bearers.ids.get(token);
+  return ids ? { name: ids.length === 1 ? board.nameOf(ids[0]) : name, isMe: ids.includes(user?.id ?? 0) } : null;
 }
 
-/** Bodies that are drawn already; messages are replaced, never changed. @type {WeakMap<object, DocumentFragment>} */
+/** Which people a body was drawn with: one without `@` is the same with any. @param {any} message */
+export const peopleOf = (message) => (message.body?.includes("@") ? board.peopleVersion : 0);
+
+/** Bodies that are drawn already; messages are replaced, never changed. @type {WeakMap<object, {people: number, body: DocumentFragment}>} */
 const drawn = new WeakMap();
 
 /** @param {any} message @returns {DocumentFragment} to be copied */
 function bodyOf(message) {
-  let body = drawn.get(message);
-  if (!body) drawn.set(message, body = markdown(message.body, whose));
-  return body;
+  const people = peopleOf(message);
+  let one = drawn.get(message);
+  if (one?.people !== people) drawn.set(message, one = { people, body: markdown(message.body, whose) });
+  return one.body;
 }
 
 /** @type {any[]} */
@@ -58,9 +75,9 @@ function warmSome(deadline) {
   if (cold.length) requestIdleCallback(warmSome);
 }
 
-class ChatMessage extends LitElement {
+export class ChatMessage extends LitElement {
   static properties = {
-    message: { attribute: false }, author: {}, grouped: { type: Boolean }, quote: { attribute: false },
+    message: { attribute: false }, people: { attribute: false }, author: {}, grouped: { type: Boolean }, quote: { attribute: false },
     moderator: { type: Boolean }, active: { state: true }, picking: { state: true }, sure: { state: true },
   };
 
@@ -68,18 +85,22 @@ class ChatMessage extends LitElement {
     super();
     /** @type {any} a message of the server's, or a Send that waits */ this.message = null;
     this.author = "";
+    /** See `peopleOf`. */ this.people = 0;
     this.grouped = false;
     this.moderator = false;
     /** @type {any} the message it answers: undefined while unknown */ this.quote = undefined;
     this.active = this.picking = this.sure = false;
-    this.addEventListener("pointerenter", () => (this.active = true));
-    this.addEventListener("pointerleave", () => (this.active = this.sure || (this.picking && this.contains(document.activeElement))));
-    this.addEventListener("focusin", () => (this.active = true));
+    this.addEventListener("pointerenter", ({ pointerType }) => pointerType !== "touch" && this.activate());
+    this.addEventListener("pointerleave", () => (this.active = this.sure || this.picking));
+    // A finger that touches a message gives it the focus, and needs no bar.
+    this.addEventListener("focusin", () => /** @type {Element} */ (document.activeElement).matches(":focus-visible") && this.activate());
     this.addEventListener("focusout", async ({ relatedTarget }) => {
       if (this.contains(/** @type {Node|null} */ (relatedTarget))) return;
       // A button that was pressed may give its place, and the focus, to the next question.
       await this.updateComplete;
-      if (!this.contains(document.activeElement)) this.active = this.picking = this.sure = false;
+      if (this.contains(document.activeElement)) return;
+      this.active = this.picking;
+      this.sure = false;
     });
   }
 
@@ -90,7 +111,7 @@ class ChatMessage extends LitElement {
   /** @param {Map<string, unknown>} changed */
   willUpdate(changed) {
     const before = /** @type {any} */ (changed.get("message"));
-    if (changed.has("message") && before?.body !== this.message.body) {
+    if ((changed.has("message") && before?.body !== this.message.body) || changed.has("people")) {
       this.body = this.message.body ? bodyOf(this.message).cloneNode(true) : null;
     }
   }
@@ -105,8 +126,15 @@ class ChatMessage extends LitElement {
 
   /** @param {Map<string, unknown>} changed */
   updated(changed) {
-    const to = changed.has("sure") && this.sure ? ".danger" : changed.has("picking") && this.picking ? ".emoji" : null;
-    if (to) /** @type {HTMLElement|null} */ (this.querySelector(`.actions ${to}`))?.focus();
+    if (changed.has("sure") && this.sure) /** @type {HTMLElement|null} */ (this.querySelector(".actions .danger"))?.focus();
+  }
+
+  /** Shows the bar. */
+  async activate() {
+    this.active = true;
+    if (actions) return;
+    await withActions().catch(() => {});
+    this.requestUpdate();
   }
 
   /** The buttons that had the focus go: who uses keys goes on from this message. */
@@ -114,50 +142,17 @@ class ChatMessage extends LitElement {
     if (this.contains(document.activeElement)) /** @type {HTMLElement} */ (this.firstElementChild).focus({ preventScroll: true });
   }
 
-  get mine() {
-    return this.message.sender === board.user?.id;
-  }
-
-  /** @param {string} what @param {any} [detail] */
-  ask(what, detail = {}) {
-    this.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what, message: this.message, ...detail } }));
-  }
-
-  /** @param {string} emoji */
+  /** Reacts with an emoji, or takes that back. @param {string} emoji */
   async react(emoji) {
-    if (this.picking) this.takeFocus();
-    this.picking = false;
     const mine = this.message.reactions.find((/** @type {any} */ one) => one.emoji === emoji)?.user_ids.includes(board.user?.id);
-    await board.request(mine ? "DELETE" : "POST", `/messages/${this.message.id}/reactions/`, { emoji }).catch((error) => this.ask("error", { error }));
+    await board.request(mine ? "DELETE" : "POST", `/messages/${this.message.id}/reactions/`, { emoji })
+      .catch((error) => this.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what: "error", error } })));
   }
 
   /** @param {KeyboardEvent} event */
   keys(event) {
-    if (event.key === "Escape" && (this.sure || this.picking)) {
-      this.sure = this.picking = false;
-      this.takeFocus();
-      return event.preventDefault();
-    }
-    if (event.target !== this.firstElementChild || event.ctrlKey || event.metaKey || event.altKey) return;
-    const { is_deleted, id } = this.message;
-    if (is_deleted || !id) return;
-    if (event.key === "r") this.ask("reply");
-    else if (event.key === "e" && this.mine) this.ask("edit");
-    else if (event.key === "+") this.picking = true;
-    else if (event.key === "Delete" && (this.mine || this.moderator)) this.sure = true;
-    else return;
-    event.preventDefault();
-  }
-
-  async deleteMessage() {
-    this.takeFocus();
-    this.sure = false;
-    await board.request("DELETE", `/messages/${this.message.id}/`).catch((error) => this.ask("error", { error }));
-  }
-
-  async copyLink() {
-    await navigator.clipboard?.writeText(`${location.origin}/r/${this.message.room}/m/${this.message.id}`);
-    this.ask("said", { text: "Link copied" });
+    if (actions) actions.keys(this, event);
+    else withActions().then((loaded) => loaded.keys(this, event), () => {});
   }
 
   render() {
@@ -173,7 +168,7 @@ class ChatMessage extends LitElement {
             : html`<span class="when">${timeOf(at)}</span>`}</header>`}
         ${message.is_deleted ? html`<p class="deleted">This message was deleted.</p>` : this.renderBody()}
       </div>
-      ${this.active && message.id && !message.is_deleted ? this.renderActions() : nothing}
+      ${this.active && actions && message.id && !message.is_deleted ? actions.renderActions(this) : nothing}
     </article>`;
   }
 
@@ -182,7 +177,7 @@ class ChatMessage extends LitElement {
     return html`
       <div class=${message.body.length <= JUMBO_MAX && JUMBO.test(message.body) ? "body jumbo" : "body"} dir="auto">${this.body}${message.edited_at
         ? html`<small class="edited" title=${fullTimeOf(message.edited_at)}>(edited)</small>` : nothing}</div>
-      ${message.upload_id && message.upload ? html`${loadFiles()}<cb-file .upload=${message.upload} uploadId=${message.upload_id}></cb-file>`
+      ${message.upload_id && message.upload ? html`${loadFiles()}<cb-file .upload=${message.upload} uploadId=${message.upload_id} message=${message.id ?? 0}></cb-file>`
         : message.file_url ? html`<p><a href=${message.file_url} target="_blank" rel="noopener noreferrer nofollow">${message.file_url}</a></p>` : nothing}
       ${message.reactions?.length ? html`<div class="reactions">${message.reactions.map((/** @type {any} */ one) => html`
         <button class="reaction" aria-pressed=${one.user_ids.includes(board.user?.id)} title=${namesOf(one.user_ids, 8)}
@@ -198,21 +193,6 @@ class ChatMessage extends LitElement {
     return html`<a class="quote" href=${`/r/${message.room}/m/${message.reply_to}`} >
       ${icon("reply")}<span class="hidden">In reply to </span>${quote === undefined ? "…" : quote === null || quote.is_deleted ? html`<i>a deleted message</i>`
         : html`<bdi class="author">${board.nameOf(quote.sender)}</bdi> <span dir="auto">${plain(quote.body).slice(0, 140) || quote.upload?.filename || "a file"}</span>`}</a>`;
-  }
-
-  renderActions() {
-    if (this.sure) {
-      return html`<div class="actions" role="group" aria-label="Delete this message?"><span>Delete this message?</span>
-        <button class="danger" @click=${this.deleteMessage}>Delete</button><button @click=${() => { this.takeFocus(); this.sure = false; }}>Keep</button></div>`;
-    }
-    const button = (/** @type {any} */ name, /** @type {string} */ label, /** @type {() => void} */ run) => html`<button class="icon-button" aria-label=${label} title=${label} @click=${run}>${icon(name)}</button>`;
-    return html`<div class="actions" role="toolbar" aria-label="Message">
-      ${(this.picking ? QUICK.concat("🙏", "🚀", "💯", "🔥", "😮", "😢", "👏", "🤔") : QUICK.slice(0, 3)).map((emoji) => html`<button class="emoji" aria-label=${`React with ${emoji}`} @click=${() => this.react(emoji)}>${emoji}</button>`)}
-      ${this.picking ? nothing : button("smile", "More reactions", () => (this.picking = true))}
-      ${button("reply", "Reply (r)", () => this.ask("reply"))}
-      ${this.mine ? button("edit", "Edit (e)", () => this.ask("edit")) : nothing}
-      ${button("link", "Copy link", () => this.copyLink())}
-      ${this.mine || this.moderator ? button("trash", "Delete", () => (this.sure = true)) : nothing}</div>`;
   }
 }
 

@@ -26,7 +26,7 @@ const roomIcon = (room) => (room.others.length === 1 ? avatar(room.others[0].id,
 class QuickSwitcher extends PickDialog {
   constructor() {
     super();
-    this.label = "Go to a room or person";
+    this.label = "Jump to a room or person";
   }
 
   /** @param {string} text */
@@ -58,7 +58,7 @@ class MessageSearch extends PickDialog {
 
   /** @param {string} text */
   async find(text) {
-    this.empty = text ? "No message has these words." : "";
+    this.empty = text ? `No results for “${text}”.` : "";
     if (!text) return [];
     await new Promise((done) => setTimeout(done, 180));
     if (text !== this.text.trim()) return this.items;
@@ -78,7 +78,7 @@ class BrowseRooms extends PickDialog {
   constructor() {
     super();
     this.label = "Browse rooms";
-    this.empty = "There is no other room to join.";
+    this.empty = "There are no other rooms to join.";
     this.org = 0;
     /** @type {any[]|null} */ this.all = null;
   }
@@ -104,7 +104,7 @@ class BrowseRooms extends PickDialog {
 class NewDirectMessage extends PickDialog {
   constructor() {
     super();
-    this.label = "Write to";
+    this.label = "New message to";
     this.org = 0;
     /** @type {any[]} */ this.people = [];
   }
@@ -113,7 +113,7 @@ class NewDirectMessage extends PickDialog {
     if (!this.people.length) return nothing;
     return html`<div class="pick-more">${this.people.map((person) => html`<button aria-label=${`Remove ${person.name}`}
         @click=${() => { this.people = this.people.filter((one) => one !== person); this.typed(); }}>${person.name} ${icon("close")}</button>`)}
-      <button class="primary" @click=${() => this.take({ key: 0, icon: "", title: "", run: () => this.start() })}>Start</button></div>`;
+      <button class="primary" @click=${() => this.take({ key: 0, icon: "", title: "", run: () => this.start() })}>Start conversation</button></div>`;
   }
 
   /** @param {string} text */

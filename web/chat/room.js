@@ -101,7 +101,7 @@ class ChatRoom extends LitElement {
   /** @param {any} change */
   change(change) {
     this.closeMenu();
-    this.room.change(change).catch((error) => (this.composer.problem = `Not changed: ${error.message}`));
+    this.room.change(change).catch((error) => (this.composer.problem = `Couldn't save this: ${error.message}`));
   }
 
   render() {
@@ -145,13 +145,13 @@ class ChatRoom extends LitElement {
     const { settings, info, id } = this.room;
     const item = (/** @type {string} */ label, /** @type {boolean} */ on, /** @type {any} */ change) => html`<button role="menuitemradio" aria-checked=${on} @click=${() => this.change(change)}>${label}</button>`;
     return html`<div class="menu" role="menu" aria-label="Room options" @keydown=${this.menuKeys}>
-      <small>Notify me of</small>
+      <small>Notify me about</small>
       ${item("All messages", settings.notify === "all", { notify: "all" })}
       ${item("Mentions", settings.notify === "mentions", { notify: "mentions" })}
       ${item("Nothing (mute)", settings.notify === "none", { notify: "none" })}
       <hr><button role="menuitem" @click=${() => { this.closeMenu(); this.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
       <button role="menuitem" @click=${() => go(`/r/${id}/settings`)}>Room settings…</button>
-      ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${this.leave}>Leave the room</button>`}
+      ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${this.leave}>Leave room</button>`}
     </div>`;
   }
 

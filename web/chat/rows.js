@@ -2,8 +2,10 @@
 
 import { dayOf } from "./people.js";
 
-/** Messages of one person within this time stand together. */
+/** Messages of one person stand together within this time of the first of them, */
 const GROUP_MS = 5 * 60_000;
+/** so many at most. */
+const GROUP_MOST = 10;
 
 /**
  * @typedef {import("/chatboard/timeline.js").Timeline} Timeline
@@ -22,6 +24,28 @@ function timeOf(message) {
     times.set(message, time = { ms: at.valueOf(), day: at.toDateString() });
   }
   return time;
+}
+
+/**
+ * Where messages stand in their group: when it began, and how many there are up to them. What was once
+ * drawn stays as it is, whatever is loaded or cut before it. @type {WeakMap<object, {began: number, count: number}>}
+ */
+const groups = new WeakMap();
+
+/** Whether a message can stand in one group with the one before it. @param {any} before @param {any} message */
+const follows = (before, message) => before !== undefined && before.sender === message.sender && !message.reply_to && !before.is_deleted
+  && timeOf(before).day === timeOf(message).day && timeOf(message).ms - timeOf(before).ms < GROUP_MS;
+
+/** @param {any} before @param {any} message */
+function isGrouped(before, message) {
+  const { ms } = timeOf(message);
+  let group = groups.get(message);
+  if (!group) {
+    const last = follows(before, message) ? groups.get(before) ?? { began: timeOf(before).ms, count: 1 } : null;
+    group = last && ms - last.began < GROUP_MS && last.count < GROUP_MOST ? { began: last.began, count: last.count + 1 } : { began: ms, count: 1 };
+    groups.set(message, group);
+  }
+  return group.count > 1 && follows(before, message);
 }
 
 /** A send as the message it will be; the same object each time, so that it is not drawn again. @type {WeakMap<object, any>} */
@@ -58,8 +82,7 @@ export function rowsOf({ messages, atStart }, from, to, { pending, divider, me }
     isKnown = true;
     const isFirstUnread = divider !== null && message.id > divider && message.sender !== me && (before ? before.id <= divider : from === 0 && atStart);
     if (isFirstUnread) rows.push({ key: "divider", divider: true });
-    const grouped = !isNewDay && !isFirstUnread && before.sender === message.sender && !message.reply_to && !before.is_deleted
-      && ms - timeOf(before).ms < GROUP_MS;
+    const grouped = isGrouped(before, message) && !isFirstUnread;
     rows.push({ key: message.nonce && message.sender === me ? message.nonce : message.id, message, grouped });
     before = message;
   }

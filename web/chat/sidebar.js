@@ -72,7 +72,7 @@ class ChatSidebar extends LitElement {
     const role = board.orgs.find((org) => org.id === this.org)?.role;
     return html`<nav class="sidebar" aria-label="Rooms" @keydown=${this.keys}>
       ${this.renderTop()}
-      <button class="find" @click=${() => this.ask("open-switcher")}>${icon("search")}<span>Go to…</span><kbd>Ctrl K</kbd></button>
+      <button class="find" @click=${() => this.ask("open-switcher")}>${icon("search")}<span>Jump to…</span><kbd>Ctrl K</kbd></button>
       <div class="sections">${repeat(sectionsOf(rooms), ([name]) => name, ([name, list]) => html`
         <section aria-label=${name}><h2>${name}${this.renderAdd(name, role)}</h2>
           <ul>${repeat(list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>

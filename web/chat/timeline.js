@@ -10,7 +10,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "./icons.js";
-import { warm } from "./message.js";
+import { peopleOf, warm } from "./message.js";
 import { namesOf } from "./people.js";
 import { rowsOf } from "./rows.js";
 
@@ -441,7 +441,7 @@ class ChatTimeline extends LitElement {
     if (row.divider) return html`<div class="divider" role="separator"><span>New</span></div>`;
     const { message } = row;
     return html`<cb-message id=${message.id ? `m-${message.id}` : `n-${message.nonce}`} class=${message.pending ? "pending" : ""} data-message=${message.id ?? nothing}
-      .message=${message} .author=${board.nameOf(message.sender)} .grouped=${row.grouped} .moderator=${this.moderator}
+      .message=${message} .people=${peopleOf(message)} .author=${board.nameOf(message.sender)} .grouped=${row.grouped} .moderator=${this.moderator}
       .quote=${message.reply_to ? this.quoteOf(message.reply_to) : undefined}></cb-message>`;
   }
 

@@ -10,6 +10,8 @@ const ASK_AGAIN_MS = 5000;
 export class People {
   /** @type {Map<number, Person>} */
   known = new Map();
+  /** Rises with every person, or name, that is new. */
+  version = 0;
   /** Whom the server was asked for. @type {Set<number>} */
   #asked = new Set();
 
@@ -26,7 +28,10 @@ export class People {
 
   /** @param {Person} person */
   learn({ id, email, first_name, last_name }) {
+    const was = this.known.get(id);
+    if (was?.email === email && was.first_name === first_name && was.last_name === last_name) return;
     this.known.set(id, { id, email, first_name, last_name });
+    this.version++;
   }
 
   /** @param {number} id */
@@ -61,6 +66,6 @@ export class People {
     const { email, first_name, last_name } = user;
     const names = [email, ...(first_name && last_name ? [`${first_name}.${last_name}`] : []), ...words];
     const any = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|");
-    return new RegExp(`(?<![\\p{L}\\p{N}_])@(?:${any})(?![\\p{L}\\p{N}_-])`, "iu").test(body.replace(/`[^`]*`/g, ""));
+    return new RegExp(`(?<![\\p{L}\\p{M}\\p{N}_])@(?:${any})(?![\\p{L}\\p{M}\\p{N}_-])`, "iu").test(body.replace(/`[^`]*`/g, ""));
   }
 }

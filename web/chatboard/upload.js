@@ -10,7 +10,7 @@ import { ApiError } from "./rest.js";
  */
 export async function upload(rest, file, { onProgress, signal } = {}) {
   const signed = await rest.request("POST", "/uploads/presign/", {
-    filename: file.name, content_type: file.type || "text/plain", file_size: file.size,
+    filename: file.name, content_type: file.type, file_size: file.size,
   }, { signal });
   await put(signed, file, onProgress, signal);
   return rest.request("POST", `/uploads/${signed.id}/complete/`, undefined, { signal });

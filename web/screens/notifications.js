@@ -79,13 +79,13 @@ class Notifications extends Part {
     return this.run("all", async () => {
       await board.request("POST", "/notifications/mark-all-read/");
       await this.load();
-    }, "All are read.");
+    }, "Marked all as read.");
   }
 
   /** The link in the mail proves that the invitation is for who reads it: nothing else has its token. @param {Notification} one */
   accept(one) {
     ask({
-      label: "Accept the invitation", action: "Accept", isDangerous: false, said: "You are in.",
+      label: "Accept the invitation", action: "Accept", isDangerous: false, said: "You joined the organization.",
       text: html`<p>Open the link in the mail that went to <bdi>${board.user?.email}</bdi>, or paste it here.</p>`,
       fields: (form) => html`<label>Link<input name="token" required autocomplete="off" autofocus dir="ltr" spellcheck="false" placeholder="https://…">${form.error("token")}</label>`,
       call: async (data) => {
@@ -156,12 +156,46 @@ class MailPreferences extends Part {
 
   renderPart() {
     const chosen = board.user?.email_notifications;
-    return html`<h2>E-mail</h2><p class="screen-intro">When you are not here, and have not read it after a minute, we write to <bdi>${board.user?.email}</bdi>.</p>
+    return html`<h2>E-mail</h2><p class="screen-intro">If you're away for more than a minute, we e-mail <bdi>${board.user?.email}</bdi>.</p>
       <form class="screen-card"><fieldset class="choices-of"><legend>Mail me</legend>${Object.entries(MAILS).map(([name, [label, note]]) => html`<label class="check">
         <input type="radio" name="mails" value=${name} .checked=${chosen === name} ?disabled=${this.busy === "mails"} @change=${() => this.choose(name)}><span>${label}<small>${note}</small></span></label>`)}</fieldset>${this.fault("mails")}</form>
-      <p class="note">What each room may tell you of is set in the room itself.</p>`;
+      <p class="note">To change a room's notifications, open the room's menu.</p>`;
   }
 }
 
+/** Whether this browser shows notifications, in a word and what to do about it. */
+const DESKTOP = {
+  granted: ["On", "You get a notification for what each room is set to, unless you are reading it."],
+  default: ["Off", "Your browser asks you once whether ChatBoard may show them."],
+  denied: ["Blocked", "Allow notifications for this site in your browser's settings, then reload the page."],
+  missing: ["Not available", "This browser cannot show notifications."],
+};
+
+/** Desktop notifications of this browser: whether they are on, and one to try. */
+class DesktopPreferences extends Part {
+  renderPart() {
+    const state = globalThis.Notification ? Notification.permission : "missing";
+    const [word, note] = DESKTOP[state];
+    return html`<h2>Desktop</h2><section class="screen-card"><div class="screen-top"><div><h3>Notifications on this device <span class=${state === "granted" ? "pill good" : "pill"}>${word}</span></h3><small>${note}</small></div>
+      ${state === "default" ? html`<button class="primary" @click=${this.turnOn}>Turn on</button>` : state === "granted" ? html`<button ?disabled=${this.busy === "try"} @click=${this.tryOne}>Send a test</button>` : nothing}</div>${this.fault("try")}</section>`;
+  }
+
+  turnOn() {
+    return this.run("try", async () => {
+      const { answer } = await import("/chat/alive.js");
+      await answer(true);
+    });
+  }
+
+  tryOne() {
+    return this.run("try", async () => {
+      const registration = await navigator.serviceWorker?.getRegistration();
+      if (!registration) throw new Error("Notifications are not ready yet. Reload the page and try again.");
+      await registration.showNotification("ChatBoard", { body: "Notifications work on this device.", tag: "test", icon: "/icons/icon-192.png", data: { path: "/notifications/desktop" } });
+    }, "Sent.");
+  }
+}
+
+customElements.define("cb-desktop-preferences", DesktopPreferences);
 customElements.define("cb-notifications", Notifications);
 customElements.define("cb-mail-preferences", MailPreferences);

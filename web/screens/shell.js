@@ -11,19 +11,10 @@ import "./profile.js";
 import "./retention.js";
 import { roleIn } from "./room.js";
 import "./webhooks.js";
+import { dress } from "/dress.js";
 
-/** Their look comes with them: nothing is drawn before it is there. */
-const dress = () => new Promise((done) => {
-  // The page names this version of it, which the worker keeps.
-  const href = document.querySelector("meta[name=settings-style]")?.getAttribute("content") ?? "/styles/settings.css";
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: () => {
-    link.remove();
-    addEventListener("online", dress, { once: true });
-    done(undefined);
-  } });
-  document.head.append(link);
-});
-await dress();
+// Nothing is drawn before it has its look.
+await dress("settings-style");
 
 /**
  * @typedef {{name: string, label: string, draw: (place: {id: number, rest: string}) => any, may?: (role: string) => boolean}} PartOf
@@ -77,6 +68,7 @@ const PLACES = [
     back: () => "/",
     parts: [
       { name: "list", label: "Notifications", draw: (place) => html`<cb-notifications .place=${place}></cb-notifications>` },
+      { name: "desktop", label: "Desktop", draw: (place) => html`<cb-desktop-preferences .place=${place}></cb-desktop-preferences>` },
       { name: "mails", label: "E-mail", draw: (place) => html`<cb-mail-preferences .place=${place}></cb-mail-preferences>` },
     ],
   },

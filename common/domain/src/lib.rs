@@ -16,6 +16,7 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod mail;
+pub mod media_type;
 pub mod mentions;
 pub mod message;
 pub mod notification;

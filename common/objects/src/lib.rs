@@ -93,6 +93,21 @@ pub struct Put {
     pub headers: Vec<(String, String)>,
 }
 
+/// Headers of a download, which are part of its signed address.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHeaders<'a> {
+    /// `Content-Disposition`.
+    pub content_disposition: &'a str,
+    /// `Content-Type`; `None` for the type that the object was put with.
+    pub content_type: Option<&'a str>,
+}
+
+impl Default for ResponseHeaders<'_> {
+    fn default() -> Self {
+        Self { content_disposition: "attachment", content_type: None }
+    }
+}
+
 /// The way to one bucket. Clones share it.
 #[derive(Clone)]
 pub struct Objects(Arc<Inner>);
@@ -153,15 +168,15 @@ impl Objects {
         Ok(Put { url: request.uri().to_owned(), headers })
     }
 
-    /// Signs an address under which an object can be fetched; the store answers with
-    /// `disposition` as its `Content-Disposition`.
+    /// Signs an address under which an object can be fetched; the store answers with these
+    /// headers.
     ///
     /// # Errors
     /// When the signature cannot be made.
     pub async fn presign_get(
         &self,
         key: &str,
-        disposition: &str,
+        headers: ResponseHeaders<'_>,
         (from, lives): (SystemTime, Duration),
     ) -> anyhow::Result<String> {
         let request: PresignedRequest = self
@@ -170,7 +185,8 @@ impl Objects {
             .get_object()
             .bucket(&self.0.bucket)
             .key(key)
-            .response_content_disposition(disposition)
+            .response_content_disposition(headers.content_disposition)
+            .set_response_content_type(headers.content_type.map(str::to_owned))
             .presigned(during(from, lives)?)
             .await
             .context("an address to fetch from cannot be signed")?;
@@ -183,7 +199,9 @@ impl Objects {
     /// When the configured address is no good.
     pub async fn origin(&self) -> anyhow::Result<String> {
         let during = (SystemTime::UNIX_EPOCH, Duration::from_secs(1));
-        let url = url::Url::parse(&self.presign_get("origin", "attachment", during).await?)?;
+        let url = url::Url::parse(
+            &self.presign_get("origin", ResponseHeaders::default(), during).await?,
+        )?;
         Ok(url.origin().ascii_serialization())
     }
 

@@ -9,8 +9,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-/// Pixels of a preview's longer side.
-const SIDE_MAX: u32 = 480;
+/// Pixels of a preview's longer side: sharp at the 400 CSS pixels that the page shows, also on
+/// displays with two pixels for each.
+const SIDE_MAX: u32 = 960;
 /// Pixels of one side of an image of which there is a preview.
 const IMAGE_SIDE_MAX: u32 = 20_000;
 /// Pixels of an image of which there is a preview.
@@ -157,9 +158,9 @@ mod tests {
 
     #[test]
     fn a_picture_is_small_and_keeps_its_shape() {
-        let picture = shrink(&png(960, 240, 255)).unwrap();
-        assert_eq!((picture.size, picture.content_type), ((960, 240), "image/jpeg"));
-        assert_eq!(size_of(&picture.bytes), (480, 120));
+        let picture = shrink(&png(1920, 480, 255)).unwrap();
+        assert_eq!((picture.size, picture.content_type), ((1920, 480), "image/jpeg"));
+        assert_eq!(size_of(&picture.bytes), (960, 240));
         let picture = shrink(&png(100, 50, 128)).unwrap();
         assert_eq!((picture.size, picture.content_type), ((100, 50), "image/png"));
         assert_eq!(size_of(&picture.bytes), (100, 50));

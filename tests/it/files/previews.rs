@@ -77,7 +77,7 @@ async fn an_image_gets_its_size_and_a_small_picture() {
     let told = team.bob.upload(&upload).await.is(200);
     let url = told["preview_url"].as_str().unwrap();
     let picture = uploads::fetch(url).await;
-    assert_eq!((picture.status, jpeg_size(&picture.bytes)), (200, Some((480, 120))));
+    assert_eq!((picture.status, jpeg_size(&picture.bytes)), (200, Some((960, 240))));
     assert_eq!(board.files().keys().len(), 2);
 
     // It goes with its image.

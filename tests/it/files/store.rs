@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
-use objects::Put;
+use objects::{Put, ResponseHeaders};
 use reqwest::{Method, StatusCode};
 use runtime::Clock;
 use testkit::{DEADLINE, Files, eventually};
@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 const HOUR: Duration = Duration::from_secs(3600);
 const KIND: &str = "text/plain";
 const DISPOSITION: &str = "attachment; filename=\"a.txt\"";
+const HEADERS: ResponseHeaders<'_> =
+    ResponseHeaders { content_disposition: DISPOSITION, content_type: None };
 
 fn now(clock: &Clock) -> SystemTime {
     let micros = u64::try_from(clock.now().unix_micros()).unwrap();
@@ -109,7 +111,7 @@ async fn addresses_end_in_time_and_lead_to_one_object() {
         signed(&files, &clock, "files/late", 5).await,
     );
     let objects = files.objects();
-    let get = objects.presign_get("files/early", DISPOSITION, (now(&clock), HOUR)).await.unwrap();
+    let get = objects.presign_get("files/early", HEADERS, (now(&clock), HOUR)).await.unwrap();
     assert_eq!(puts(&early, &[], b"hello").await.0, 200);
 
     let answer = testkit::http::client(DEADLINE).get(&get).send().await.unwrap();
@@ -118,6 +120,7 @@ async fn addresses_end_in_time_and_lead_to_one_object() {
     assert_eq!(header("content-disposition"), DISPOSITION);
     assert_eq!(header("content-type"), KIND);
     assert_eq!(header("accept-ranges"), "bytes");
+    assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(&answer.bytes().await.unwrap()[..], b"hello");
     let range = [("range", "bytes=1-3")];
     assert_eq!(asks(Method::GET, &get, &range, None).await, (206, "ell".to_owned()));
@@ -250,7 +253,7 @@ async fn objects_outlive_the_store_and_its_absence_is_told() {
     let objects = files.objects();
     objects.ensure_bucket().await.unwrap();
     assert_eq!(objects.origin().await.unwrap(), files.store().url());
-    let get = objects.presign_get("files/one", DISPOSITION, (now(&clock), HOUR)).await.unwrap();
+    let get = objects.presign_get("files/one", HEADERS, (now(&clock), HOUR)).await.unwrap();
 
     files.goes_away().await;
     objects.ensure_bucket().await.unwrap_err();

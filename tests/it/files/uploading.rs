@@ -1,6 +1,6 @@
 //! Announcing, putting and completing.
 
-use testkit::{Board, PNG, Value, json, uploads};
+use testkit::{Board, PNG, Person, Value, json, uploads};
 
 const TEXT: &[u8] = b"the quick brown fox";
 
@@ -55,15 +55,80 @@ async fn what_cannot_be_uploaded_is_blamed_field_by_field() {
     alice.announces("", "text/plain", 1).await.blames(&["filename"]);
     alice.announces(&"x".repeat(256), "text/plain", 1).await.blames(&["filename"]);
     alice.announces(&"ü".repeat(255), "text/plain", 1).await.is(201);
-    for bad in ["text/html", "image/svg+xml", "application/javascript", ""] {
-        alice.announces("a", bad, 1).await.blames(&["content_type"]);
-    }
     alice.announces("a", "IMAGE/PNG", 1).await.is(201);
     alice.announces("a", "text/plain", 0).await.blames(&["file_size"]);
     alice.announces("a", "text/plain", 100 * 1024 * 1024).await.is(201);
     alice.announces("a", "text/plain", 100 * 1024 * 1024 + 1).await.blames(&["file_size"]);
     let odd = json!({"filename": 1, "content_type": "text/plain", "file_size": 1.5});
     alice.post("/uploads/presign/", odd).await.blames(&["filename", "file_size"]);
+}
+
+/// What a browser is told of a downloaded file.
+async fn served(alice: &Person, name: &str, content_type: &str, bytes: &[u8]) -> [String; 3] {
+    let upload = alice.uploads(name, content_type, bytes).await;
+    let got = alice.upload(&upload).await.is(200);
+    let file = uploads::fetch(got["download_url"].as_str().unwrap()).await;
+    assert_eq!((file.status, file.bytes.as_slice()), (200, bytes), "{name}");
+    let header = |header: &str| file.headers[header].to_str().unwrap().to_owned();
+    assert_eq!(header("x-content-type-options"), "nosniff", "{name}");
+    let disposition = header("content-disposition");
+    let kind = disposition.split(';').next().unwrap_or_default().to_owned();
+    [upload["content_type"].as_str().unwrap().to_owned(), header("content-type"), kind]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_any_type_are_stored_and_none_can_run_when_downloaded() {
+    const OCTETS: &str = "application/octet-stream";
+    const SCRIPT: &[u8] = b"<script>alert(document.domain)</script>";
+    let board = Board::start().await;
+    let alice = board.person("alice").await;
+    for (name, announced, bytes, kept, served_as) in [
+        ("page.html", "text/html", SCRIPT, "text/html", OCTETS),
+        (
+            "image.svg",
+            "image/svg+xml",
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>".as_slice(),
+            "image/svg+xml",
+            OCTETS,
+        ),
+        (
+            "page.xhtml",
+            "application/xhtml+xml; charset=utf-8",
+            SCRIPT,
+            "application/xhtml+xml",
+            OCTETS,
+        ),
+        ("code.js", "text/javascript", b"alert(1)", "text/javascript", OCTETS),
+        ("data.csv", "text/csv", b"a,b\n", "text/csv", OCTETS),
+        ("main.rs", "", b"fn main() {}", OCTETS, OCTETS),
+        ("odd", "no type at all", b"?", OCTETS, OCTETS),
+        ("old.zip", "application/x-zip-compressed", b"PK\x03\x04", "application/zip", OCTETS),
+        // Types that are served must be what the bytes say.
+        ("fake.pdf", "application/pdf", SCRIPT, OCTETS, OCTETS),
+        ("fake.mp4", "video/mp4", SCRIPT, OCTETS, OCTETS),
+        ("fake.txt", "text/plain", b"MZ\x90\0", OCTETS, OCTETS),
+        ("film.mp4", "video/mp4", b"\0\0\0\x18ftypmp42", "video/mp4", "video/mp4"),
+        ("sound.mp3", "audio/mp3", b"ID3\x04", "audio/mpeg", "audio/mpeg"),
+        ("paper.pdf", "application/x-pdf", b"%PDF-1.7", "application/pdf", "application/pdf"),
+        ("notes.txt", "text/plain; charset=utf-8", TEXT, "text/plain", "text/plain"),
+        ("cat.jpg", "image/jpg", b"\xff\xd8\xff\xe0", "image/jpeg", "image/jpeg"),
+    ] {
+        let found = served(&alice, name, announced, bytes).await;
+        assert_eq!(found, [kept, served_as, "attachment"], "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_can_restrict_the_types_of_files() {
+    let mut builder = Board::builder();
+    builder.uploads.types = ["image/png", "text/plain"].map(str::to_owned).to_vec();
+    let board = builder.start().await;
+    let alice = board.person("alice").await;
+    alice.announces("a", "IMAGE/X-PNG", 1).await.is(201);
+    alice.announces("a", "text/plain;charset=utf-8", 1).await.is(201);
+    for refused in ["text/html", "image/gif", ""] {
+        alice.announces("a", refused, 1).await.blames(&["content_type"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

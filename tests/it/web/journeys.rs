@@ -45,6 +45,16 @@ async fn files_go_from_one_browser_into_the_store_and_to_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pictures_open_in_full_size_films_play_and_files_of_any_type_are_taken() {
+    walk("pictures.mjs", Board::builder().processes().janitors(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_write_with_emoji_mentions_lists_and_code_and_read_what_was_meant() {
+    walk("writing.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_opens_without_a_network_and_tells_of_what_is_new() {
     walk("alive.mjs", Board::builder().processes()).await;
 }

@@ -194,6 +194,9 @@ impl Store {
         if let Some(key) = asked.key.filter(|_| is_delete && response.status().is_success()) {
             self.forget(&key);
         }
+        // A browser must not guess a type that would run something.
+        let nosniff = header::HeaderValue::from_static("nosniff");
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
         if response.status().is_success() && !is_put {
             let bytes = header::HeaderValue::from_static("bytes");
             response.headers_mut().insert(header::ACCEPT_RANGES, bytes);

@@ -156,8 +156,8 @@ settings! {
             "Whether the bucket stands in the path, as most stores want it, and not in the host.";
         upload_max_mib: u32 = "100" in 1..=5_000, "UPLOAD_MAX_MIB",
             "MiB that one file may have.";
-        upload_types: Vec<String> = "image/jpeg,image/png,image/gif,image/webp,application/pdf,text/plain,application/zip,video/mp4,audio/mpeg,audio/wav", "UPLOAD_TYPES",
-            "The types that files may have, separated by commas.";
+        upload_types: Vec<String> = "", "UPLOAD_TYPES",
+            "Media types that can be uploaded, separated by commas: `image/png,application/pdf`. Empty allows every type.";
         user_quota_mib: u32 = "10240", "USER_QUOTA_MIB",
             "MiB that one person's files may have together; 0 is no limit.";
         org_quota_mib: u32 = "102400", "ORG_QUOTA_MIB",

@@ -9,8 +9,9 @@ use domain::limits::{
     PENDING_UPLOAD_LIFETIME, UNPOSTED_UPLOAD_LIFETIME, UPLOAD_URL_LIFETIME,
     USER_PENDING_UPLOADS_MAX,
 };
+use domain::media_type::is_image;
 use domain::message::NOT_YOUR_UPLOAD;
-use domain::upload::{Attached, NewUpload, is_image};
+use domain::upload::{Attached, NewUpload};
 use domain::{Caller, Message, OrgId, Refusal, Timestamp, UploadId, UserId};
 
 use crate::caps::within_cap;
@@ -91,24 +92,26 @@ pub async fn announce(
     Ok(Announced { id, object_key, put_until })
 }
 
-/// Notes that an upload's object is there, and as announced. Again changes nothing.
+/// Records that an upload's object is stored, and its verified type. Again changes nothing.
 ///
 /// Refuses with `NotFound` whoever does not own it.
 pub async fn complete(
     tx: &mut Tx,
     caller: Caller,
-    id: UploadId,
+    (id, content_type): (UploadId, &str),
     now: Timestamp,
 ) -> Result<domain::Upload> {
-    let upload = find_own(tx.conn(), caller, id, now).await?;
+    find_own(tx.conn(), caller, id, now).await?;
     sqlx::query!(
         "update file_uploads
-         set status = 'completed', uploaded_at = $2, expires_at = $3, preview_state = $4
+         set status = 'completed', uploaded_at = $2, expires_at = $3, preview_state = $4,
+             content_type = $5
          where id = $1 and status = 'pending'",
         id as UploadId,
         now as Timestamp,
         (now + UNPOSTED_UPLOAD_LIFETIME) as Timestamp,
-        if is_image(&upload.content_type) { "due" } else { "none" },
+        if is_image(content_type) { "due" } else { "none" },
+        content_type,
     )
     .execute(tx.conn())
     .await?;

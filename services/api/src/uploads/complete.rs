@@ -1,7 +1,8 @@
 //! `POST /uploads/{id}/complete/`.
 
 use axum::extract::State;
-use domain::upload::{UploadStatus, fits, is_image};
+use domain::media_type::{self, START_BYTES, fits, is_image, is_served};
+use domain::upload::UploadStatus;
 use domain::{Refusal, Upload};
 use objects::Objects;
 use store::actions::uploads::complete;
@@ -14,9 +15,6 @@ use crate::json::Json;
 use crate::path::PathUpload;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// Bytes of a file that tell what it is.
-const START_BYTES: usize = 16;
 
 /// Says that the bytes are there. Again answers the same.
 #[utoipa::path(
@@ -36,25 +34,36 @@ pub(crate) async fn complete_upload(
     if upload.status == UploadStatus::Completed {
         return Ok(Json(UploadView::new(&api, upload)));
     }
-    if !is_there(store_of(&api)?, &upload).await? {
+    let Some(content_type) = verified_type(store_of(&api)?, &upload).await? else {
         return Err(Refusal::UploadIncomplete.into());
-    }
-    let upload = transact!(api, |tx| complete(tx, caller, id, now).await)?;
+    };
+    let upload = transact!(api, |tx| complete(tx, caller, (id, content_type), now).await)?;
     Ok(Json(UploadView::new(&api, upload)))
 }
 
-/// Whether the store has what was announced. The signature saw to it already; this does not trust
-/// the store to have heeded it.
-async fn is_there(objects: &Objects, upload: &Upload) -> Result<bool, Refusal> {
+/// The type of the stored object: the announced one, or [`media_type::UNKNOWN`] where a browser
+/// would be given the announced one and the bytes do not agree with it. `None` when the object is
+/// not what was announced: the signature enforced size and type already, this does not rely on it.
+async fn verified_type<'a>(
+    objects: &Objects,
+    upload: &'a Upload,
+) -> Result<Option<&'a str>, Refusal> {
+    let content_type = upload.content_type.as_str();
     let head = objects.head(&upload.object_key).await.map_err(unavailable)?;
-    let is_announced = head.is_some_and(|head| {
-        head.size == upload.file_size && head.content_type == upload.content_type
-    });
-    if !is_announced || !is_image(&upload.content_type) {
-        return Ok(is_announced);
+    let is_announced =
+        head.is_some_and(|head| head.size == upload.file_size && head.content_type == content_type);
+    if !is_announced {
+        return Ok(None);
+    }
+    if !is_served(content_type) {
+        return Ok(Some(content_type));
     }
     let start = objects.start_of(&upload.object_key, START_BYTES).await.map_err(unavailable)?;
-    Ok(fits(&upload.content_type, &start))
+    if fits(content_type, &start) {
+        return Ok(Some(content_type));
+    }
+    // A picture is shown in place, so a damaged one is refused while its sender can still act.
+    Ok((!is_image(content_type)).then_some(media_type::UNKNOWN))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -6,8 +6,8 @@ mod list;
 mod presign;
 
 use domain::upload::{UploadStatus, disposition};
-use domain::{Refusal, Timestamp, Upload, UploadId};
-use objects::Objects;
+use domain::{Refusal, Timestamp, Upload, UploadId, media_type};
+use objects::{Objects, ResponseHeaders};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -35,7 +35,8 @@ pub(crate) struct UploadView {
     filename: String,
     /// Bytes.
     file_size: i64,
-    /// The announced type.
+    /// The type: the announced one in its usual form; once completed,
+    /// `application/octet-stream` where the bytes do not agree with it.
     content_type: String,
     /// The upload's stable address; its bytes are at `download_url`.
     file_url: String,
@@ -58,7 +59,9 @@ pub(crate) struct UploadView {
 pub(crate) struct DownloadView {
     #[serde(flatten)]
     upload: UploadView,
-    /// Where its bytes are, for an hour; null until it is completed.
+    /// Where its bytes are, for an hour; null until it is completed. They are served as an
+    /// attachment; pictures, sound, films, PDF and plain text with their type, all else as
+    /// `application/octet-stream`.
     download_url: Option<String>,
     /// Where a small picture of it is, for an hour; null until there is one.
     preview_url: Option<String>,
@@ -86,16 +89,19 @@ impl DownloadView {
         let objects = store_of(api)?;
         let during = (api.clock().now().into(), domain::limits::DOWNLOAD_URL_LIFETIME);
         let disposition = disposition(&upload.filename);
-        let sign = async |key: &str| {
-            let signed = objects.presign_get(key, &disposition, during).await;
+        let sign = async |key: &str, content_type: Option<&str>| {
+            let headers = ResponseHeaders { content_disposition: &disposition, content_type };
+            let signed = objects.presign_get(key, headers, during).await;
             signed.map_err(|error| Problem::bug(&error))
         };
+        let served = media_type::served(&upload.content_type);
         let download_url = match upload.status {
-            UploadStatus::Completed => Some(sign(&upload.object_key).await?),
+            UploadStatus::Completed => Some(sign(&upload.object_key, Some(served)).await?),
             UploadStatus::Pending => None,
         };
         let preview_url = match &upload.preview_key {
-            Some(key) => Some(sign(key).await?),
+            // Of our own making, with its own type.
+            Some(key) => Some(sign(key, None).await?),
             None => None,
         };
         Ok(Self { upload: UploadView::new(api, upload), download_url, preview_url })

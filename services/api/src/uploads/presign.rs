@@ -24,7 +24,8 @@ pub(crate) struct PresignUpload {
     #[schema(value_type = String, required, min_length = 1, max_length = 255)]
     #[serde(default)]
     filename: Field<String>,
-    /// Its type.
+    /// Its type; parameters are dropped, synonyms replaced, and an empty or unreadable type is
+    /// `application/octet-stream`.
     #[schema(value_type = String, required, example = "image/png")]
     #[serde(default)]
     content_type: Field<String>,
