@@ -1,7 +1,7 @@
 // Changing rooms as people do: by click, key, Ctrl+K and Back. A room opens at its end, and what is
 // seen there is read.
 
-import { check, eventually, journey, many, rest, stage } from "./stage.mjs";
+import { check, eventually, journey, many, rest, same, stage } from "./stage.mjs";
 import { composer, enter, isInView, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
 
 /** Pixels between what is seen and the end of the room. */
@@ -21,11 +21,11 @@ async function standsAtEnd(page, name, last) {
 await journey("changing", async (browser, step) => {
   const { alice, bob, org, room } = stage;
   const rooms = [{ id: room, name: "general" }];
-  for (const name of ["harbour", "orchard", "quarry"]) {
+  for (const name of ["harbour", "orchard", "quarry", "willow", "vineyard"]) {
     const { id } = await rest(alice, "POST", "/rooms/", { org, name, auto_join: true });
     rooms.push({ id, name });
   }
-  const [general, harbour, orchard, quarry] = rooms;
+  const [general, harbour, orchard, quarry, willow] = rooms;
   const post = (to, body) => rest(bob, "POST", `/messages/rooms/${to.id}/`, { body });
   for (const one of [general, harbour, orchard]) {
     await many(70, 6, (n) => post(one, `${one.name} line ${n}\n\nwith a second paragraph`));
@@ -89,19 +89,41 @@ await journey("changing", async (browser, step) => {
   }
   step("a few unread messages are seen to the last, and read");
 
+  // What was looked at is drawn from memory, with all that came meanwhile; what was not is hinted at.
+  const asked = [];
+  page.on("request", (request) => /\/messages\/rooms\//.test(request.url()) && asked.push(request.url()));
+  await post(orchard, orchard.last = "told while she was elsewhere");
+  await rest(alice, "POST", `/rooms/${orchard.id}/read/${(await rest(alice, "GET", `/messages/rooms/${orchard.id}/?limit=1`)).results[0].id}/`);
+  await eventually("orchard is read elsewhere", async () => (await roomLink(page, "orchard").locator(".count").count()) === 0);
+  for (const one of [orchard, general, harbour, orchard]) {
+    await roomLink(page, one.name).click();
+    await at(one);
+  }
+  same(asked, [], "what was asked for");
+  await page.route(/\/messages\/rooms\//, () => {});
+  await roomLink(page, "vineyard").click();
+  await page.getByRole("heading", { name: "vineyard", level: 1 }).waitFor();
+  await timeline(page).locator(".hints").waitFor();
+  await page.unroute(/\/messages\/rooms\//);
+  await roomLink(page, "harbour").click();
+  await at(harbour);
+  step("rooms are drawn from memory, and hinted at while they are loaded");
+
   page.door.shut();
   await page.context().setOffline(true);
-  await roomLink(page, "orchard").click();
+  await roomLink(page, "general").click();
+  await at(general);
+  await roomLink(page, "willow").click();
   await page.getByText("Messages can't be loaded right now. They appear when the connection is back.").waitFor();
   await send(page, "written while offline");
   await timeline(page).getByText("written while offline").waitFor();
   page.door.unshut();
   await page.context().setOffline(false);
-  orchard.last = "written while offline";
-  await at(orchard);
+  willow.last = "written while offline";
+  await at(willow);
   await page.getByText("Messages can't be loaded right now").waitFor({ state: "detached" });
   await roomLink(page, "general").click();
   await at(general);
   await composer(page).waitFor();
-  step("a room opened offline fills by itself when the network is back");
+  step("offline, a room is drawn from memory; one that is not there fills by itself when the network is back");
 });

@@ -61,6 +61,9 @@ await journey("timeline", async (browser, step) => {
   await send(page, "quiet here");
   await post("somebody writes");
   await roomLink(page, "general").locator(".count").waitFor();
+  // Nothing of the other room is in memory then.
+  await page.reload();
+  await sees(page, "quiet here");
   const left = await hold(page, messages);
   await roomLink(page, "general").click();
   await eventually("the other room's messages are asked for", () => left.isAsked);

@@ -169,7 +169,7 @@ class Chat extends LitElement {
       if (this.hasSent) this.asking = this.alive?.mayAsk() ?? false;
       this.requestUpdate();
       await import("./verify.js").catch(() => {});
-      await import("./actions.js").catch(() => {});
+      await Promise.all([import("./actions.js"), import("./room-menu.js")]).catch(() => {});
       await dialogs().catch(() => {});
     });
   }

@@ -4,7 +4,7 @@ import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "./icons.js";
-import { avatar, sizeOf } from "./people.js";
+import { avatar } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
 
@@ -17,8 +17,8 @@ const withWriting = async () => (writing ??= await import("./writing.js"));
 
 /** Whether the caret stands in a fenced block of code. @param {HTMLTextAreaElement} field */
 const isInCode = (field) => (field.value.slice(0, field.selectionStart).match(/^ {0,3}(```|~~~)/gm) ?? []).length % 2 === 1;
-/** What looks at files comes with the first of them. */
-const attaching = () => import("./attach.js");
+/** What looks at files comes with the first of them. @type {typeof import("./attach.js")|undefined} */
+let attaching;
 
 /**
  * What is begun in a room and not sent, besides the text, which storage keeps: it is there again
@@ -293,47 +293,17 @@ class ChatComposer extends LitElement {
   }
 
   /** Starts to store files at once, so that sending need not wait. @param {Iterable<File>} files */
-  attach(files) {
-    for (const file of files) {
-      const entry = { file, part: 0, upload: null, picture: null, problem: "", again: false, stop: new AbortController() };
-      this.begun.files = [...this.begun.files, entry];
-      this.store(entry);
-    }
+  async attach(files) {
+    const { begun } = this;
+    // A list of files may be emptied before the code is there.
+    const all = [...files];
     this.field.focus();
-  }
-
-  /** @param {any} entry */
-  async store(entry) {
-    Object.assign(entry, { part: 0, problem: "", again: false });
-    this.problem = "";
-    this.requestUpdate();
-    const { file } = entry;
     try {
-      const { keep, pictureOf } = await attaching();
-      if (!file.size) throw new Error("This file is empty.");
-      entry.picture ??= await pictureOf(file);
-      redraw();
-      const upload = await board.upload(file, { signal: entry.stop.signal, onProgress: (part) => { entry.part = Math.min(part, 0.99); redraw(); } });
-      if (entry.picture) keep(upload.id, entry.picture);
-      entry.upload = { ...upload, width: entry.picture?.width ?? null, height: entry.picture?.height ?? null };
-      entry.part = 1;
-    } catch (error) {
-      const { message, status } = /** @type {any} */ (error);
-      entry.problem = (await attaching().catch(() => null))?.faultOf(file, error) ?? message;
-      // What was refused for what it is would be again.
-      entry.again = Boolean(file.size) && (!status || status === 429 || status >= 500);
+      attaching ??= await import("./attach.js");
+      attaching.attach(all, begun, redraw);
+    } catch {
+      this.problem = "Files can't be added right now.";
     }
-    redraw();
-  }
-
-  /** @param {any} entry */
-  detach(entry) {
-    entry.stop.abort();
-    if (entry.picture && !entry.upload) URL.revokeObjectURL(entry.picture.url);
-    this.begun.files = this.begun.files.filter((one) => one !== entry);
-    this.problem = "";
-    this.requestUpdate();
-    this.field.focus();
   }
 
   /** @param {ClipboardEvent} event */
@@ -351,14 +321,10 @@ class ChatComposer extends LitElement {
   }
 
   /** Opens all emoji; the one that is taken is written at the caret. @param {Event} event */
-  async pickEmoji(event) {
-    const anchor = /** @type {HTMLElement} */ (event.currentTarget);
+  pickEmoji({ currentTarget: anchor }) {
     const { field } = this;
-    const { openPicker } = await import("./emoji-picker.js");
-    openPicker({ anchor, closed: () => field.focus(), pick: (emoji) => {
-      field.setRangeText(emoji, field.selectionStart, field.selectionEnd, "end");
-      this.typed();
-    } });
+    const done = () => this.typed();
+    import("./emoji-picker.js").then(({ writeEmoji }) => writeEmoji(/** @type {HTMLElement} */ (anchor), field, done), () => {});
   }
 
   render() {
@@ -367,7 +333,7 @@ class ChatComposer extends LitElement {
     return html`<form class="composer" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
       ${this.found.length ? this.renderChoices() : nothing}
       ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, plain(reply.body)) : nothing}
-      ${files.length ? html`<ul class="attachments" aria-label="Files">${files.map((one) => this.renderFile(one))}</ul>` : nothing}
+      ${files.length ? attaching?.renderFiles(this.begun, () => { this.problem = ""; redraw(); this.field.focus(); }, redraw) : nothing}
       <div class="composer-row">
         <label class="icon-button" title="Add files">${icon("clip")}<span class="hidden">Add files</span>
           <input type="file" multiple class="hidden" @change=${(/** @type {any} */ event) => { this.attach(event.target.files); event.target.value = ""; }}></label>
@@ -392,15 +358,6 @@ class ChatComposer extends LitElement {
   renderBar(kind, title, text = "") {
     return html`<div class="composer-bar">${icon(kind)}<b>${title}</b><span dir="auto">${text.slice(0, 160)}</span>
       <button type="button" class="icon-button" aria-label="Cancel" title="Cancel (Esc)" @click=${this.cancel}>${icon("close")}</button></div>`;
-  }
-
-  /** @param {any} entry */
-  renderFile(entry) {
-    return html`<li class=${entry.problem ? "attachment bad" : "attachment"}>${entry.picture ? html`<img class="thumb" src=${entry.picture.url} alt="">` : icon("file")}<bdi>${entry.file.name}</bdi>
-      <small>${entry.problem || sizeOf(entry.file.size)}</small>
-      ${entry.problem || entry.upload ? nothing : html`<progress max="1" .value=${entry.part} aria-label=${`Uploading ${entry.file.name}`}></progress>`}
-      ${entry.again ? html`<button type="button" class="link" aria-label=${`Try again: ${entry.file.name}`} @click=${() => this.store(entry)}>Try again</button>` : nothing}
-      <button type="button" class="icon-button" aria-label=${`Remove ${entry.file.name}`} @click=${() => this.detach(entry)}>${icon("close")}</button></li>`;
   }
 }
 

@@ -192,3 +192,11 @@ export function openPicker(how) {
   const host = how.anchor.closest("dialog") ?? document.body;
   host.append(Object.assign(document.createElement("cb-emoji-picker"), how));
 }
+
+/** Opens the picker for a field: the emoji is written at the caret. @param {HTMLElement} anchor @param {HTMLTextAreaElement} field @param {() => void} written */
+export function writeEmoji(anchor, field, written) {
+  openPicker({ anchor, closed: () => field.focus(), pick: (emoji) => {
+    field.setRangeText(emoji, field.selectionStart, field.selectionEnd, "end");
+    written();
+  } });
+}

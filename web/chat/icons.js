@@ -28,10 +28,10 @@ const PATHS = {
   menu: svg`<path d="M4 7h16M4 12h16M4 17h16"/>`,
   compass: svg`<circle cx="12" cy="12" r="8"/><path d="m15 9-2 4-4 2 2-4z"/>`,
   file: svg`<path d="M7 3h7l4 4v14H7zM14 3v4h4"/>`,
-  settings: svg`<circle cx="12" cy="12" r="3"/><path d="M12 3v3M12 18v3M3 12h3M18 12h3M5.600 5.600l2.100 2.100M16.300 16.300l2.100 2.100M18.400 5.600l-2.100 2.100M7.700 16.300l-2.100 2.100"/>`,
+  settings: svg`<path d="M4 7h9M17 7h3M4 17h3M11 17h9"/><circle cx="15" cy="7" r="2"/><circle cx="9" cy="17" r="2"/>`,
   copy: svg`<rect x="8" y="8" width="11" height="11" rx="2"/><path d="M5 15V6a1 1 0 0 1 1-1h9"/>`,
   check: svg`<path d="m5 12.500 4.500 4.500L19 7.500"/>`,
-  more: svg`<path d="M6 12h.01M12 12h.01M18 12h.01"/>`,
+  more: svg`<path stroke-width="3" d="M6 12h.01M12 12h.01M18 12h.01"/>`,
 };
 
 /** @param {keyof typeof PATHS} name */

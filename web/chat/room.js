@@ -7,6 +7,9 @@ import { namesOf } from "./people.js";
 import { spoken } from "./timeline.js";
 import "./composer.js";
 
+/** What draws the menu, once it was opened. @type {typeof import("./room-menu.js")|undefined} */
+let menu;
+
 /** Screen readers need time to say something. */
 const SAY_EVERY_MS = 1500;
 
@@ -14,7 +17,7 @@ const SAY_EVERY_MS = 1500;
  * Beyond these properties it needs nothing; it tells of itself by `open-search`, `open-rooms` and
  * `open-sections`, which bubble.
  */
-class ChatRoom extends LitElement {
+export class ChatRoom extends LitElement {
   static properties = { room: { attribute: false }, message: { type: Number }, said: { state: true }, dragging: { state: true }, menu: { state: true } };
 
   constructor() {
@@ -129,42 +132,24 @@ class ChatRoom extends LitElement {
     const online = info.is_dm ? room.others.some((one) => room.online.has(one.id)) : false;
     return html`<header class="room-head">
       <a class="icon-button back" href="/" aria-label="Rooms" @click=${(/** @type {Event} */ event) => { event.preventDefault(); event.stopPropagation(); this.dispatchEvent(new CustomEvent("open-rooms", { bubbles: true })); }}>${icon("menu")}</a>
-      <div class="room-title"><h1 dir="auto">${info.is_dm ? html`<i class=${online ? "dot dot-on" : "dot"}></i>` : icon(info.access_level === "PUBLIC" ? "hash" : "lock")}<bdi>${room.name}</bdi></h1>
+      <div class="room-title"><h1 dir="auto">${info.is_dm ? html`<i class=${online ? "dot dot-on" : "dot"}></i>` : icon(info.access_level === "PUBLIC" ? "hash" : "lock")}<bdi>${room.name}</bdi>${settings.notify === "none" ? icon("mute") : nothing}</h1>
         <p dir="auto">${info.is_dm ? (online ? "Online" : "Offline") : info.topic || nothing}</p></div>
       <button class="icon-button" aria-pressed=${settings.starred} aria-label="Star" title="Star" @click=${() => this.change({ starred: !settings.starred })}>${icon("star")}</button>
       <button class="icon-button" aria-label="Search this room" title="Search" @click=${() => this.dispatchEvent(new CustomEvent("open-search", { bubbles: true, detail: room.id }))}>${icon("search")}</button>
       ${info.is_dm ? nothing : html`<button class="icon-button people" aria-label=${`${info.members_count} members`} title="Members" @click=${() => this.dispatchEvent(new CustomEvent("open-members", { bubbles: true, detail: room.id }))}>${icon("people")}<span>${info.members_count}</span></button>`}
       <div class="menu-of" tabindex="-1" @focusout=${this.menuLeft}>
-        <button class="icon-button" aria-label="Room options" aria-expanded=${this.menu} @click=${() => (this.menu = !this.menu)}>${icon(settings.notify === "none" ? "mute" : "more")}</button>
-        ${this.menu ? this.renderMenu() : nothing}
+        <button class="icon-button" aria-label="Room options" aria-expanded=${this.menu} @click=${this.toggleMenu}>${icon("more")}</button>
+        ${this.menu ? menu?.renderMenu(this) : nothing}
       </div>
     </header>`;
   }
 
-  renderMenu() {
-    const { settings, info, id } = this.room;
-    const item = (/** @type {string} */ label, /** @type {boolean} */ on, /** @type {any} */ change) => html`<button role="menuitemradio" aria-checked=${on} @click=${() => this.change(change)}>${label}</button>`;
-    return html`<div class="menu" role="menu" aria-label="Room options" @keydown=${this.menuKeys}>
-      <small>Notify me about</small>
-      ${item("All messages", settings.notify === "all", { notify: "all" })}
-      ${item("Mentions", settings.notify === "mentions", { notify: "mentions" })}
-      ${item("Nothing (mute)", settings.notify === "none", { notify: "none" })}
-      <hr><button role="menuitem" @click=${() => { this.closeMenu(); this.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
-      <button role="menuitem" @click=${() => go(`/r/${id}/settings`)}>Room settings…</button>
-      ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${this.leave}>Leave room</button>`}
-    </div>`;
-  }
-
-  /** @param {KeyboardEvent} event */
-  menuKeys(event) {
-    const items = /** @type {HTMLElement[]} */ ([...this.querySelectorAll(".menu [role^=menuitem]")]);
-    const at = items.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key === "Tab") return this.closeMenu();
-    if (step) items[(at + step + items.length) % items.length].focus();
-    else if (event.key === "Escape") this.closeMenu();
-    else return;
-    event.preventDefault();
+  async toggleMenu() {
+    this.menu = !this.menu;
+    menu ??= await import("./room-menu.js").catch(() => undefined);
+    this.requestUpdate();
+    await this.updateComplete;
+    /** @type {HTMLElement|null} */ (this.querySelector(".menu [role^=menuitem]"))?.focus();
   }
 
   /** Closes the menu; the focus goes back to what opened it. */
@@ -178,17 +163,6 @@ class ChatRoom extends LitElement {
   menuLeft(event) {
     const to = /** @type {Node|null} */ (event.relatedTarget);
     if (!/** @type {Element} */ (event.currentTarget).contains(to)) this.menu = false;
-  }
-
-  async leave() {
-    this.menu = false;
-    await board.request("POST", `/rooms/${this.room.id}/leave/`).catch(() => {});
-    go("/");
-  }
-
-  updated() {
-    if (!this.menu || this.querySelector(".menu")?.contains(document.activeElement)) return;
-    /** @type {HTMLElement|null} */ (this.querySelector(".menu [role^=menuitem]"))?.focus();
   }
 }
 

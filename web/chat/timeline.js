@@ -31,6 +31,12 @@ const AT_END = 48;
 const ABOVE_UNREAD = 80;
 /** With so many unread messages or fewer, a room opens where they begin. */
 const FEW = 45;
+/** Rooms whose newest messages stay in memory, so that coming back needs no network. */
+const KEPT_ROOMS = 8;
+/** Rooms that were looked at, the last first. @type {import("/chatboard/room.js").Room[]} */
+let kept = [];
+/** Rows that are hinted at while there is nothing to draw. */
+const HINTED = 6;
 /** What is seen is reported as read this often. */
 const READ_EVERY_MS = 400;
 /** When an answered message is asked for again that could not be had. */
@@ -83,7 +89,7 @@ class ChatTimeline extends LitElement {
     board.removeEventListener("status", this.onStatus);
     document.removeEventListener("visibilitychange", this.onFocus);
     this.resized.disconnect();
-    this.leave(this.room);
+    this.leave(this.room, null);
   }
 
   /** @returns {HTMLElement} */
@@ -100,15 +106,19 @@ class ChatTimeline extends LitElement {
     this.resized.observe(this.scroller);
   }
 
-  /** A room that nobody looks at keeps nothing in memory. @param {import("/chatboard/room.js").Room|undefined} room */
-  leave(room) {
-    room?.timeline.clear();
+  /** The room that was left is kept in memory, with a few others. @param {import("/chatboard/room.js").Room|undefined} room @param {import("/chatboard/room.js").Room|null} next that is looked at now */
+  leave(room, next) {
+    if (!room) return;
+    const all = [room, ...kept.filter((one) => one !== room)];
+    kept = all.filter((one, n) => one !== next && n < KEPT_ROOMS && board.rooms.get(one.id) === one && one.timeline.settle());
+    for (const one of all) if (one !== next && !kept.includes(one)) one.timeline.clear();
   }
 
   /** @param {Map<string, any>} changed */
   willUpdate(changed) {
     if (changed.has("room")) {
-      this.leave(changed.get("room"));
+      this.leave(changed.get("room"), this.room);
+      this.timeline.isKept = false;
       this.divider = this.room.unread > 0 ? this.room.lastRead : null;
       this.unreadAtOpen = this.room.unread;
       this.anchor = null;
@@ -210,7 +220,7 @@ class ChatTimeline extends LitElement {
     const divider = this.divider ?? await this.findUnread(room);
     if (!isWanted()) return;
     this.divider = divider;
-    await timeline.loadAround(divider);
+    if (!timeline.reachesFrom(divider)) await timeline.loadAround(divider);
     if (isWanted()) this.goTo({ id: divider, mark: false });
   }
 
@@ -218,7 +228,13 @@ class ChatTimeline extends LitElement {
   async showEnd(isWanted) {
     const { timeline } = this;
     timeline.following = true;
-    await timeline.loadLatest();
+    const isThere = timeline.reachesFrom();
+    // From memory at once; events kept it true.
+    if (isThere) this.drawAround(timeline.messages.length);
+    if (isThere && !timeline.isStale) return;
+    await timeline.loadLatest().catch((error) => {
+      if (!isThere) throw error;
+    });
     if (!isWanted()) return;
     // Events of the rows that were on the screen before must not decide where this room opens.
     timeline.following = true;
@@ -427,6 +443,7 @@ class ChatTimeline extends LitElement {
           ${this.offline ? html`<div class="empty" role="status"><p>Messages can't be loaded right now. They appear when the connection is back.</p><button @click=${() => this.show()}>Try again</button></div>` : nothing}
           ${timeline.loaded && timeline.atStart && from === 0 ? html`<div class="room-start"><h2 dir="auto">${room.name}</h2>
             <p>${room.info.first_seq > 1 ? "Older messages were removed." : room.info.is_dm ? "The beginning of your conversation." : "The beginning of this room."}</p></div>` : nothing}
+          ${timeline.loaded || this.offline ? nothing : html`<div class="hints" aria-hidden="true">${Array.from({ length: HINTED }, () => html`<i></i>`)}</div>`}
           ${repeat(rows, (row) => row.key, (row) => this.renderRow(row))}
           ${isEnd ? this.renderSeen() : nothing}
         </div>

@@ -175,7 +175,7 @@ export class Room {
     this.info = { ...this.info, last_seq: seq };
     this.#early.clear();
     this.board.countsSoon();
-    const open = this.timeline.loaded || this.timeline.loading;
+    const open = !this.timeline.isKept && (this.timeline.loaded || this.timeline.loading);
     this.timeline.clear();
     if (open) await this.timeline.loadLatest().catch(() => {});
     this.board.changed(this.id);

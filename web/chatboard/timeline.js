@@ -17,6 +17,8 @@ const PAGE = 50;
 const MORE = 100;
 /** The most that a window holds while its reader is at the end, */
 const LATEST = 300;
+/** What is kept of a room that nobody looks at is asked for again after this, besides what events tell of it. */
+const STALE_MS = 5 * 60_000;
 /** and elsewhere. */
 export const WINDOW = 600;
 
@@ -28,6 +30,10 @@ export class Timeline {
   /** Whether the last one is. */
   atEnd = false;
   loaded = false;
+  /** Whether nobody looks at it now: see `settle`. */
+  isKept = false;
+  /** When it was loaded, by `performance.now()`. */
+  #loadedAt = 0;
   /** New messages that came while the window was elsewhere. */
   missed = 0;
   /** Whether the reader looks at the end; if not, the end is what is cut. */
@@ -115,8 +121,29 @@ export class Timeline {
     this.#giveUp();
     this.messages = [];
     this.quoted.clear();
-    this.atStart = this.atEnd = this.loaded = false;
+    this.atStart = this.atEnd = this.loaded = this.isKept = false;
     this.missed = 0;
+  }
+
+  /**
+   * Nobody looks any more: keeps the newest messages, which events go on changing, for when somebody
+   * comes back. Returns whether there is anything to keep.
+   */
+  settle() {
+    if (!this.loaded || !this.atEnd || this.loading) return false;
+    this.isKept = this.following = true;
+    this.missed = 0;
+    this.#cutFront(LATEST);
+    return true;
+  }
+
+  /** Whether the newest messages are there, from a message on. @param {number} [id] */
+  reachesFrom(id = Infinity) {
+    return this.loaded && this.atEnd && (this.atStart || (this.first?.id ?? Infinity) <= id);
+  }
+
+  get isStale() {
+    return performance.now() - this.#loadedAt > STALE_MS;
   }
 
   /** What is being loaded comes to nothing. */
@@ -182,6 +209,7 @@ export class Timeline {
     this.atStart = atStart;
     this.atEnd = atEnd;
     this.loaded = true;
+    this.#loadedAt = performance.now();
     this.missed = 0;
   }
 
