@@ -259,6 +259,8 @@ fn settings(database: &str, nats: &str, run: &Path) -> Vec<(&'static str, String
         ("CHATBOARD_REQUESTS_PER_MINUTE", off()),
         ("CHATBOARD_SIGN_INS_PER_MINUTE", off()),
         ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", off()),
+        ("CHATBOARD_USER_FRAMES_PER_SECOND", off()),
+        ("CHATBOARD_USER_REPLAY_KIB_PER_SECOND", off()),
         ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", "127.0.0.0/8".to_owned()),
         ("CHATBOARD_LOG", "warn".to_owned()),
     ]

@@ -8,6 +8,7 @@ pub mod admission;
 pub mod asyncapi;
 pub mod bus;
 pub mod consume;
+pub mod counts;
 pub mod frames;
 pub mod interest;
 pub mod publish;

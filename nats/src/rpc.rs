@@ -6,7 +6,6 @@
 //! **Invariant:** a question that acts or reads for a user names no user. It carries the user's
 //! access token ([`UserToken`]), which the api verifies: an edge acts only for its own users.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -258,43 +257,6 @@ pub struct RevokedLogin {
     pub login: LoginId,
     /// When the last of its access tokens expires.
     pub until: Timestamp,
-}
-
-/// Keys in one [`Counted`]: far less than NATS carries in one message.
-pub const COUNTED_MAX: usize = 5_000;
-
-/// What an api node has let through since it last said so: the payload of `chat.limits`. Each
-/// count is told once; one that is lost was counted on its own node alone.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Counted {
-    /// The node, which does not listen to itself.
-    pub node: u64,
-    /// Requests of users.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub users: Vec<(UserId, u32)>,
-    /// Requests without a user, by address.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub addresses: Vec<(IpAddr, u32)>,
-    /// Sign-ins by address.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sign_in_addresses: Vec<(IpAddr, u32)>,
-    /// Sign-ins by address and e-mail.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sign_in_pairs: Vec<((IpAddr, String), u32)>,
-    /// Sign-ins by e-mail.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sign_in_emails: Vec<(String, u32)>,
-}
-
-impl Counted {
-    /// Whether there is nothing to tell.
-    pub fn is_empty(&self) -> bool {
-        self.users.is_empty()
-            && self.addresses.is_empty()
-            && self.sign_in_addresses.is_empty()
-            && self.sign_in_pairs.is_empty()
-            && self.sign_in_emails.is_empty()
-    }
 }
 
 /// Who is in a room? For rosters: an edge knows who is online, not who is where.

@@ -113,6 +113,11 @@ impl Subjects {
         format!("{}.edge.*.beat", self.prefix)
     }
 
+    /// What edges have counted against the budgets of users.
+    pub fn edge_counts(&self) -> String {
+        format!("{}.edge.all.counts", self.prefix)
+    }
+
     /// A question to every edge to tell at once who is online there.
     pub fn edge_roll_call(&self) -> String {
         format!("{}.edge.roll.call", self.prefix)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use domain::registration::{AbuseLimits, EmailVerification, RegistrationPolicy};
 use domain::upload::UploadRules;
+use ipnet::IpNet;
 use nats::bus::Bus;
 use nats::subjects::Subjects;
 use runtime::serve::Limits;
@@ -62,10 +63,12 @@ pub struct Builder {
     retention_days: Option<u32>,
     /// What can be uploaded.
     pub uploads: UploadRules,
-    registration: RegistrationPolicy,
-    abuse: AbuseLimits,
+    pub(crate) registration: RegistrationPolicy,
+    pub(crate) abuse: AbuseLimits,
     pub(crate) serving: Option<Limits>,
     pub(crate) open_requests_per_user: u32,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    pub(crate) replay_kib_per_second: Option<u32>,
 }
 
 impl Default for Builder {
@@ -89,12 +92,14 @@ impl Default for Builder {
             abuse: AbuseLimits::NONE,
             serving: None,
             open_requests_per_user: 0,
+            trusted_proxies: Vec::new(),
+            replay_kib_per_second: None,
         }
     }
 }
 
 /// Networks that a board's webhooks may reach.
-const LOOPBACK: &str = "127.0.0.0/8";
+pub(crate) const LOOPBACK: &str = "127.0.0.0/8";
 
 /// What every role of a board is started with.
 struct Ground {
@@ -345,6 +350,7 @@ impl Builder {
             uploads: self.uploads.clone(),
             registration: self.registration.clone(),
             abuse: self.abuse,
+            trusted_proxies: self.proxies(),
             ..api::Config::default()
         };
         if !self.has_limits {
@@ -367,9 +373,7 @@ impl Builder {
             allowed_origins: self.origins.clone(),
             ..edge::Config::default()
         };
-        if !self.has_limits {
-            config.frames_per_second = 0;
-        }
+        self.limit_edge(&mut config);
         let bus = bus(ground, "edge").await;
         let edge = edge::start(config, bus, ground.clock.clone(), &ground.life);
         (listen().await, edge::router(&edge.await.expect("the edge starts")))
@@ -382,7 +386,6 @@ impl Builder {
             ground.prefix
         ));
         std::fs::write(&key_file, &ground.pem).expect("the key can be written");
-        let limit = |limit: &str| if self.has_limits { limit } else { "0" }.to_owned();
         let schedule = self.webhooks.as_ref().map(|config| {
             let pauses = config.retry_schedule.iter();
             pauses.map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",")
@@ -396,13 +399,8 @@ impl Builder {
             ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
             ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
             ("CHATBOARD_ACCESS_TOKEN_TTL", format!("{}s", self.access_ttl.as_secs())),
-            ("CHATBOARD_REQUESTS_PER_MINUTE", limit("100")),
-            ("CHATBOARD_SIGN_INS_PER_MINUTE", limit("10")),
-            ("CHATBOARD_SOCKET_FRAMES_PER_SECOND", limit("20")),
-            ("CHATBOARD_CONNECTIONS_PER_ADDRESS", limit("1024")),
-            ("CHATBOARD_OPEN_REQUESTS_PER_ADDRESS", limit("256")),
-            ("CHATBOARD_OPEN_REQUESTS_PER_USER", limit("64")),
         ];
+        shared.extend(self.limit_settings());
         shared.extend(self.registration_settings());
         let mail = ground.mailbox.as_ref().zip(self.mail_delay);
         shared.extend(ground.files.settings());
@@ -442,23 +440,6 @@ impl Builder {
         }
         let host = Host::Processes(tokio::sync::Mutex::new(processes));
         (host, format!("http://{api}"), edges)
-    }
-}
-
-impl Builder {
-    /// The settings of processes for [`Self::registration`] and [`Self::abuse_limits`].
-    fn registration_settings(&self) -> Vec<(&'static str, String)> {
-        let RegistrationPolicy { mode, domains, verification } = &self.registration;
-        let domains: Vec<String> = domains.iter().map(ToString::to_string).collect();
-        let AbuseLimits { invite_mails, invite_mails_per_address, organizations } = self.abuse;
-        vec![
-            ("CHATBOARD_REGISTRATION", mode.as_str().to_owned()),
-            ("CHATBOARD_REGISTRATION_DOMAINS", domains.join(",")),
-            ("CHATBOARD_EMAIL_VERIFICATION", verification.as_str().to_owned()),
-            ("CHATBOARD_INVITE_MAILS_PER_DAY", invite_mails.to_string()),
-            ("CHATBOARD_INVITE_MAILS_PER_ADDRESS", invite_mails_per_address.to_string()),
-            ("CHATBOARD_ORGANIZATIONS_PER_ACCOUNT", organizations.to_string()),
-        ]
     }
 }
 

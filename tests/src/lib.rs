@@ -22,6 +22,7 @@ mod crowd;
 mod files;
 mod follower;
 pub mod http;
+mod limits;
 mod mailbox;
 mod person;
 mod process;

@@ -1,6 +1,5 @@
 //! How the listeners of a board bound their clients.
 
-use runtime::address::TrustedProxies;
 use runtime::serve::{Gate, Limits};
 
 use crate::builder::Builder;
@@ -30,6 +29,6 @@ impl Builder {
             ..Limits::default()
         };
         let usual = if self.has_limits { Limits::default() } else { unlimited };
-        Gate::new(self.serving.unwrap_or(usual), TrustedProxies::default())
+        Gate::new(self.serving.unwrap_or(usual), self.proxies())
     }
 }

@@ -21,6 +21,7 @@ pub mod mentions;
 pub mod message;
 pub mod notification;
 pub mod org;
+pub mod password;
 pub mod refusal;
 pub mod registration;
 pub mod retention;

@@ -27,6 +27,14 @@ pub const EMAIL_CHARS_MAX: usize = 254;
 pub const AVATAR_URL_CHARS_MAX: usize = 2_000;
 /// Fewest and most characters of a password.
 pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 8..=128;
+/// How long an address from which an account signed in is known: others' guesses never block it.
+pub const KNOWN_ADDRESS_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Known addresses of one account; the one not seen for longest gives way.
+pub const KNOWN_ADDRESSES_MAX: i64 = 32;
+/// How long a device token is good after its last use.
+pub const DEVICE_TOKEN_LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Device tokens of one account; the one not used for longest gives way.
+pub const DEVICE_TOKENS_MAX: i64 = 32;
 /// Different emoji on one message.
 pub const REACTION_EMOJI_MAX: usize = 20;
 /// People whom one message can mention by name.

@@ -100,19 +100,6 @@ pub fn avatar_url(text: &str) -> Result<String, String> {
     text::http_url(text, limits::AVATAR_URL_CHARS_MAX)
 }
 
-/// Checks a new password's length, in characters.
-///
-/// # Errors
-/// A sentence for the client.
-pub fn check_password(password: &str) -> Result<(), String> {
-    let chars = password.chars().count();
-    if limits::PASSWORD_CHARS.contains(&chars) {
-        Ok(())
-    } else {
-        Err("must have 8 to 128 characters".to_owned())
-    }
-}
-
 /// What a user changes about themselves. `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct UserChange {

@@ -9,17 +9,32 @@ use ipnet::IpNet;
 /// Bits of an IPv6 address that name the network behind it, which is given to one customer whole
 /// (RFC 6177); the other 64 are the customer's to choose.
 const IPV6_CLIENT_BITS: u32 = 64;
+/// Bits of an IPv6 address that name a site, the largest network that providers commonly assign to
+/// one customer (RFC 6177).
+const IPV6_SITE_BITS: u32 = 48;
+/// How many times a limit of one client all clients of an IPv6 site have together.
+pub const SITE_CLIENTS: u32 = 16;
 
 /// The address that stands for a client in limits: an IPv4 address itself (also one that is mapped
 /// into IPv6), the /64 network of an IPv6 address.
 pub fn client_prefix(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
-        IpAddr::V6(address) => {
-            let mask = u128::MAX << (u128::BITS - IPV6_CLIENT_BITS);
-            IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask))
-        }
+        IpAddr::V6(address) => IpAddr::V6(masked(address, IPV6_CLIENT_BITS)),
     }
+}
+
+/// The site of a client: the /48 network of an IPv6 address, an IPv4 address itself. Clients of one
+/// site share [`SITE_CLIENTS`] times the limit of a client.
+pub fn client_site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => IpAddr::V4(address),
+        IpAddr::V6(address) => IpAddr::V6(masked(address, IPV6_SITE_BITS)),
+    }
+}
+
+fn masked(address: Ipv6Addr, bits: u32) -> Ipv6Addr {
+    Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << (u128::BITS - bits)))
 }
 
 /// The reverse proxies whose `X-Forwarded-For` counts. Clones share the list.
@@ -79,6 +94,14 @@ mod tests {
         assert_ne!(prefix("2001:db8:1:2::1"), prefix("2001:db8:1:3::1"));
         assert_eq!(prefix("::ffff:192.0.2.7"), address("192.0.2.7"));
         assert_ne!(prefix("192.0.2.7"), prefix("192.0.2.8"));
+    }
+
+    #[test]
+    fn an_ipv6_site_is_a_48() {
+        let site = |text| client_site(address(text));
+        assert_eq!(site("2001:db8:1:2::1"), site("2001:db8:1:ffff::1"));
+        assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:2:2::1"));
+        assert_eq!(site("::ffff:192.0.2.7"), address("192.0.2.7"));
     }
 
     #[test]

@@ -33,8 +33,10 @@ macro_rules! meters {
 
 meters! { Counter, describe_counter,
     HttpRequests = "chatboard_http_requests_total", "REST requests by method, route and status";
-    RateLimited = "chatboard_rate_limited_total", "Requests refused by a limit, by limit";
+    RateLimited = "chatboard_rate_limited_total", "Requests and frames refused by a limit, by limit";
     LimitCountsHeard = "chatboard_limit_counts_heard_total", "Messages of other nodes with what they let through";
+    PasswordsRejected = "chatboard_password_hashes_rejected_total", "Password hashes refused because the queue was full or the wait too long";
+    ReplaysPaused = "chatboard_replays_paused_total", "Pages of replays that waited for their user's budget";
     MessagesPosted = "chatboard_messages_posted_total", "Messages committed";
     PostsRefused = "chatboard_posts_refused_total", "Sends turned away because the queue was full";
     EventsPublished = "chatboard_events_published_total", "Events handed to NATS";
@@ -102,7 +104,8 @@ meters! { Gauge, describe_gauge,
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
-    RateLimiterKeys = "chatboard_rate_limiter_keys", "Keys held by the rate limiter";
+    RateLimiterKeys = "chatboard_rate_limiter_keys", "Keys held by rate limiters, by role";
+    PasswordQueue = "chatboard_password_queue_requests", "Requests waiting to hash a password";
 }
 
 meters! { Histogram, describe_histogram,

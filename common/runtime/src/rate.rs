@@ -94,6 +94,54 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
     /// Counts a request of `key`.
     pub fn check(&self, key: &K, now: Instant) -> Decision {
         let mut shard = self.shard(key).lock();
+        let decision = self.admit(&mut shard, key, now);
+        if self.is_shared && matches!(decision, Decision::Allowed { .. }) {
+            shard.count(key, 1);
+        }
+        decision
+    }
+
+    /// Counts a request of `key` provisionally: call [`Self::confirm`] or [`Self::refund`] next. It is
+    /// shared with other nodes when it is confirmed.
+    pub fn reserve(&self, key: &K, now: Instant) -> Decision {
+        self.admit(&mut self.shard(key).lock(), key, now)
+    }
+
+    /// Keeps a reserved request.
+    pub fn confirm(&self, key: &K) {
+        if self.is_shared {
+            self.shard(key).lock().count(key, 1);
+        }
+    }
+
+    /// Gives back a reserved request.
+    pub fn refund(&self, key: &K) {
+        if let Some(arrival) = self.shard(key).lock().arrivals.get_mut(key) {
+            *arrival = arrival.checked_sub(self.interval).unwrap_or(*arrival);
+        }
+    }
+
+    /// Counts an amount that was used already, however large: [`Self::wait`] is longer until what
+    /// exceeds the burst is paid back.
+    pub fn charge(&self, key: &K, amount: u32, now: Instant) {
+        let mut shard = self.shard(key).lock();
+        if amount == 0 || !shard.has_room(key, now) {
+            return;
+        }
+        let arrival = shard.arrivals.get(key).copied().unwrap_or(now).max(now);
+        shard.arrivals.insert(key.clone(), arrival + self.interval.saturating_mul(amount));
+        if self.is_shared {
+            shard.count(key, amount);
+        }
+    }
+
+    /// The time until `key` has something left; zero when it has.
+    pub fn wait(&self, key: &K, now: Instant) -> Duration {
+        let arrival = self.shard(key).lock().arrivals.get(key).copied().unwrap_or(now);
+        (arrival.saturating_duration_since(now) + self.interval).saturating_sub(self.tolerance)
+    }
+
+    fn admit(&self, shard: &mut Shard<K>, key: &K, now: Instant) -> Decision {
         if !shard.has_room(key, now) {
             return self.allowed(self.interval);
         }
@@ -108,9 +156,6 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
             };
         }
         shard.arrivals.insert(key.clone(), next);
-        if self.is_shared {
-            shard.count(key);
-        }
         self.allowed(ahead)
     }
 
@@ -176,11 +221,11 @@ impl<K: Hash + Eq + Clone> Limiter<K> {
 
 impl<K: Hash + Eq + Clone> Shard<K> {
     /// Notes a request for [`Limiter::take`]; beyond the bound others do not hear of it.
-    fn count(&mut self, key: &K) {
+    fn count(&mut self, key: &K, amount: u32) {
         if let Some(count) = self.counted.get_mut(key) {
-            *count = count.saturating_add(1);
+            *count = count.saturating_add(amount);
         } else if self.counted.len() < KEYS_MAX / SHARDS {
-            self.counted.insert(key.clone(), 1);
+            self.counted.insert(key.clone(), amount);
         }
     }
 
@@ -264,6 +309,36 @@ mod tests {
         // Whatever is said, nobody is locked out for longer than two bursts.
         there.advance(&"ada", u32::MAX, start);
         assert_eq!(burst(&there, start + Duration::from_secs(11)), 1);
+    }
+
+    #[test]
+    fn only_confirmed_requests_count_and_are_shared() {
+        let limiter = Limiter::new(60, Duration::from_secs(60), 2).shared();
+        let start = Instant::now();
+        for _ in 0..10 {
+            assert!(matches!(limiter.reserve(&"ada", start), Decision::Allowed { .. }));
+            limiter.refund(&"ada");
+        }
+        assert!(limiter.take(100).is_empty());
+        for _ in 0..2 {
+            assert!(matches!(limiter.reserve(&"ada", start), Decision::Allowed { .. }));
+            limiter.confirm(&"ada");
+        }
+        assert!(matches!(limiter.reserve(&"ada", start), Decision::Refused { .. }));
+        assert_eq!(limiter.take(100), [("ada", 2)]);
+    }
+
+    #[test]
+    fn what_was_charged_beyond_the_burst_is_waited_for() {
+        let limiter = Limiter::new(100, Duration::from_secs(1), 100).shared();
+        let start = Instant::now();
+        assert_eq!(limiter.wait(&"ada", start), Duration::ZERO);
+        limiter.charge(&"ada", 99, start);
+        assert_eq!(limiter.wait(&"ada", start), Duration::ZERO);
+        limiter.charge(&"ada", 251, start);
+        assert_eq!(limiter.wait(&"ada", start), Duration::from_millis(2_510));
+        assert_eq!(limiter.wait(&"ada", start + Duration::from_millis(2_510)), Duration::ZERO);
+        assert_eq!(limiter.take(100), [("ada", 350)]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod gate;
 mod wire;
 
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,6 @@ use tower::ServiceExt;
 
 use crate::Lifecycle;
 use crate::meter::Gauge;
-use crate::slots::Slot;
 
 pub use gate::{Gate, Limits, UntilWritten};
 
@@ -131,7 +130,7 @@ fn connection(
         .with_upgrades();
     async move {
         // One that becomes a WebSocket counts no longer by address: the edge bounds those.
-        let _slot: Option<Slot<IpAddr>> = slot;
+        let _slot: Option<gate::ClientSlot> = slot;
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

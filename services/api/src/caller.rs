@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
-use domain::{Caller, Refusal, UserId};
+use domain::{Caller, Refusal, Timestamp, UserId};
 use runtime::meter::{Counter, label};
 use runtime::rate::Decision;
 use runtime::serve::UntilWritten;
-use runtime::tokens::TokenError;
+use runtime::tokens::{TokenError, Verified};
 
 use crate::Api;
 use crate::http::{LimitNote, LimitState};
@@ -21,8 +21,8 @@ const OPEN_REQUESTS_RETRY: Duration = Duration::from_secs(1);
 
 /// The verified author of a request, within their limit.
 ///
-/// Refuses with `Unauthenticated`, `TokenExpired`, then `RateLimited`, also when too many of their
-/// requests are open.
+/// Refuses with `Unauthenticated` or `TokenExpired`, which count towards the limit of the client's
+/// address, then with `RateLimited`, also when too many of the user's requests are open.
 #[derive(Clone, Copy, Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -30,15 +30,15 @@ impl FromRequestParts<Api> for Authenticated {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let token = bearer(parts).ok_or(Refusal::Unauthenticated)?;
         let now = api.clock().now();
-        let verified = api.verifier().verify(token, now).map_err(|error| match error {
-            TokenError::Expired => Refusal::TokenExpired,
-            TokenError::UnknownKey | TokenError::Invalid => Refusal::Unauthenticated,
-        })?;
-        if api.revoked().contains(verified.caller.login) {
-            return Err(Refusal::Unauthenticated.into());
-        }
+        let verified = match verify(parts, api, now) {
+            Ok(verified) => verified,
+            Err(refusal) => {
+                // Without a user, the request counts for its address.
+                within_limit(parts, api, &Key::Client(api.client_address(parts)))?;
+                return Err(refusal.into());
+            }
+        };
         within_limit(parts, api, &Key::User(verified.caller.user))?;
         open_request(parts, api, verified.caller.user)?;
         api.seen(verified.caller.login, now);
@@ -50,22 +50,19 @@ impl FromRequestParts<Api> for Authenticated {
 ///
 /// Refuses with `RateLimited`.
 #[derive(Clone, Copy, Debug)]
-pub struct Anyone {
-    /// Where they ask from.
-    pub address: std::net::IpAddr,
-}
+pub struct Anyone;
 
 impl FromRequestParts<Api> for Anyone {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let address = api.client_address(parts);
-        within_limit(parts, api, &Key::Address(address))?;
-        Ok(Self { address })
+        within_limit(parts, api, &Key::Client(address))?;
+        Ok(Self)
     }
 }
 
-/// Where a request comes from, not counted towards any limit.
+/// The client that a request comes from, not counted towards any limit.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub std::net::IpAddr);
 
@@ -78,6 +75,16 @@ impl FromRequestParts<Api> for ClientAddress {
     ) -> Result<Self, std::convert::Infallible> {
         Ok(Self(api.client_address(parts)))
     }
+}
+
+fn verify(parts: &Parts, api: &Api, now: Timestamp) -> Result<Verified, Refusal> {
+    let token = bearer(parts).ok_or(Refusal::Unauthenticated)?;
+    let verified = api.verifier().verify(token, now).map_err(|error| match error {
+        TokenError::Expired => Refusal::TokenExpired,
+        TokenError::UnknownKey | TokenError::Invalid => Refusal::Unauthenticated,
+    })?;
+    let is_revoked = api.revoked().contains(verified.caller.login);
+    if is_revoked { Err(Refusal::Unauthenticated) } else { Ok(verified) }
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {

@@ -15,6 +15,7 @@ use runtime::meter::{Counter, Histogram, label};
 use tracing::Instrument;
 
 use crate::Api;
+use crate::caller::Anyone;
 use crate::problem::Problem;
 
 /// How long a request may take in all.
@@ -196,13 +197,13 @@ fn preflight() -> Response {
         .into_response()
 }
 
-/// No such route.
-pub async fn not_found() -> Problem {
+/// No such route. Counts towards the limit of the client's address.
+pub async fn not_found(_: Anyone) -> Problem {
     Refusal::NotFound.into()
 }
 
-/// No such method on this route; axum adds `Allow`.
-pub async fn method_not_allowed() -> Problem {
+/// No such method on this route; axum adds `Allow`. Counts as an unknown route does.
+pub async fn method_not_allowed(_: Anyone) -> Problem {
     Refusal::MethodNotAllowed.into()
 }
 

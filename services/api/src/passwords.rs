@@ -2,28 +2,29 @@
 //!
 //! One hash takes some 30 ms of a core. So hashing has as many slots as there are cores, on
 //! threads of its own, and a bounded number may wait for them: a flood of sign-ins takes neither
-//! the runtime nor the memory from everybody else. Each slot keeps the memory that it works on,
-//! since allocators hold on to blocks of that size, one for each thread that ever asked.
+//! the runtime nor the memory from everybody else, and clients take turns ([`PasswordQueue`]). Each
+//! slot keeps the memory that it works on, since allocators hold on to blocks of that size, one
+//! for each thread that ever asked.
+//!
+//! A password is hashed in its NFC form. Older hashes may be of what was typed, so what is verified
+//! is also tried as it came.
 
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, Salt, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use domain::Refusal;
+use domain::password::{NewPassword, composed};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
 
+use crate::password_queue::PasswordQueue;
 use crate::problem::Problem;
 
 /// KiB of memory that one hash works on.
 const MEMORY_KIB: u32 = 19 * 1024;
 /// Passes over that memory.
 const PASSES: u32 = 2;
-/// Hashes that may wait for a slot.
-const WAITING_MAX: usize = 256;
-/// How long one may wait.
-const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Slots, however many cores there are.
 const SLOTS_MAX: usize = 16;
 const SALT_BYTES: usize = 16;
@@ -32,13 +33,30 @@ const HASH_BYTES: usize = 32;
 /// What one slot works on.
 type Memory = Vec<Block>;
 
+/// What was found of a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    /// It is another.
+    Wrong,
+    /// It is right.
+    Right,
+    /// It is right as it was typed, but not in its NFC form: hash it anew.
+    AsTyped,
+}
+
+impl Verified {
+    /// Whether it is right.
+    pub(crate) fn is_right(self) -> bool {
+        self != Self::Wrong
+    }
+}
+
 /// Hashes and verifies passwords. Clones share the slots.
 #[derive(Clone)]
 pub(crate) struct Passwords {
     params: Params,
-    slots: Arc<Semaphore>,
+    queue: PasswordQueue,
     memories: Arc<Mutex<Vec<Memory>>>,
-    waiting: Arc<Semaphore>,
     /// What the password of someone unknown is verified against, at the cost of anyone's.
     nobody: Arc<str>,
 }
@@ -63,56 +81,76 @@ impl Passwords {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Self {
             params,
-            slots: Arc::new(Semaphore::new(cores.min(SLOTS_MAX))),
+            queue: PasswordQueue::new(cores.min(SLOTS_MAX)),
             memories: Arc::new(Mutex::new(vec![memory])),
-            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             nobody,
         })
     }
 
-    /// Hashes a new password, in PHC form.
+    /// Hashes a new password, in PHC form, in the turn of a client.
     ///
     /// # Errors
     /// `Unavailable` when too many wait.
-    pub(crate) async fn hash(&self, password: String) -> Result<String, Problem> {
+    pub(crate) async fn hash(
+        &self,
+        password: &NewPassword,
+        client: IpAddr,
+    ) -> Result<String, Problem> {
+        self.hash_text(password.expose().to_owned(), client).await
+    }
+
+    /// Hashes a password anew that has just been verified [`Verified::AsTyped`]: in its NFC form.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait.
+    pub(crate) async fn rehash(&self, password: &str, client: IpAddr) -> Result<String, Problem> {
+        self.hash_text(composed(password), client).await
+    }
+
+    async fn hash_text(&self, password: String, client: IpAddr) -> Result<String, Problem> {
         let params = self.params.clone();
-        self.run(move |memory| hash_now(&params, password.as_bytes(), memory))
+        self.run(client, move |memory| hash_now(&params, password.as_bytes(), memory))
             .await?
             .map_err(|error| Problem::bug(&error))
     }
 
-    /// Whether a password is the one of `hash`. With `None`, for someone unknown, it never is,
-    /// after the same time.
+    /// Whether a password is the one of `hash`, in the turn of a client. With `None`, for someone
+    /// unknown, it never is, after the same time.
     ///
     /// # Errors
     /// `Unavailable` when too many wait.
     pub(crate) async fn verify(
         &self,
-        password: String,
-        hash: Option<String>,
-    ) -> Result<bool, Problem> {
+        password: &str,
+        hash: Option<&str>,
+        client: IpAddr,
+    ) -> Result<Verified, Problem> {
         let is_known = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.nobody.as_ref().to_owned());
-        let is_right = self
-            .run(move |memory| verify_now(password.as_bytes(), &hash, memory))
+        let hash = hash.unwrap_or(&self.nobody).to_owned();
+        let typed = password.to_owned();
+        let verified = self
+            .run(client, move |memory| {
+                let composed = composed(&typed);
+                if verify_now(composed.as_bytes(), &hash, memory)? {
+                    return Ok(Verified::Right);
+                }
+                let is_right = composed != typed && verify_now(typed.as_bytes(), &hash, memory)?;
+                anyhow::Ok(if is_right { Verified::AsTyped } else { Verified::Wrong })
+            })
             .await?
             .unwrap_or_else(|error| {
-                tracing::error!(error = %error, "a stored password hash is no good: {error}");
-                false
+                tracing::error!(error = %error, "stored password hash cannot be parsed: {error}");
+                Verified::Wrong
             });
-        Ok(is_right && is_known)
+        Ok(if is_known { verified } else { Verified::Wrong })
     }
 
     async fn run<T: Send + 'static>(
         &self,
+        client: IpAddr,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let waiting = self.waiting.try_acquire().map_err(|_| Refusal::Unavailable)?;
-        let slot = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.slots).acquire_owned())
-            .await
-            .map_err(|_| Refusal::Unavailable)?
-            .map_err(|_| Refusal::Unavailable)?;
-        drop(waiting);
+        let slot = self.queue.acquire(client).await.map_err(|_| Refusal::Unavailable)?;
         // The slot goes with the work, which runs on when the request is given up.
         let memories = Arc::clone(&self.memories);
         let work = tokio::task::spawn_blocking(move || {

@@ -8,17 +8,18 @@ use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderValue, header};
 use domain::registration::{AbuseLimits, RegistrationPolicy};
 use domain::upload::UploadRules;
-use domain::{LoginId, Timestamp, UploadId, UserId};
+use domain::{LoginId, Refusal, Timestamp, UploadId, UserId};
 use nats::bus::Bus;
 use nats::frames::LiveFrame;
 use nats::publish::Publisher;
 use objects::Objects;
-use runtime::address::TrustedProxies;
+use runtime::address::{TrustedProxies, client_prefix};
 use runtime::revoked::RevokedLogins;
 use runtime::slots::Slots;
 use runtime::tokens::{SigningKeys, Verifier};
 use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
@@ -27,6 +28,9 @@ use crate::passwords::Passwords;
 use crate::poster::{Poster, publish};
 use crate::problem::Problem;
 use crate::revocation;
+
+/// Concurrent lookups of tokens that clients over their limit present.
+const TOKEN_CHECKS_MAX: usize = 8;
 
 /// How the api is set up.
 #[derive(Clone, Debug)]
@@ -113,6 +117,8 @@ struct Inner {
     poster: Poster,
     publisher: Publisher,
     passwords: Passwords,
+    /// Lookups of tokens that clients over their limit present.
+    token_checks: Semaphore,
     last_seen: LastSeen,
     searches: Searches,
     life: Lifecycle,
@@ -145,14 +151,15 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         poster,
         publisher,
         passwords: Passwords::new()?,
+        token_checks: Semaphore::new(TOKEN_CHECKS_MAX),
         last_seen,
         searches: Searches::default(),
         life: life.clone(),
     }));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
-    life.spawn_essential("limits", crate::limits::keep_small(api.clone()));
+    life.spawn_essential("limits", crate::limits::sweep_all(api.clone()));
     if api.config().requests_per_minute > 0 || api.config().sign_ins_per_minute > 0 {
-        life.spawn_essential("counts of other nodes", crate::gossip::run(api.clone()));
+        life.spawn_essential("counts of other nodes", crate::limits::share(api.clone()));
     }
     life.spawn(crate::auth::apply_verification_policy(api.clone()));
     let since = revocation::load(&api).await;
@@ -216,6 +223,15 @@ impl Api {
         &self.0.passwords
     }
 
+    /// A permit to look up a token although its client is over its limit: a valid token is accepted
+    /// although others have used up the limit of the same address.
+    ///
+    /// # Errors
+    /// `limited`, when all [`TOKEN_CHECKS_MAX`] are in use.
+    pub(crate) fn token_check(&self, limited: Refusal) -> Result<SemaphorePermit<'_>, Problem> {
+        self.0.token_checks.try_acquire().map_err(|_| limited.into())
+    }
+
     /// What sends messages.
     pub(crate) fn poster(&self) -> &Poster {
         &self.0.poster
@@ -231,11 +247,12 @@ impl Api {
         &self.0.life
     }
 
-    /// The address that a request comes from, as far as trusted proxies tell it.
+    /// The client that a request comes from, as far as trusted proxies tell it: the prefix of its
+    /// address, by which everything is counted.
     pub(crate) fn client_address(&self, request: &axum::http::request::Parts) -> IpAddr {
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
-        self.0.config.trusted_proxies.client(peer, &request.headers)
+        client_prefix(self.0.config.trusted_proxies.client(peer, &request.headers))
     }
 
     /// The absolute address of a path below `/api/v1`.

@@ -322,6 +322,8 @@ impl Starter<'_> {
             public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
             frames_per_second: self.settings.socket_frames_per_second,
+            user_frames_per_second: self.settings.user_frames_per_second,
+            user_replay_kib_per_second: self.settings.user_replay_kib_per_second,
             sockets_max: self.sockets_max,
         };
         edge::start(config, self.bus(name).await?, self.clock.clone(), self.life).await

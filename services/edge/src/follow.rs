@@ -91,6 +91,13 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
         if !socket.out.low_water().await {
             return;
         }
+        // The user's budget paces every replay, from this edge's ring or from the database.
+        let user_turn = if is_behind {
+            let Some(turn) = edge.budgets().replay_turn(socket).await else { return };
+            Some(turn)
+        } else {
+            None
+        };
         let is_done = match room::join(&edge, &subscription, head).await {
             Placed::Live => return,
             Placed::Deleted => return subscription.end_deleted(),
@@ -108,6 +115,7 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
                 }
             },
         };
+        drop(user_turn);
         if is_done {
             failing_since = None;
             continue;
@@ -156,6 +164,8 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
         return Err(AskError::Unavailable { verb: "events", reason: "an empty page".to_owned() });
     }
     let count = u64::try_from(events.len()).unwrap_or(0);
+    let bytes = events.iter().map(|(_, text)| text.len()).sum();
+    edge.budgets().charge_replay(subscription.user(), bytes);
     subscription.push_events(events.iter().map(|(seq, text)| (*seq, text)));
     Counter::ReplayedFrames.add_with(count, vec![label("source", "record")]);
     if left.is_some() {

@@ -167,6 +167,7 @@ fn count(edge: &Edge) {
     let rooms = hub.rooms();
     let mut queued = 0;
     hub.each_socket(|socket| queued += socket.out.unflushed_bytes());
+    edge.budgets().sweep();
     Gauge::Sockets.set(hub.socket_count() as f64);
     Gauge::ActiveRooms.set(rooms.len() as f64);
     Gauge::Subscriptions.set(rooms.iter().map(RoomHandle::subscriber_count).sum::<u64>() as f64);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{Refusal, RoomId};
+use runtime::meter::{Counter, label};
 use tokio::time::Instant;
 
 use crate::close::Close;
@@ -17,7 +18,7 @@ impl Session {
     /// Takes a client's frame. `Err` closes the socket.
     pub(crate) async fn take_frame(&mut self, text: &str) -> Result<(), Close> {
         let echo = || ClientFrame::parse(text).map(|frame| frame.echo()).unwrap_or_default();
-        if !self.admit(echo)? {
+        if !self.admit(text.len(), echo)? {
             return Ok(());
         }
         let frame = match ClientFrame::parse(text) {
@@ -39,9 +40,14 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a frame against the limit, and says what is to be said of it; whether it is taken.
-    pub(crate) fn admit(&mut self, echo: impl FnOnce() -> Echo) -> Result<bool, Close> {
-        match self.limit.count(Instant::now()) {
+    /// Counts a frame against the limit of the socket and the budget of its user, and tells the
+    /// client; whether it is taken.
+    pub(crate) fn admit(
+        &mut self,
+        bytes: usize,
+        echo: impl FnOnce() -> Echo,
+    ) -> Result<bool, Close> {
+        match self.count(bytes) {
             Verdict::Admit => {}
             Verdict::AdmitNear { retry_after } => self.socket.say(
                 ServerFrame::Warning {
@@ -59,6 +65,19 @@ impl Session {
             Verdict::Flood => return Err(Close::Flood),
         }
         Ok(true)
+    }
+
+    fn count(&mut self, bytes: usize) -> Verdict {
+        let now = Instant::now();
+        let verdict = self.limit.count(now);
+        if matches!(verdict, Verdict::Drop { .. } | Verdict::Flood) {
+            Counter::RateLimited.add_with(1, vec![label("limit", "socket_frames")]);
+            return verdict;
+        }
+        match self.edge.budgets().admit_frame(self.socket.user, bytes, now.into_std()) {
+            Ok(()) => verdict,
+            Err(retry_after) => self.limit.drop_for(retry_after, now),
+        }
     }
 
     fn refuse(&self, refusal: &Refusal, echo: &Echo) {

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 mod auth;
 mod beats;
+mod budgets;
 pub mod close;
 mod connect;
 mod drain;
@@ -53,6 +54,7 @@ mod typing;
 mod upgrade;
 
 use auth::Auth;
+use budgets::Budgets;
 use close::Close;
 use hub::Hub;
 use live::Live;
@@ -79,6 +81,10 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Frames that a client may send in a second; 0 for any number.
     pub frames_per_second: u32,
+    /// Frames that a user may send in a second over all sockets and edges; 0 for any number.
+    pub user_frames_per_second: u32,
+    /// KiB that are replayed to a user in a second over all sockets and edges; 0 for any number.
+    pub user_replay_kib_per_second: u32,
     /// Sockets that may be open at once.
     pub sockets_max: usize,
 }
@@ -90,6 +96,8 @@ impl Default for Config {
             public_url: "http://localhost:8080".to_owned(),
             allowed_origins: Vec::new(),
             frames_per_second: 20,
+            user_frames_per_second: 40,
+            user_replay_kib_per_second: 2_048,
             sockets_max: 100_000,
         }
     }
@@ -116,6 +124,7 @@ struct Inner {
     /// `None` where NATS wants TLS: then each user is a subscription of the ordinary client.
     interest: Option<Interest>,
     fetches: Semaphore,
+    budgets: Budgets,
     emails: Mutex<HashMap<UserId, Arc<str>>>,
     open_at: Instant,
 }
@@ -139,6 +148,7 @@ pub async fn start(
     );
     let stopped = CancellationToken::new();
     let sockets_max = config.sockets_max;
+    let budgets = Budgets::new(config.user_frames_per_second, config.user_replay_kib_per_second);
     let edge = Edge {
         inner: Arc::new(Inner {
             config,
@@ -149,6 +159,7 @@ pub async fn start(
             live: Live::start(&bus, life, &stopped),
             interest: Interest::is_possible(&bus).then(|| Interest::new(&bus)),
             fetches: Semaphore::new(FETCHES_MAX),
+            budgets,
             emails: Mutex::default(),
             open_at: Instant::now() + ROLL_CALL,
             bus,
@@ -162,6 +173,7 @@ pub async fn start(
     life.spawn_essential("edge revocations", heads::follow_revocations(edge.clone()));
     life.spawn_essential("edge presence", heads::tell_presence(edge.clone()));
     life.spawn_essential("edge pushes", pushes::run(edge.clone()));
+    life.spawn_essential("edge budgets", budgets::share(edge.clone()));
     life.spawn_essential("edge drain", drain::run(edge.clone()));
     Ok(edge)
 }
@@ -220,6 +232,10 @@ impl Edge {
 
     fn fetches(&self) -> &Semaphore {
         &self.inner.fetches
+    }
+
+    fn budgets(&self) -> &Budgets {
+        &self.inner.budgets
     }
 
     fn admits_origin(&self, origin: Option<&HeaderValue>, host: Option<&HeaderValue>) -> bool {

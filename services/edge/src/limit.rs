@@ -23,7 +23,7 @@ pub(crate) enum Verdict {
     },
     /// Drop it.
     Drop {
-        /// When the window ends.
+        /// When the next is allowed.
         retry_after: Duration,
     },
     /// Close the socket.
@@ -44,6 +44,11 @@ impl FrameLimit {
     /// A limit of so many frames a second; 0 admits everything.
     pub(crate) fn new(per_second: u32, now: Instant) -> Self {
         Self { per_second, window: now, frames: 0, drops_since: now, drops: 0 }
+    }
+
+    /// Counts a frame that another limit drops: too many of them are a flood all the same.
+    pub(crate) fn drop_for(&mut self, retry_after: Duration, now: Instant) -> Verdict {
+        self.drop(now, retry_after)
     }
 
     /// Counts a frame.
@@ -74,7 +79,7 @@ impl FrameLimit {
         if self.drops == 0 {
             self.drops_since = now;
         }
-        self.drops += 1;
+        self.drops = self.drops.saturating_add(1);
         if self.drops >= FLOOD_DROPS { Verdict::Flood } else { Verdict::Drop { retry_after } }
     }
 }

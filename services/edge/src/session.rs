@@ -150,7 +150,7 @@ impl Session {
 
     /// Pings and pongs count like frames: answering them costs us as much.
     fn take_control(&mut self) {
-        if let Err(close) = self.admit(Echo::default) {
+        if let Err(close) = self.admit(0, Echo::default) {
             self.socket.out.close(close);
         }
     }

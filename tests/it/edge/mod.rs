@@ -1,5 +1,6 @@
 //! What the WebSocket promises, one file for each area.
 
+mod budgets;
 mod closing;
 mod frames;
 mod limits;

@@ -17,6 +17,7 @@ async fn what_is_spent_is_removed_and_what_is_not_is_kept() {
     team.alice.post(&format!("/orgs/{}/invite/", team.org), invite).await.is(201);
     board.post("/auth/password/reset/", json!({"email": "dora@chat.test"})).await.is(202);
     board.settle().await;
+    assert_eq!(board.count("select count(*) from known_addresses").await, 1);
     assert_eq!(board.count(TOKENS).await, 1);
     assert_eq!(board.count("select count(*) from password_resets").await, 1);
 
@@ -46,4 +47,10 @@ async fn what_is_spent_is_removed_and_what_is_not_is_kept() {
     // Nobody has sent the mails. Their links have expired, so their tokens are gone, and so are they.
     none_left(&board, "select count(*) from mails where secret is not null").await;
     none_left(&board, "select count(*) from mails").await;
+
+    // An address is known for thirty days after the last sign-in from it, a device for a year.
+    none_left(&board, "select count(*) from known_addresses").await;
+    assert_eq!(board.count("select count(*) from device_tokens").await, 1);
+    board.clock.advance(366 * DAY);
+    none_left(&board, "select count(*) from device_tokens").await;
 }

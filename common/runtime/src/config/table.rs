@@ -109,11 +109,15 @@ settings! {
     }
     "Limits" {
         requests_per_minute: u32 = "100", "REQUESTS_PER_MINUTE",
-            "Requests per user and minute, or per address where there is no user. 0 switches the limit off.";
+            "Requests per user and minute, or per address where there is no user. An IPv6 address counts as its /64, and a /48 has 16 times the limit. 0 switches the limit off.";
         sign_ins_per_minute: u32 = "10", "SIGN_INS_PER_MINUTE",
-            "Sign-ins per address and e-mail in a minute; six times as many per address, ten times as many per e-mail in an hour. 0 switches the limits off.";
+            "Sign-ins and registrations per address and e-mail in a minute, and password resets; six times as many per address; ten times as many failed sign-ins per e-mail in an hour from addresses and devices that the account has not used before. 0 switches the limits off.";
         socket_frames_per_second: u32 = "20", "SOCKET_FRAMES_PER_SECOND",
             "Frames per second that a WebSocket may send. 0 switches the limit off.";
+        user_frames_per_second: u32 = "40", "USER_FRAMES_PER_SECOND",
+            "Frames per second that a user may send over all WebSockets and edges, of 2 MiB together. 0 switches the limits off.";
+        user_replay_kib_per_second: u32 = "2048", "USER_REPLAY_KIB_PER_SECOND",
+            "KiB per second that are replayed to a user over all WebSockets and edges; further replay waits. 0 switches the limit off.";
         sockets_max: u32 = "100000" in 1..=10_000_000, "SOCKETS_MAX",
             "WebSockets that one edge holds at once; further ones are closed with 1013. One user has at most 100 of them on an edge.";
         connections_per_address: u32 = "1024", "CONNECTIONS_PER_ADDRESS",

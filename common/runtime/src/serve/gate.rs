@@ -7,11 +7,12 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use parking_lot::Mutex;
 
-use crate::address::{TrustedProxies, client_prefix};
+use crate::address::{SITE_CLIENTS, TrustedProxies, client_prefix, client_site};
 use crate::meter::{Counter, Gauge, label};
 use crate::slots::{Slot, Slots};
 
-/// Bounds of one process. 0 is no bound. A client is an address ([`client_prefix`]).
+/// Bounds of one process. 0 is no bound. A client is an address ([`client_prefix`]); the clients of
+/// an IPv6 site together hold [`SITE_CLIENTS`] times as much as one.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// TCP connections of all clients, WebSockets included.
@@ -56,11 +57,42 @@ pub struct Gate(Arc<Inner>);
 struct Inner {
     proxies: TrustedProxies,
     all: Slots<()>,
-    connections: Slots<IpAddr>,
-    heads: Slots<IpAddr>,
-    requests: Slots<IpAddr>,
+    connections: ClientSlots,
+    heads: ClientSlots,
+    requests: ClientSlots,
     bytes: Slots<()>,
-    bytes_of: Slots<IpAddr>,
+    bytes_of: ClientSlots,
+}
+
+/// What each client may hold, and what all clients of an IPv6 site may hold together.
+#[derive(Debug)]
+struct ClientSlots {
+    clients: Slots<IpAddr>,
+    sites: Slots<IpAddr>,
+}
+
+/// What a client has taken, which counts for its site too.
+#[derive(Debug)]
+pub(super) struct ClientSlot {
+    _client: Slot<IpAddr>,
+    _site: Option<Slot<IpAddr>>,
+}
+
+impl ClientSlots {
+    fn new(of_client: u64) -> Self {
+        let of_site = of_client.saturating_mul(SITE_CLIENTS.into());
+        Self { clients: Slots::new(of_client), sites: Slots::new(of_site) }
+    }
+
+    fn take(&self, client: IpAddr, amount: u64) -> Option<ClientSlot> {
+        let of_client = self.clients.take(&client, amount)?;
+        let of_site = if client.is_ipv6() {
+            Some(self.sites.take(&client_site(client), amount)?)
+        } else {
+            None
+        };
+        Some(ClientSlot { _client: of_client, _site: of_site })
+    }
 }
 
 impl Default for Gate {
@@ -75,9 +107,9 @@ pub(super) struct Admission {
     /// Until the socket is closed.
     pub(super) socket: Slot<()>,
     /// Until it is closed or becomes a WebSocket; a proxy's is not counted by address.
-    pub(super) connection: Option<Slot<IpAddr>>,
+    pub(super) connection: Option<ClientSlot>,
     /// Until the head of its first request has come.
-    pub(super) head: Option<Slot<IpAddr>>,
+    pub(super) head: Option<ClientSlot>,
 }
 
 impl Gate {
@@ -86,11 +118,11 @@ impl Gate {
         Self(Arc::new(Inner {
             proxies,
             all: Slots::new(limits.connections as u64),
-            connections: Slots::new(limits.connections_per_client.into()),
-            heads: Slots::new(limits.heads_per_client.into()),
-            requests: Slots::new(limits.requests_per_client.into()),
+            connections: ClientSlots::new(limits.connections_per_client.into()),
+            heads: ClientSlots::new(limits.heads_per_client.into()),
+            requests: ClientSlots::new(limits.requests_per_client.into()),
             bytes: Slots::new(limits.response_bytes),
-            bytes_of: Slots::new(limits.response_bytes_per_client),
+            bytes_of: ClientSlots::new(limits.response_bytes_per_client),
         }))
     }
 
@@ -114,8 +146,8 @@ impl Gate {
             return Ok(Admission { socket, connection: None, head: None });
         }
         let client = client_prefix(peer);
-        let connection = self.0.connections.take(&client, 1).ok_or("client")?;
-        let head = self.0.heads.take(&client, 1).ok_or("heads")?;
+        let connection = self.0.connections.take(client, 1).ok_or("client")?;
+        let head = self.0.heads.take(client, 1).ok_or("heads")?;
         Ok(Admission { socket, connection: Some(connection), head: Some(head) })
     }
 
@@ -126,14 +158,14 @@ impl Gate {
 
     /// Opens a request of a client; `None` when too many are open.
     pub(super) fn open(&self, client: IpAddr) -> Option<OpenRequest> {
-        let slot = self.0.requests.take(&client, 1)?;
+        let slot = self.0.requests.take(client, 1)?;
         Gauge::OpenRequests.add(1.0);
         Some(OpenRequest { _slot: slot })
     }
 
     /// Takes room for an answer's bytes; `None` when too many wait to be read.
     pub(super) fn reserve(&self, client: IpAddr, bytes: u64) -> Option<Reservation> {
-        let of_client = self.0.bytes_of.take(&client, bytes)?;
+        let of_client = self.0.bytes_of.take(client, bytes)?;
         let of_all = self.0.bytes.take(&(), bytes)?;
         Gauge::ResponseBytes.add(as_gauge(bytes));
         Some(Reservation { _slots: (of_client, of_all), bytes })
@@ -143,7 +175,7 @@ impl Gate {
 /// A request that is counted until its answer is taken.
 #[derive(Debug)]
 pub(super) struct OpenRequest {
-    _slot: Slot<IpAddr>,
+    _slot: ClientSlot,
 }
 
 impl Drop for OpenRequest {
@@ -155,7 +187,7 @@ impl Drop for OpenRequest {
 /// Bytes of an answer that are counted until the system has taken them.
 #[derive(Debug)]
 pub(super) struct Reservation {
-    _slots: (Slot<IpAddr>, Slot<()>),
+    _slots: (ClientSlot, Slot<()>),
     bytes: u64,
 }
 
@@ -183,5 +215,27 @@ impl UntilWritten {
     /// Keeps a value until then.
     pub fn keep(&self, value: impl Any + Send) {
         self.0.lock().push(Box::new(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_of_an_ipv6_site_share_sixteen_times_the_bound_of_one() {
+        let limits = Limits { connections_per_client: 2, ..Limits::default() };
+        let gate = Gate::new(limits, TrustedProxies::default());
+        let client =
+            |site: u16, subnet: u16| IpAddr::from([0x2001, 0xdb8, site, subnet, 0, 0, 0, 1]);
+        let open: Vec<_> = (0..100)
+            .flat_map(|subnet| [client(1, subnet); 3])
+            .filter_map(|client| gate.admit(client).ok())
+            .collect();
+        assert_eq!(open.len(), 32);
+        assert_eq!(gate.admit(client(1, 1_000)).err(), Some("client"));
+        assert!(gate.admit(client(2, 0)).is_ok());
+        drop(open);
+        assert!(gate.admit(client(1, 0)).is_ok());
     }
 }

@@ -56,6 +56,7 @@ async fn forget(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId
     sqlx::query!("update logins set user_agent = '' where user_id = $1", user.0)
         .execute(tx.conn())
         .await?;
+    super::known_clients::forget_all(tx, user).await?;
     super::password_resets::end_all(tx, user, now).await?;
     super::email_verification::end_links(tx, user, now).await?;
     super::uploads::forget_unposted(tx, user, now).await?;

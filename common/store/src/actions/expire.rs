@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use domain::limits::{DEVICE_TOKEN_LIFETIME, KNOWN_ADDRESS_LIFETIME};
 use domain::{LoginId, Timestamp};
 
 use super::registration::remove_unverified;
@@ -27,6 +28,10 @@ pub enum Expiring {
     UnverifiedAccounts,
     /// Mails that still wait although their link has expired: dropped, with its token.
     ExpiredMailSecrets,
+    /// Addresses that accounts signed in from.
+    KnownAddresses,
+    /// Tokens of devices that accounts signed in from.
+    DeviceTokens,
     /// Counts of mails of days that are over.
     MailCounts,
     /// Mails that were sent, or never will be.
@@ -45,13 +50,15 @@ pub enum Expiring {
 
 impl Expiring {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::RefreshTokens,
         Self::Invites,
         Self::PasswordResets,
         Self::EmailVerifications,
         Self::UnverifiedAccounts,
         Self::ExpiredMailSecrets,
+        Self::KnownAddresses,
+        Self::DeviceTokens,
         Self::MailCounts,
         Self::Mails,
         Self::Deliveries,
@@ -70,6 +77,8 @@ impl Expiring {
             Self::EmailVerifications => "email_verifications",
             Self::UnverifiedAccounts => "unverified_accounts",
             Self::ExpiredMailSecrets => "expired_mail_secrets",
+            Self::KnownAddresses => "known_addresses",
+            Self::DeviceTokens => "device_tokens",
             Self::MailCounts => "mail_counts",
             Self::Mails => "mails",
             Self::Deliveries => "deliveries",
@@ -88,6 +97,8 @@ impl Expiring {
             Self::RefreshTokens | Self::MailCounts => 2 * DAY,
             Self::PasswordResets | Self::EmailVerifications => DAY,
             Self::UnverifiedAccounts | Self::ExpiredMailSecrets => Duration::ZERO,
+            Self::KnownAddresses => KNOWN_ADDRESS_LIFETIME,
+            Self::DeviceTokens => DEVICE_TOKEN_LIFETIME,
             Self::Invites | Self::Mails | Self::Deliveries => 30 * DAY,
             Self::Notifications | Self::Decisions | Self::DeadEvents => 90 * DAY,
             Self::PurgeRecords => 400 * DAY,
@@ -105,6 +116,8 @@ pub async fn expire(tx: &mut Tx, kind: Expiring, limit: i64, now: Timestamp) -> 
         Expiring::EmailVerifications => email_verifications(tx, limit, until).await,
         Expiring::UnverifiedAccounts => remove_unverified(tx, limit, until).await,
         Expiring::ExpiredMailSecrets => expired_mail_secrets(tx, limit, until).await,
+        Expiring::KnownAddresses => known_addresses(tx, limit, until).await,
+        Expiring::DeviceTokens => device_tokens(tx, limit, until).await,
         Expiring::MailCounts => mail_counts(tx, limit, until).await,
         Expiring::Mails => mails(tx, limit, until).await,
         Expiring::Deliveries => deliveries(tx, limit, until).await,
@@ -190,6 +203,32 @@ async fn expired_mail_secrets(tx: &mut Tx, limit: i64, until: Timestamp) -> Resu
     .execute(tx.conn())
     .await?;
     Ok(dropped.rows_affected())
+}
+
+async fn known_addresses(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from known_addresses where ctid = any(array(
+             select ctid from known_addresses where last_seen_at <= $1
+             order by last_seen_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+async fn device_tokens(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+    let gone = sqlx::query!(
+        "delete from device_tokens where token_hash = any(array(
+             select token_hash from device_tokens where last_seen_at <= $1
+             order by last_seen_at limit $2 for update skip locked))",
+        until as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(gone.rows_affected())
 }
 
 async fn mail_counts(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use domain::{Caller, LoginId, Refusal, Timestamp, UserId};
 
+use super::known_clients::{Client, remember};
 use crate::queries::users::Credentials;
 use crate::refresh_token::{RefreshToken, Salt};
 use crate::{Result, Store, Tx};
@@ -30,23 +31,36 @@ pub enum Refreshed {
     Reused(LoginId),
 }
 
-/// Signs a user in whose password has just been verified.
+/// A sign-in whose password has just been verified.
+#[derive(Debug)]
+pub struct SignIn<'a> {
+    /// What it was verified against.
+    pub verified: &'a Credentials,
+    /// The new hash of the password, where the verified one is of an older form.
+    pub rehashed: Option<&'a str>,
+    /// What signs in.
+    pub user_agent: &'a str,
+    /// The client that it comes from.
+    pub client: Client<'a>,
+    /// The login's first refresh token.
+    pub token: &'a RefreshToken,
+    /// How the next is made.
+    pub issue: Issue,
+}
+
+/// Signs a user in, and records the client as known to the account.
 ///
 /// Refuses with `InvalidCredentials` when the password was changed, or the account disabled,
 /// meanwhile.
-pub async fn sign_in(
-    tx: &mut Tx,
-    verified: &Credentials,
-    user_agent: &str,
-    (token, issue): (&RefreshToken, Issue),
-    now: Timestamp,
-) -> Result<Caller> {
+pub async fn sign_in(tx: &mut Tx, sign_in: SignIn<'_>, now: Timestamp) -> Result<Caller> {
+    let SignIn { verified, rehashed, user_agent, client, token, issue } = sign_in;
     let signed_in = sqlx::query!(
-        "update users set last_login = $3
+        "update users set last_login = $3, password_hash = coalesce($4, password_hash)
          where id = $1 and password_hash = $2 and disabled_at is null",
         verified.user.0,
         verified.password_hash,
         now as Timestamp,
+        rehashed,
     )
     .execute(tx.conn())
     .await?;
@@ -63,6 +77,7 @@ pub async fn sign_in(
     .fetch_one(tx.conn())
     .await?;
     insert_token(tx, login, (token, None), issue, now).await?;
+    remember(tx, verified.user, client, now).await?;
     Ok(Caller { user: verified.user, login })
 }
 

@@ -46,7 +46,7 @@ impl std::fmt::Debug for MailSecret<'_> {
 }
 
 /// What is stored of a link's token: its SHA-256.
-pub(super) fn token_hash(token: &str) -> Vec<u8> {
+pub(crate) fn token_hash(token: &str) -> Vec<u8> {
     Sha256::digest(token.as_bytes()).to_vec()
 }
 

@@ -16,6 +16,7 @@ pub mod expire;
 pub mod files_upkeep;
 pub mod index_messages;
 pub mod invites;
+pub mod known_clients;
 pub mod logins;
 mod mail_limits;
 pub mod mails;

@@ -6,6 +6,7 @@ use domain::{LoginId, Refusal, Timestamp, UserId};
 use serde_json::json;
 use sqlx::PgConnection;
 
+use super::known_clients::{Client, remember};
 use super::mails::{MailSecret, NewMail, enqueue, token_hash, withdraw};
 use super::{email_verification, logins};
 use crate::{Result, Tx};
@@ -73,20 +74,41 @@ pub(super) async fn end_all(tx: &mut Tx, user: UserId, now: Timestamp) -> Result
     withdraw(tx, &mails.into_iter().flatten().collect::<Vec<_>>()).await
 }
 
-/// The address of the account that a token resets, if it is good: not used, not expired.
+/// The account that a reset link is for.
+#[derive(Clone, Debug)]
+pub struct ResetAccount {
+    /// Its address as shown.
+    pub email: String,
+    /// First name, may be empty.
+    pub first_name: String,
+    /// Last name, may be empty.
+    pub last_name: String,
+}
+
+/// The account that a token resets, if it is good: not used, not expired.
 pub async fn find_reset(
     conn: &mut PgConnection,
     token: &str,
     now: Timestamp,
-) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!(
-        "select u.email from password_resets r join users u on u.id = r.user_id
+) -> Result<Option<ResetAccount>> {
+    Ok(sqlx::query_as!(
+        ResetAccount,
+        "select u.email, u.first_name, u.last_name from password_resets r join users u on u.id = r.user_id
          where r.token_hash = $1 and r.used_at is null and r.expires_at > $2",
         token_hash(token),
         now as Timestamp,
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// A new password that a reset link sets.
+#[derive(Debug)]
+pub struct Reset<'a> {
+    /// The new password's Argon2id hash, in PHC form.
+    pub password_hash: &'a str,
+    /// Where the link was used: an address of the account from now on.
+    pub client: Client<'a>,
 }
 
 /// Sets a new password by a mailed token: that proves the account's address too, ends all its reset
@@ -96,9 +118,10 @@ pub async fn find_reset(
 pub async fn confirm_reset(
     tx: &mut Tx,
     token: &str,
-    password_hash: &str,
+    reset: Reset<'_>,
     now: Timestamp,
 ) -> Result<Vec<LoginId>> {
+    let Reset { password_hash, client } = reset;
     let user = sqlx::query_scalar!(
         r#"select user_id as "user: UserId" from password_resets
            where token_hash = $1 and used_at is null and expires_at > $2"#,
@@ -129,6 +152,7 @@ pub async fn confirm_reset(
     }
     end_all(tx, user, now).await?;
     email_verification::mark_verified(tx, user, now).await?;
+    remember(tx, user, client, now).await?;
     logins::revoke_all(tx, user, now).await
 }
 

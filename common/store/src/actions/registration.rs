@@ -10,6 +10,7 @@ use super::accounts::{NewAccount, create_account};
 use super::delete_user::erase;
 use super::email_verification::mail_link;
 use super::invites::find_for_registration;
+use super::known_clients::{Client, remember};
 use crate::{Result, Tx};
 
 /// A request to create an account.
@@ -21,6 +22,9 @@ pub struct Registration<'a> {
     pub password_hash: &'a str,
     /// The token of an invite, if one was presented.
     pub invite_token: Option<&'a str>,
+    /// The client that it comes from: known to the account, so that attempts of strangers do not
+    /// block its first sign-in.
+    pub client: Client<'a>,
     /// The token to mail where the address must be verified: random.
     pub verification_token: &'a str,
 }
@@ -58,7 +62,8 @@ pub async fn register(
     registration: Registration<'_>,
     now: Timestamp,
 ) -> Result<Registered> {
-    let Registration { new, password_hash, invite_token, verification_token } = registration;
+    let Registration { new, password_hash, invite_token, client, verification_token } =
+        registration;
     let invite = find_for_registration(tx.conn(), invite_token, &new.email, now).await?;
     policy.admit(&new.email, invite.is_some())?;
     let is_proven = invite.is_some_and(|invite| invite.is_mailed);
@@ -72,6 +77,7 @@ pub async fn register(
         verify_email_by: must_verify.then(|| now + EMAIL_VERIFICATION_LIFETIME),
     };
     let user = create_account(tx, account, now).await?;
+    remember(tx, user.id, client, now).await?;
     if must_verify {
         mail_link(tx, (user.id, &user.email), verification_token, now).await?;
     }

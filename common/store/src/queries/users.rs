@@ -1,9 +1,11 @@
 //! Accounts.
 
+use domain::limits::{DEVICE_TOKEN_LIFETIME, KNOWN_ADDRESS_LIFETIME};
 use domain::user::{EmailNotifications, User};
 use domain::{Timestamp, UserId};
 use sqlx::PgConnection;
 
+use crate::actions::mails::token_hash;
 use crate::{Error, Result};
 
 /// What a password is verified against.
@@ -120,6 +122,63 @@ pub async fn credentials_by_email(
     )
     .fetch_optional(conn)
     .await?)
+}
+
+/// An account, and whether the client that signs in is known to it.
+#[derive(Clone, Debug)]
+pub struct SignInAccount {
+    /// What the password is verified against.
+    pub credentials: Credentials,
+    /// Whether the account signed in from this address within [`KNOWN_ADDRESS_LIFETIME`].
+    pub is_known_address: bool,
+    /// Whether the device token belongs to the account.
+    pub is_known_device: bool,
+}
+
+/// What identifies an account and the client that signs in.
+#[derive(Clone, Copy)]
+pub struct SignInRequest<'a> {
+    /// [`domain::Email::key`].
+    pub email_key: &'a str,
+    /// The client's prefix (`runtime::address::client_prefix`).
+    pub prefix: &'a str,
+    /// The device token that it presents, if any.
+    pub device_token: Option<&'a str>,
+}
+
+/// The account that a client signs in to, unless it is disabled: one statement, whether there is
+/// such an account or not.
+pub async fn sign_in_account(
+    conn: &mut PgConnection,
+    request: SignInRequest<'_>,
+    now: Timestamp,
+) -> Result<Option<SignInAccount>> {
+    let found = sqlx::query!(
+        r#"select u.id as "user: UserId", u.email, u.password_hash,
+                  exists (select from known_addresses a
+                          where a.user_id = u.id and a.prefix = $2 and a.last_seen_at > $4)
+                      as "is_known_address!",
+                  exists (select from device_tokens d
+                          where d.token_hash = $3 and d.user_id = u.id and d.last_seen_at > $5)
+                      as "is_known_device!"
+           from users u where lower(u.email) = $1 and u.deleted_at is null and u.disabled_at is null"#,
+        request.email_key,
+        request.prefix,
+        request.device_token.map(token_hash),
+        (now - KNOWN_ADDRESS_LIFETIME) as Timestamp,
+        (now - DEVICE_TOKEN_LIFETIME) as Timestamp,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.map(|row| SignInAccount {
+        credentials: Credentials {
+            user: row.user,
+            email: row.email,
+            password_hash: row.password_hash,
+        },
+        is_known_address: row.is_known_address,
+        is_known_device: row.is_known_device,
+    }))
 }
 
 /// What a user is verified against.

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{Email, FieldErrors, Refusal};
+use domain::{FieldErrors, Refusal};
+use nats::counts::Attempt;
 use nats::frames::LiveFrame;
 use serde::Deserialize;
 use store::actions::delete_user::delete_user;
@@ -48,10 +49,10 @@ pub(crate) async fn delete_me(
         users::credentials(&mut conn, caller.user).await?.ok_or(Refusal::Unauthenticated)?
     };
     if let Some(password) = password {
-        let key = Email::parse(&credentials.email).map(|email| email.key()).unwrap_or_default();
-        api.limits().sign_in(address, &key, Instant::now())?;
-        let hash = Some(credentials.password_hash.clone());
-        if !api.passwords().verify(password, hash).await? {
+        // Counted by login, so other people's attempts do not count.
+        api.limits().attempt(Attempt::Login(caller.login), Instant::now())?;
+        let hash = Some(credentials.password_hash.as_str());
+        if !api.passwords().verify(&password, hash, address).await?.is_right() {
             errors.add("password", "is wrong");
         }
     }

@@ -8,6 +8,7 @@ mod register;
 mod registration;
 mod reset;
 mod sessions;
+mod sign_in;
 mod token;
 mod users;
 mod verify_email;
@@ -50,7 +51,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(registration::get_registration))
         .routes(routes!(verify_email::verify_email))
         .routes(routes!(verify_email::resend_verification))
-        .routes(routes!(token::sign_in))
+        .routes(routes!(sign_in::sign_in))
         .routes(routes!(token::refresh_token))
         .routes(routes!(token::sign_out))
         .routes(routes!(me::get_me, me::change_me, delete::delete_me))

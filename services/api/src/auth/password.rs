@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{Email, FieldErrors, Refusal, user};
+use domain::password::{NewPassword, PasswordOwner};
+use domain::{FieldErrors, Refusal};
+use nats::counts::Attempt;
 use serde::Deserialize;
 use store::actions::accounts;
 use store::queries::users;
@@ -23,14 +25,14 @@ pub(crate) struct ChangePassword {
     #[schema(value_type = String, required, format = Password)]
     #[serde(default)]
     current_password: Field<String>,
-    /// 8..128 characters.
+    /// 8..128 characters, not a common password, not the e-mail address or name.
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 128)]
     #[serde(default)]
     new_password: Field<String>,
 }
 
-/// Changes the caller's password, and revokes all their other logins and open reset links. A wrong current password
-/// is a fault of that field.
+/// Changes the caller's password, and revokes all their other logins and open reset links. A wrong
+/// current password is an error of that field.
 #[utoipa::path(
     post,
     path = "/auth/password/change/",
@@ -47,23 +49,30 @@ pub(crate) async fn change_password(
     let mut errors = FieldErrors::default();
     let current = body.current_password.required("current_password", &mut errors);
     let new = body.new_password.required("new_password", &mut errors);
-    let new =
-        checked(new, "new_password", &mut errors, |new| user::check_password(&new).map(|()| new));
-    let credentials = {
+    let (credentials, user) = {
         let mut conn = api.store().read().await?;
-        users::credentials(&mut conn, caller.user).await?.ok_or(Refusal::Unauthenticated)?
+        let credentials = users::credentials(&mut conn, caller.user).await?;
+        credentials
+            .zip(users::user(&mut conn, caller.user).await?)
+            .ok_or(Refusal::Unauthenticated)?
     };
+    let owner = PasswordOwner {
+        email: &user.email,
+        first_name: &user.first_name,
+        last_name: &user.last_name,
+    };
+    let new = checked(new, "new_password", &mut errors, |new| NewPassword::parse(&new, &owner));
     // All bad fields at once: so the current one is looked at even when the new one is bad.
     if let Some(current) = current {
-        let key = Email::parse(&credentials.email).map(|email| email.key()).unwrap_or_default();
-        api.limits().sign_in(address, &key, Instant::now())?;
-        let hash = Some(credentials.password_hash.clone());
-        if !api.passwords().verify(current, hash).await? {
+        // Counted by login, so other people's attempts do not count.
+        api.limits().attempt(Attempt::Login(caller.login), Instant::now())?;
+        let hash = Some(credentials.password_hash.as_str());
+        if !api.passwords().verify(&current, hash, address).await?.is_right() {
             errors.add("current_password", "is wrong");
         }
     }
     errors.finish()?;
-    let hash = api.passwords().hash(new.ok_or(Refusal::Internal)?).await?;
+    let hash = api.passwords().hash(&new.ok_or(Refusal::Internal)?, address).await?;
     let now = api.clock().now();
     let revoked = transact!(api, |tx| {
         accounts::change_password(tx, caller, (&credentials, &hash), now).await

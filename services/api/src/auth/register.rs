@@ -1,10 +1,15 @@
 //! `POST /auth/register/`.
 
+use std::time::Instant;
+
 use axum::extract::State;
+use domain::password::{NewPassword, PasswordOwner};
 use domain::registration::RegistrationMode;
 use domain::user::{self, NewUser};
 use domain::{Email, FieldErrors, Refusal};
+use nats::counts::{Attempt, AuthCalls};
 use serde::Deserialize;
+use store::actions::known_clients::Client;
 use store::actions::registration::{self, Registered, Registration};
 use utoipa::ToSchema;
 
@@ -12,8 +17,9 @@ use super::me::UserView;
 use super::random_token;
 use crate::Api;
 use crate::body::{Body, Field, checked};
-use crate::caller::Anyone;
+use crate::caller::ClientAddress;
 use crate::json::Created;
+use crate::limits::digest;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
@@ -24,7 +30,7 @@ pub(crate) struct Register {
     #[schema(value_type = String, required, format = Email, max_length = 254)]
     #[serde(default)]
     email: Field<String>,
-    /// 8..128 characters.
+    /// 8..128 characters, not a common password, not the e-mail address or name.
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 128)]
     #[serde(default)]
     password: Field<String>,
@@ -50,7 +56,7 @@ pub(crate) struct Register {
 /// A valid request to register.
 struct Parsed {
     new: NewUser,
-    password: String,
+    password: NewPassword,
     invite_token: Option<String>,
 }
 
@@ -60,15 +66,20 @@ impl Register {
         let email = self.email.required("email", &mut errors);
         let email = checked(email, "email", &mut errors, |email| Email::parse(&email));
         let password = self.password.required("password", &mut errors);
-        let password = checked(password, "password", &mut errors, |password| {
-            user::check_password(&password).map(|()| password)
-        });
         let mut name = |field: Field<String>, label: &str| {
             let text = field.optional(label, &mut errors).unwrap_or_default();
             checked(Some(text), label, &mut errors, |text| user::person_name(&text))
         };
         let first_name = name(self.first_name, "first_name").unwrap_or_default();
         let last_name = name(self.last_name, "last_name").unwrap_or_default();
+        let owner = PasswordOwner {
+            email: email.as_ref().map(Email::as_str).unwrap_or_default(),
+            first_name: &first_name,
+            last_name: &last_name,
+        };
+        let password = checked(password, "password", &mut errors, |password| {
+            NewPassword::parse(&password, &owner)
+        });
         let avatar_url = self.avatar_url.optional("avatar_url", &mut errors);
         let avatar_url =
             checked(avatar_url, "avatar_url", &mut errors, |url| user::avatar_url(&url));
@@ -97,9 +108,11 @@ impl Register {
 )]
 pub(crate) async fn register(
     State(api): State<Api>,
-    _: Anyone,
-    Body(body): Body<Register>,
+    ClientAddress(address): ClientAddress,
+    body: Result<Body<Register>, Problem>,
 ) -> Result<Created<UserView>, Problem> {
+    api.limits().client_attempt(AuthCalls::SignIn, address, Instant::now())?;
+    let Body(body) = body?;
     let policy = &api.config().registration;
     // Who cannot be admitted whatever the body says learns nothing from it.
     if policy.mode == RegistrationMode::Closed
@@ -109,11 +122,14 @@ pub(crate) async fn register(
     }
     let Parsed { new, password, invite_token } = body.parse()?;
     let invite_token = invite_token.as_deref();
+    let attempt = Attempt::Email(AuthCalls::SignIn, address, digest(&new.email.key()));
+    api.limits().attempt(attempt, Instant::now())?;
     {
         let mut conn = api.store().read().await?;
         registration::check(&mut conn, policy, (&new, invite_token), api.clock().now()).await?;
     }
-    let password_hash = api.passwords().hash(password).await?;
+    let password_hash = api.passwords().hash(&password, address).await?;
+    let prefix = address.to_string();
     let verification_token = random_token();
     let now = api.clock().now();
     let Registered { user, revoked } = transact!(api, |tx| {
@@ -121,6 +137,7 @@ pub(crate) async fn register(
             new: new.clone(),
             password_hash: &password_hash,
             invite_token,
+            client: Client { prefix: &prefix, device_token: None },
             verification_token: &verification_token,
         };
         registration::register(tx, policy, registration, now).await

@@ -4,15 +4,19 @@ use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{Email, FieldErrors, Refusal, user};
+use domain::password::{NewPassword, PasswordOwner};
+use domain::{Email, FieldErrors, Refusal};
+use nats::counts::{Attempt, AuthCalls};
 use serde::Deserialize;
-use store::actions::password_resets;
+use store::actions::known_clients::Client;
+use store::actions::password_resets::{self, Reset, ResetAccount};
 use utoipa::ToSchema;
 
 use super::random_token;
 use crate::Api;
 use crate::body::{Body, Field, checked};
-use crate::caller::Anyone;
+use crate::caller::ClientAddress;
+use crate::limits::digest;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
@@ -41,17 +45,20 @@ pub(crate) struct RequestReset {
 )]
 pub(crate) async fn request_reset(
     State(api): State<Api>,
-    Anyone { address }: Anyone,
-    Body(body): Body<RequestReset>,
+    ClientAddress(address): ClientAddress,
+    body: Result<Body<RequestReset>, Problem>,
 ) -> Result<StatusCode, Problem> {
     let started = Instant::now();
+    api.limits().client_attempt(AuthCalls::Reset, address, started)?;
+    let Body(body) = body?;
     let mut errors = FieldErrors::default();
     let email = body.email.required("email", &mut errors);
     errors.finish()?;
-    // What is no address is nobody's, and they are all counted as one.
+    // Invalid addresses belong to nobody, and are counted as one.
     let email = email.and_then(|email| Email::parse(&email).ok()).map(|email| email.key());
     let email = email.unwrap_or_default();
-    api.limits().sign_in(address, &email, started)?;
+    let attempt = Attempt::Email(AuthCalls::Reset, address, digest(&email));
+    api.limits().attempt(attempt, started)?;
     let token = random_token();
     let now = api.clock().now();
     transact!(api, |tx| password_resets::request_reset(tx, &email, &token, now).await)?;
@@ -66,7 +73,7 @@ pub(crate) struct ConfirmReset {
     #[schema(value_type = String, required)]
     #[serde(default)]
     token: Field<String>,
-    /// 8..128 characters.
+    /// 8..128 characters, not a common password, not the e-mail address or name.
     #[schema(value_type = String, required, format = Password, min_length = 8, max_length = 128)]
     #[serde(default)]
     new_password: Field<String>,
@@ -84,33 +91,65 @@ pub(crate) struct ConfirmReset {
 )]
 pub(crate) async fn confirm_reset(
     State(api): State<Api>,
-    Anyone { address }: Anyone,
-    Body(body): Body<ConfirmReset>,
+    ClientAddress(address): ClientAddress,
+    body: Result<Body<ConfirmReset>, Problem>,
 ) -> Result<StatusCode, Problem> {
+    let admitted = api.limits().client_attempt(AuthCalls::Reset, address, Instant::now());
+    let Body(body) = match (body, &admitted) {
+        (Ok(body), _) => body,
+        (Err(_), Err(limited)) => return Err(limited.clone().into()),
+        (Err(problem), Ok(())) => return Err(problem),
+    };
     let mut errors = FieldErrors::default();
     let token = body.token.required("token", &mut errors);
     let new = body.new_password.required("new_password", &mut errors);
-    let new =
-        checked(new, "new_password", &mut errors, |new| user::check_password(&new).map(|()| new));
-    // All bad fields at once: so the token is looked at even when the password is bad.
-    if let Some(token) = &token {
-        let email = {
-            let mut conn = api.store().read().await?;
-            password_resets::find_reset(&mut conn, token, api.clock().now()).await?
-        };
-        // Guesses are counted by address alone: they are nobody's.
-        let key = email.as_deref().map_or_else(|| format!("guess {address}"), str::to_owned);
-        api.limits().sign_in(address, &key, Instant::now())?;
-        if email.is_none() {
-            errors.add("token", "is unknown, used or expired");
-        }
+    let account = if let Some(token) = &token {
+        find_account(&api, token, admitted).await?
+    } else {
+        admitted?;
+        None
+    };
+    if token.is_some() && account.is_none() {
+        errors.add("token", "is unknown, used or expired");
     }
+    // All bad fields at once: so the password is looked at even when the token is bad.
+    let owner = account.as_ref().map(owner).unwrap_or_default();
+    let new = checked(new, "new_password", &mut errors, |new| NewPassword::parse(&new, &owner));
     errors.finish()?;
     let token = token.ok_or(Refusal::Internal)?;
-    let hash = api.passwords().hash(new.ok_or(Refusal::Internal)?).await?;
-    let now = api.clock().now();
-    let revoked =
-        transact!(api, |tx| password_resets::confirm_reset(tx, &token, &hash, now).await)?;
+    let hash = api.passwords().hash(&new.ok_or(Refusal::Internal)?, address).await?;
+    let (prefix, now) = (address.to_string(), api.clock().now());
+    let revoked = transact!(api, |tx| {
+        let client = Client { prefix: &prefix, device_token: None };
+        let reset = Reset { password_hash: &hash, client };
+        password_resets::confirm_reset(tx, &token, reset, now).await
+    })?;
     api.revoke(&revoked);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The account of a token. A valid token is accepted although others have used up the address's limit.
+async fn find_account(
+    api: &Api,
+    token: &str,
+    admitted: Result<(), Refusal>,
+) -> Result<Option<ResetAccount>, Problem> {
+    let account = {
+        let _check = admitted.clone().err().map(|limited| api.token_check(limited)).transpose()?;
+        let mut conn = api.store().read().await?;
+        password_resets::find_reset(&mut conn, token, api.clock().now()).await?
+    };
+    match account {
+        Some(_) => api.limits().attempt(Attempt::Token(digest(token)), Instant::now())?,
+        None => admitted?,
+    }
+    Ok(account)
+}
+
+fn owner(account: &ResetAccount) -> PasswordOwner<'_> {
+    PasswordOwner {
+        email: &account.email,
+        first_name: &account.first_name,
+        last_name: &account.last_name,
+    }
 }

@@ -367,7 +367,9 @@ impl Actor {
             false
         } else if let Some(events) = self.log.after(position, (subscription.kept_from(), head)) {
             let count = self.log.cursor().last().0 - position.0;
-            subscription.push_events(events);
+            let mut bytes = 0;
+            subscription.push_events(events.inspect(|(_, text)| bytes += text.len()));
+            self.edge.budgets().charge_replay(subscription.user(), bytes);
             let count = u64::try_from(count).unwrap_or(0);
             Counter::ReplayedFrames.add_with(count, vec![label("source", "ring")]);
             true
