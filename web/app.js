@@ -14,6 +14,7 @@ async function draw() {
   const path = location.pathname.replace(/(.)\/$/, "$1");
   const isGate = GATE.test(path);
   // Addresses that people shorten, or type.
+  if (path === "/settings") return go("/profile", { replace: true });
   if (/^\/orgs(\/\d+)?$/.test(path)) return go(path === "/orgs" ? "/profile/orgs" : `${path}/settings`, { replace: true });
   if (!board.user && !isGate) return go(path === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(path + location.search)}`, { replace: true });
   if (isGate) {
@@ -26,7 +27,7 @@ async function draw() {
   }
   const [, room = 0, message = 0] = path.match(/^\/r\/(\d+)(?:\/m\/(\d+))?/) ?? [];
   const screen = /^\/(orgs|notifications|profile)\b|^\/r\/\d+\/settings\b/.test(path) ? path : "";
-  render(html`<cb-chat .room=${Number(room)} .message=${Number(message)} .screen=${screen}></cb-chat>`, document.body);
+  render(html`<cb-chat .room=${Number(room)} .message=${Number(message)} .screen=${screen} .lost=${!screen && !room && path !== "/"}></cb-chat>`, document.body);
 }
 
 addEventListener("popstate", draw);

@@ -141,7 +141,7 @@ await journey("account", async (browser, step) => {
   await hers.getByRole("link", { name: "Organizations" }).click();
   await hers.getByRole("link", { name: "New organization" }).click();
   await fill(hers, { Name: "Dave & <i>Sons</i>" });
-  await press(hers, "Make the organization");
+  await press(hers, "Create organization");
   await hers.getByRole("heading", { name: "Dave & <i>Sons</i>", level: 1 }).waitFor();
   await hers.getByRole("link", { name: /Hopper/ }).click();
   await hers.getByRole("link", { name: "Organizations" }).click();

@@ -67,7 +67,7 @@ await journey("organization", async (browser, step) => {
   step("who is removed is gone");
 
   await to(hers, "Retention");
-  await hers.getByLabel("Days that messages are kept").fill("30");
+  await hers.getByLabel("Keep messages for (days)").fill("30");
   await hers.getByRole("button", { name: "Save" }).click();
   await dialog.getByRole("button", { name: "Keep 30 days" }).click();
   await hers.getByText("Messages are kept for 30 days.").waitFor();
@@ -83,10 +83,10 @@ await journey("organization", async (browser, step) => {
   const askToDelete = async () => {
     await hers.getByRole("button", { name: "Delete this organization…" }).click();
     await dialog.getByRole("textbox").fill("another name");
-    await dialog.getByRole("button", { name: "Delete the organization" }).click();
+    await dialog.getByRole("button", { name: "Delete organization" }).click();
     await dialog.getByText("This is not the name.").waitFor();
     await dialog.getByRole("textbox").fill(name);
-    await dialog.getByRole("button", { name: "Delete the organization" }).click();
+    await dialog.getByRole("button", { name: "Delete organization" }).click();
   };
   await askToDelete();
   await dialog.getByRole("alert").filter({ hasText: /hold/i }).waitFor();
@@ -99,7 +99,7 @@ await journey("organization", async (browser, step) => {
   await his.locator(`a[href="/r/${room}"]`).waitFor({ state: "detached" });
   await his.getByRole("link", { name: "Create an organization" }).click();
   await his.getByRole("textbox", { name: "Name" }).fill("His own");
-  await his.getByRole("button", { name: "Make the organization" }).click();
+  await his.getByRole("button", { name: "Create organization" }).click();
   await his.getByRole("heading", { level: 1, name: "His own" }).waitFor();
   same((await rest(bob, "GET", "/orgs/")).results.map(({ name, role }) => [name, role]), [["His own", "ADMIN"]], "his organizations");
   step("it is deleted once its name is typed and no hold is on");

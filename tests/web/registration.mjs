@@ -28,7 +28,7 @@ await journey("registration", async (browser, step) => {
   await isAccessible(page, "a banner");
   await page.goto(`${page.door.url}/orgs/new`);
   await fill(page, { Name: "Erin & Co" });
-  await press(page, "Make the organization");
+  await press(page, "Create organization");
   await saysAlert(page, "verify your e-mail address first");
   step("an unverified account is told so, and creates no organization");
 
@@ -49,7 +49,7 @@ await journey("registration", async (browser, step) => {
   await saysAlert(page, "verified already");
   await page.goto(`${page.door.url}/orgs/new`);
   await fill(page, { Name: "Erin & Co" });
-  await press(page, "Make the organization");
+  await press(page, "Create organization");
   await page.waitForURL(/\/orgs\/\d+\/settings\/invites/);
   same(await banner.count(), 0, "banners");
   step("the mailed link verifies the address, and the organization is created");

@@ -25,7 +25,7 @@ await journey("room", async (browser, step) => {
   step("a new name and topic are there at once, for the other too");
 
   await hers.getByLabel(/^Add everyone/).check();
-  await hers.getByRole("combobox", { name: "Who may join" }).selectOption("PRIVATE");
+  await hers.getByRole("combobox", { name: "Visibility" }).selectOption("PRIVATE");
   await hers.getByRole("button", { name: "Save" }).first().click();
   await hers.getByRole("alert").waitFor();
   await hers.getByLabel(/^Add everyone/).uncheck();
@@ -82,7 +82,7 @@ await journey("room", async (browser, step) => {
   await parts(hers, "Settings");
   await hers.getByRole("button", { name: "Delete this room…" }).click();
   await dialog.getByRole("textbox").fill("launch");
-  await dialog.getByRole("button", { name: "Delete the room" }).click();
+  await dialog.getByRole("button", { name: "Delete room" }).click();
   await his.locator(`a[href="/r/${room}"]`).waitFor({ state: "detached" });
   same((await rest(bob, "GET", "/rooms/")).results.filter(({ id }) => id === room), [], "the room");
   step("it is deleted, for the other too");

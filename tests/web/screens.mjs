@@ -11,7 +11,7 @@ import { composer, enter, goTo, sees } from "./ui.mjs";
 const SCREENS = ({ org, room }) => [
   [`/orgs/${org}/settings`, "General"], [`/orgs/${org}/settings/members`, "Members"], [`/orgs/${org}/settings/invites`, "Invitations"],
   [`/orgs/${org}/settings/webhooks/new`, "New webhook"], [`/orgs/${org}/settings/retention`, "Retention"],
-  [`/r/${room}/settings`, "Room"], [`/r/${room}/settings/members`, "Members"], ["/notifications", "Notifications"], ["/notifications/mails", "E-mail"], ["/orgs/new", "A new organization"],
+  [`/r/${room}/settings`, "Room"], [`/r/${room}/settings/members`, "Members"], ["/notifications", "Notifications"], ["/notifications/mails", "E-mail"], ["/orgs/new", "New organization"],
   ["/profile", "Password"], ["/profile/devices", "Devices"], ["/profile/orgs", "Organizations"],
 ];
 

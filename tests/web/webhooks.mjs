@@ -42,12 +42,12 @@ await journey("webhooks", async (browser, step) => {
 
   await page.getByRole("link", { name: "New webhook" }).click();
   await page.getByLabel("URL").fill("http://10.0.0.1/");
-  await page.getByRole("button", { name: "Make the webhook" }).click();
+  await page.getByRole("button", { name: "Create webhook" }).click();
   await page.getByRole("alert").first().waitFor();
   await isAccessible(page, "a new webhook that is refused");
   await page.getByLabel("URL").fill(heard.url);
   await page.getByLabel("Someone joins").check();
-  await page.getByRole("button", { name: "Make the webhook" }).click();
+  await page.getByRole("button", { name: "Create webhook" }).click();
   const secret = await page.getByLabel("Secret", { exact: true }).inputValue();
   check(/^whsec_[\w+/=]{32,}$/.test(secret), `the secret is ${secret}`);
   await isAccessible(page, "a webhook with its secret");
@@ -103,7 +103,7 @@ await journey("webhooks", async (browser, step) => {
   const his = await browser.page(1);
   await signIn(his, bob);
   await his.goto(`${his.door.url}/orgs/${org}/settings/webhooks`);
-  await his.getByText("There is nothing here for you.").waitFor();
+  await his.getByText("You don't have access to this page.").waitFor();
   step("a member is shown nothing");
 
   await page.getByRole("button", { name: "Delete this webhook…" }).click();

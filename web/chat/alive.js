@@ -114,6 +114,15 @@ export async function look() {
 // A server that is renewed breaks the line.
 board.addEventListener("status", (event) => void (/** @type {CustomEvent} */ (event).detail === "online" && look()));
 
+/** A file that misses the room would be opened by the browser, in the page's place. @param {DragEvent} event */
+function catchFiles(event) {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  if (event.type === "drop") /** @type {any} */ (document.querySelector("cb-composer"))?.attach(event.dataTransfer.files);
+}
+addEventListener("dragover", catchFiles);
+addEventListener("drop", catchFiles);
+
 let signed = 0;
 
 /** The sign on the tab and on the installed app. @param {number} count of what asks for attention */

@@ -61,8 +61,16 @@ export function attach(files, begun, redraw) {
   }
 }
 
+/** Uploads that failed for want of a network: they are tried again when there is one. @type {Map<Entry, () => void>} */
+const failed = new Map();
+
+addEventListener("online", () => {
+  for (const [entry, redraw] of [...failed]) store(entry, redraw);
+});
+
 /** @param {Entry} entry @param {() => void} redraw */
 async function store(entry, redraw) {
+  failed.delete(entry);
   const { file } = entry;
   Object.assign(entry, { part: 0, problem: "", again: false });
   redraw();
@@ -79,6 +87,7 @@ async function store(entry, redraw) {
     entry.problem = faultOf(file, error);
     // What was refused for what it is would be again.
     entry.again = Boolean(file.size) && (!status || status === 429 || status >= 500);
+    if (entry.again && !status && !entry.stop.signal.aborted) failed.set(entry, redraw);
   }
   redraw();
 }
@@ -86,6 +95,7 @@ async function store(entry, redraw) {
 /** @param {Entry} entry @param {import("./composer.js").Begun} begun */
 function detach(entry, begun) {
   entry.stop.abort();
+  failed.delete(entry);
   if (entry.picture && !entry.upload) URL.revokeObjectURL(entry.picture.url);
   begun.files = begun.files.filter((one) => one !== entry);
 }

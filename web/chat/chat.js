@@ -22,12 +22,13 @@ const QUIET_MS = 2500;
 const narrow = matchMedia("(max-width: 46rem)");
 
 class Chat extends LitElement {
-  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
+  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, lost: { type: Boolean }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
 
   constructor() {
     super();
     this.room = 0;
     this.message = 0;
+    /** Whether the address is none of ours. */ this.lost = false;
     /** The address of what stands in the room's place; empty for the room. */ this.screen = "";
     /** What draws the screens; fetched when one is first opened. @type {typeof import("/screens/shell.js")|null|Error} */ this.screens = null;
     this.org = Number(localStorage.getItem("chatboard.org")) || 0;
@@ -85,7 +86,7 @@ class Chat extends LitElement {
   /** @param {KeyboardEvent} event */
   keys(event) {
     const command = event.ctrlKey || event.metaKey;
-    if (command && event.key.toLowerCase() === "k") show("cb-switcher");
+    if (command && event.key.toLowerCase() === "k") show("cb-switcher", { org: this.org });
     else if (command && event.shiftKey && event.key.toLowerCase() === "f") show("cb-search", { org: this.org });
     else if (event.key === "F6" && !document.querySelector("dialog[open]")) this.nextPart(event.shiftKey ? -1 : 1);
     else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) this.step(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
@@ -196,7 +197,7 @@ class Chat extends LitElement {
     // On a narrow screen the list is all there is.
     const isAlone = isList && narrow.matches;
     return html`<div class=${isList ? "chat drawer" : "chat"}
-        @open-switcher=${() => show("cb-switcher")} @open-dm=${() => show("cb-new-dm", { org: this.org })}
+        @open-switcher=${() => show("cb-switcher", { org: this.org })} @open-dm=${() => show("cb-new-dm", { org: this.org })}
         @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
         @open-search=${(/** @type {CustomEvent} */ event) => show("cb-search", { org: this.org, room: event.detail })}
         @open-sections=${(/** @type {CustomEvent} */ event) => show("cb-section", { room: event.detail })}
@@ -236,11 +237,19 @@ class Chat extends LitElement {
     if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
     const org = board.orgs.find(({ id }) => id === this.org);
     if (!org) return this.renderNothing("ChatBoard", html`<p>You aren't in an organization yet.</p><p><a href="/orgs/new">Create an organization</a>, or ask a teammate to invite you (<bdi>${board.user?.email}</bdi>).</p>`);
-    if (this.room) return this.renderNothing("Room not found", html`<p>This room doesn't exist, or you're not a member.</p><p><a href="/">Back to rooms</a></p>`);
+    if (this.lost) return this.renderNothing("Page not found", html`<p>There is no page at this address.</p><p><a href="/">Back to rooms</a></p>`);
+    if (this.room) return this.renderNothing("Room not found", this.renderGone());
     if (this.hasRooms) return this.renderNothing(org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
     return this.renderNothing(org.name, html`<p>No rooms yet.</p>
       <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Browse rooms</button>${org.role === "MEMBER" ? nothing
         : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>create the first room</button>`}</p>`);
+  }
+
+  /** Of a room that one cannot see, or no more: what one was writing there can still be had. */
+  renderGone() {
+    const draft = localStorage.getItem(`chatboard.draft.${board.user?.id}.${this.room}`);
+    return html`<p>This room doesn't exist, or you're no longer a member.</p>
+      ${draft ? html`<p>You were writing: <q dir="auto">${draft.slice(0, 80)}</q> <button class="link" @click=${() => navigator.clipboard?.writeText(draft)}>Copy your draft</button></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
   }
 
   /** What stands where a room would. @param {string} title @param {any} text */

@@ -6,6 +6,7 @@
  */
 export function leave(element) {
   element.remove();
+  element.dispatchEvent(new Event("left"));
   const back = document.activeElement;
   if (!(back instanceof HTMLTextAreaElement || back instanceof HTMLInputElement)) return;
   back.blur();

@@ -3,7 +3,7 @@
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
 import { plain } from "/markdown.js";
-import { PickDialog } from "./dialog.js";
+import { PickDialog, show } from "./dialog.js";
 import { icon } from "./icons.js";
 import { avatar, fullTimeOf } from "./people.js";
 import { wants } from "./sidebar.js";
@@ -27,10 +27,34 @@ class QuickSwitcher extends PickDialog {
   constructor() {
     super();
     this.label = "Jump to a room or person";
+    this.org = 0;
+    /** Rooms to join, asked for once. @type {Promise<any[]>|undefined} */ this.joinable = undefined;
   }
 
-  /** @param {string} text */
-  find(text) {
+  /** Rooms at once; then people, rooms to join, and a search for the words. @param {string} text */
+  async find(text) {
+    const rooms = this.rooms(text);
+    if (text.length < 2) return rooms;
+    this.items = rooms;
+    await new Promise((done) => setTimeout(done, 150));
+    if (text !== this.text.trim()) return this.items;
+    const org = this.org;
+    const [people, joinable] = await Promise.all([
+      board.request("GET", `/orgs/${org}/members/?${new URLSearchParams({ limit: "8", search: text })}`).then(({ results }) => results, () => []),
+      (this.joinable ??= Array.fromAsync(board.items("/rooms/", { scope: "joinable", org }))).catch(() => []),
+    ]);
+    const found = people.filter((/** @type {any} */ one) => one.user !== board.user?.id).map((/** @type {any} */ one) => {
+      board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
+      return { key: `p${one.user}`, icon: avatar(one.user), title: board.nameOf(one.user), note: one.user_email, hint: "Message", run: () => this.write(one.user) };
+    });
+    const others = joinable.filter((/** @type {any} */ info) => rank(info.name, text) < 3).slice(0, 8).map((/** @type {any} */ info) => ({
+      key: `j${info.id}`, icon: icon(info.access_level === "PUBLIC" ? "hash" : "lock"), title: info.name, note: info.topic, hint: "Join", run: () => this.join(info.id),
+    }));
+    return [...rooms, ...found, ...others, { key: "search", icon: icon("search"), title: `Search messages for “${text}”`, run: () => this.search(text) }];
+  }
+
+  /** @param {string} text @returns {import("./dialog.js").Item[]} */
+  rooms(text) {
     const recent = (/** @type {any} */ room) => room.info.last_message_at ?? "";
     return [...board.rooms.values()].map((room) => ({ room, rank: rank(room.name, text) })).filter((one) => one.rank < 9)
       .sort((a, b) => a.rank - b.rank || Number(wants(b.room)) - Number(wants(a.room)) || recent(b.room).localeCompare(recent(a.room)))
@@ -39,6 +63,28 @@ class QuickSwitcher extends PickDialog {
         note: board.orgs.length > 1 ? board.orgs.find((org) => org.id === room.info.org)?.name : room.info.topic,
         run: () => { this.close(); go(`/r/${room.id}`); },
       }));
+  }
+
+  /** @param {number} user */
+  async write(user) {
+    const room = await board.request("POST", "/rooms/dm/", { org: this.org, user_ids: [user] });
+    await board.open(room.id);
+    this.close();
+    go(`/r/${room.id}`);
+  }
+
+  /** @param {number} id */
+  async join(id) {
+    await board.request("POST", `/rooms/${id}/join/`);
+    await board.open(id);
+    this.close();
+    go(`/r/${id}`);
+  }
+
+  /** @param {string} words */
+  search(words) {
+    this.addEventListener("left", () => show("cb-search", { org: this.org, words }), { once: true });
+    this.close();
   }
 }
 
@@ -49,6 +95,13 @@ class MessageSearch extends PickDialog {
     this.empty = "";
     this.room = 0;
     this.org = 0;
+    /** What to search for at first. */ this.words = "";
+  }
+
+  firstUpdated() {
+    const field = /** @type {HTMLInputElement} */ (this.querySelector("input"));
+    field.value = this.words;
+    super.firstUpdated();
   }
 
   renderMore() {

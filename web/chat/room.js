@@ -89,7 +89,7 @@ export class ChatRoom extends LitElement {
   }
 
   posted() {
-    /** @type {any} */ (this.querySelector("cb-timeline")).jumpToEnd();
+    /** @type {any} */ (this.querySelector("cb-timeline")).answered();
     if (this.message) go(`/r/${this.room.id}`, { replace: true });
   }
 

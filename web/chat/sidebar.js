@@ -72,7 +72,7 @@ class ChatSidebar extends LitElement {
     const role = board.orgs.find((org) => org.id === this.org)?.role;
     return html`<nav class="sidebar" aria-label="Rooms" @keydown=${this.keys}>
       ${this.renderTop()}
-      <button class="find" @click=${() => this.ask("open-switcher")}>${icon("search")}<span>Jump to…</span><kbd>Ctrl K</kbd></button>
+      ${role ? html`<button class="find" @click=${() => this.ask("open-switcher")}>${icon("search")}<span>Jump to…</span><kbd>Ctrl K</kbd></button>` : nothing}
       <div class="sections">${repeat(sectionsOf(rooms), ([name]) => name, ([name, list]) => html`
         <section aria-label=${name}><h2>${name}${this.renderAdd(name, role)}</h2>
           <ul>${repeat(list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>
@@ -93,10 +93,12 @@ class ChatSidebar extends LitElement {
 
   /** @param {string} name @param {string|undefined} role */
   renderAdd(name, role) {
+    // Without an organization there is nothing to add to.
+    if (!role) return nothing;
     if (name === "Direct messages") return html`<button class="icon-button" aria-label="New direct message" title="New direct message" @click=${() => this.ask("open-dm")}>${icon("plus")}</button>`;
     if (name !== "Rooms") return nothing;
     return html`<button class="icon-button" aria-label="Browse rooms" title="Browse rooms" @click=${() => this.ask("open-browse")}>${icon("compass")}</button>
-      ${role && role !== "MEMBER" ? html`<button class="icon-button" aria-label="New room" title="New room" @click=${() => this.ask("open-new-room")}>${icon("plus")}</button>` : nothing}`;
+      ${role !== "MEMBER" ? html`<button class="icon-button" aria-label="New room" title="New room" @click=${() => this.ask("open-new-room")}>${icon("plus")}</button>` : nothing}`;
   }
 
   /** @param {Room} room */

@@ -295,6 +295,13 @@ class ChatTimeline extends LitElement {
     this.requestUpdate();
   }
 
+  /** What one answers to is not new any more. */
+  answered() {
+    this.divider = null;
+    this.jumped = true;
+    return this.jumpToEnd();
+  }
+
   async jumpToEnd() {
     const { timeline } = this;
     const isWanted = this.begin();
@@ -464,7 +471,8 @@ class ChatTimeline extends LitElement {
 
   renderUnreadBar() {
     if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
-    return html`<button class="unread-bar" @click=${() => { this.jumped = true; this.jumpToUnread(); }}>${icon("up")} ${this.unreadAtOpen >= 1000 ? "1,000+" : this.unreadAtOpen} unread messages</button>`;
+    return html`<div class="unread-bar"><button @click=${() => { this.jumped = true; this.jumpToUnread(); }}>${icon("up")} ${this.unreadAtOpen >= 1000 ? "1,000+" : this.unreadAtOpen} unread messages</button>
+      <button class="icon-button" aria-label="Mark as read" title="Mark as read" @click=${() => { this.jumped = true; this.divider = null; this.jumpToEnd(); }}>${icon("check")}</button></div>`;
   }
 
   renderSeen() {

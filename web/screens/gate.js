@@ -211,7 +211,7 @@ class Gate extends Forms {
         email_unverified: `Verify your e-mail address first: open the link that we sent to ${board.user?.email}, then accept the invitation here.`,
         already_accepted: "This invitation has been accepted before.", not_found: "This invitation was withdrawn, or its link is not complete." };
       const word = words[/** @type {keyof typeof words} */ (code)];
-      if (word && status !== 403) return this.ends("That did not work", html`<p>${word}</p><p><a href="/">Open ChatBoard</a></p>`);
+      if (word && status !== 403) return this.ends("This invitation can't be used", html`<p>${word}</p><p><a href="/">Open ChatBoard</a></p>`);
       // Who just signed in is asked on the other form, which this one became.
       this.form("accept").problem = word ?? message;
       this.requestUpdate();

@@ -75,7 +75,7 @@ class Members extends People {
   }
 
   renderPart() {
-    return html`<h2>Members</h2><p class="screen-intro">Admins change everything here. Managers make rooms and invite. Members talk.</p>
+    return html`<h2>Members</h2><p class="screen-intro">Admins manage everything. Managers create rooms and invite people.</p>
       ${this.renderSearch()}<ul class="rows" aria-label="Members">${this.list.items.map((one) => this.renderMember(one))}</ul>${this.renderNobody()}`;
   }
 
@@ -122,7 +122,7 @@ class Invites extends Part {
   renderPart() {
     const { items } = this.list;
     const roles = Object.keys(ROLES).filter((role) => this.isAdmin || role !== "ADMIN").reverse();
-    return html`<h2>Invitations</h2><p class="screen-intro">We mail a link that lives for 7 days and works for that address only.</p>
+    return html`<h2>Invitations</h2><p class="screen-intro">They'll get an e-mail with a link. It expires in 7 days and works only for that address.</p>
       <form class="screen-card invite-form" @submit=${this.submit("invite", (data, form) => this.invite(data, form), "The invitation is on its way.")}>
         <label>E-mail<input name="email" type="email" required maxlength="254" autocomplete="off" dir="ltr"></label>
         <label>Role<select name="role">${roles.map((role) => html`<option value=${role}>${ROLES[role]}</option>`)}</select></label>

@@ -146,7 +146,7 @@ class Notifications extends Part {
   }
 }
 
-const MAILS = { all: ["Everything", "Mentions and direct messages."], mentions: ["Mentions only", "When someone writes your name, or to everyone."], none: ["Nothing", "Invitations still come by mail."] };
+const MAILS = { all: ["Everything", "Mentions and direct messages."], mentions: ["Mentions only", "When someone mentions you, or everyone."], none: ["Nothing", "Invitations still come by mail."] };
 
 class MailPreferences extends Part {
   /** @param {string} which */

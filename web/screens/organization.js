@@ -26,7 +26,7 @@ class General extends Part {
 
   leave() {
     ask({
-      label: `Leave ${this.info.name}?`, text: html`<p>You leave all of its rooms. To come back you need an invitation.</p>`, action: "Leave", said: "You have left.",
+      label: `Leave ${this.info.name}?`, text: html`<p>You leave all of its rooms. To come back, you need an invitation.</p>`, action: "Leave", said: "You left.",
       call: async () => {
         await board.request("DELETE", `/orgs/${this.place.id}/members/${board.user?.id}/`);
         await goOn();
@@ -36,7 +36,7 @@ class General extends Part {
 
   askDelete() {
     ask({
-      label: `Delete ${this.info.name}?`, action: "Delete the organization", word: this.info.name, said: "The organization is gone.",
+      label: `Delete ${this.info.name}?`, action: "Delete organization", word: this.info.name, said: "Organization deleted.",
       text: html`<p>Its rooms, messages, files and webhooks are deleted, for everyone. This cannot be undone.</p>`,
       call: async () => {
         await board.request("DELETE", `/orgs/${this.place.id}/`);
@@ -66,10 +66,10 @@ class NewOrganization extends Part {
   }
 
   renderPart() {
-    return html`<h2>A new organization</h2><p class="screen-intro">With its own people and rooms; you are its admin. To come into one that exists, ask someone there for an invitation.</p>
-      <form class="screen-card" @submit=${this.submit("new", (data) => this.make(data), "It is made. Invite your people.")}>
+    return html`<h2>New organization</h2><p class="screen-intro">With its own people and rooms; you are its admin. To come into one that exists, ask someone there for an invitation.</p>
+      <form class="screen-card" @submit=${this.submit("new", (data) => this.make(data), "Organization created. Now invite your team.")}>
         <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="organization">${this.fault("new", "name")}</label>${this.fault("new")}
-        <div class="buttons end"><button class="primary" ?disabled=${this.busy === "new"}>Make the organization</button></div></form>`;
+        <div class="buttons end"><button class="primary" ?disabled=${this.busy === "new"}>Create organization</button></div></form>`;
   }
 }
 

@@ -57,7 +57,7 @@ class Profile extends Part {
       <form class="screen-card" @submit=${this.submit("profile", (data) => this.save(data), "Saved.")}>
         <div class="pair">${field(profile, "first_name", "First name", { value: user.first_name, max: 100, autocomplete: "given-name", dir: "auto" })}
           ${field(profile, "last_name", "Last name", { value: user.last_name, max: 100, autocomplete: "family-name", dir: "auto" })}</div>
-        ${field(profile, "avatar_url", "Address of a picture", { type: "url", value: user.avatar_url ?? "", placeholder: "https://…", hint: "For other apps: this page draws initials." })}
+        ${field(profile, "avatar_url", "Picture URL", { type: "url", value: user.avatar_url ?? "", placeholder: "https://…", hint: "Shown by other apps." })}
         ${this.fault("profile")}<div class="buttons end"><button class="primary" ?disabled=${this.busy === "profile"}>Save</button></div></form>
       <form class="screen-card" @submit=${this.submit("password", (data, form) => this.changePassword(data, form), "Changed. Your other devices are signed out.")}>
         <h3>Password</h3><input hidden name="email" autocomplete="username" .value=${user.email}>
@@ -94,12 +94,12 @@ class Devices extends Part {
     this.run("end", async () => {
       await board.request("DELETE", `/auth/sessions/${session.sid}/`);
       await this.pages.first("/auth/sessions/");
-    }, "Signed out there.");
+    }, "Device signed out.");
   }
 
   endOthers() {
     ask({
-      label: "Sign out everywhere else?", text: html`<p>Every device but this one has to sign in again.</p>`, action: "Sign out the others", said: "Signed out everywhere else.",
+      label: "Sign out everywhere else?", text: html`<p>Every other device has to sign in again.</p>`, action: "Sign out other devices", said: "Signed out everywhere else.",
       call: async () => {
         for (const session of await Array.fromAsync(board.items("/auth/sessions/"))) {
           if (!session.current) await board.request("DELETE", `/auth/sessions/${session.sid}/`);
@@ -134,7 +134,7 @@ class Organizations extends Part {
   /** @param {any} org */
   leave(org) {
     ask({
-      label: `Leave ${org.name}?`, text: html`<p>You leave all of its rooms. To come back you need an invitation.</p>`, action: "Leave", said: "You have left.",
+      label: `Leave ${org.name}?`, text: html`<p>You leave all of its rooms. To come back, you need an invitation.</p>`, action: "Leave", said: "You left.",
       call: async () => {
         await board.request("DELETE", `/orgs/${org.id}/members/${board.user?.id}/`);
         await this.reload();
@@ -147,7 +147,7 @@ class Organizations extends Part {
       ${board.orgs.length ? html`<ul class="rows">${board.orgs.map((org) => html`<li class="stack"><span class="row-text"><b><bdi>${org.name}</bdi></b><small>${ROLES[/** @type {keyof typeof ROLES} */ (org.role)]}</small></span>
           <span class="row-end"><button aria-label=${`Leave ${org.name}`} @click=${() => this.leave(org)}>Leave…</button><a class="button" href=${`/orgs/${org.id}/settings`} aria-label=${`Settings of ${org.name}`}>Settings</a>
             <button aria-label=${`Open ${org.name}`} @click=${() => this.enter(org.id)}>Open</button></span></li>`)}</ul>`
-        : html`<p class="nothing">You are in none yet. Make one, or ask for an invitation to ${board.user?.email}.</p>`}`;
+        : html`<p class="nothing">You aren't in an organization yet. Create one, or ask a teammate to invite you (${board.user?.email}).</p>`}`;
   }
 }
 

@@ -46,13 +46,13 @@ class Retention extends Part {
   renderPart() {
     const { retention_days: own, effective_days: effective, legal_hold: isHeld } = this.kept;
     return html`<h2>Retention</h2><p class="screen-intro">${isHeld ? "A legal hold is on: nothing is removed." : effective === null ? "Messages are kept for ever." : `Messages are kept for ${days(effective)}.`}</p>
-      <form class="screen-card" @submit=${this.save}><label>Days that messages are kept<input name="retention_days" type="number" min="1" step="1" inputmode="numeric" .value=${own === null ? "" : String(own)} placeholder="As the operator has set it">
+      <form class="screen-card" @submit=${this.save}><label>Keep messages for (days)<input name="retention_days" type="number" min="1" step="1" inputmode="numeric" .value=${own === null ? "" : String(own)} placeholder="Server default">
           ${this.fault("days", "retention_days")}</label>${this.fault("days")}<p class="note">Empty: as the operator of this server has set it; never longer than that.</p>
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "days"}>Save</button></div></form>
       <div class="screen-card"><label class="check"><input type="checkbox" role="switch" .checked=${isHeld} ?disabled=${this.busy === "hold"} @change=${(/** @type {any} */ event) => this.hold(event.target)}>
         <span>Legal hold<small>Nothing is removed, and neither the organization nor its rooms can be deleted, until it is off again.</small></span></label>${this.fault("hold")}</div>
-      <h3>What was removed</h3>
-      ${this.purges.items.length ? html`<ul class="rows" aria-label="What was removed">${this.purges.items.map((one) => html`<li><span class="row-text"><b>${fullTimeOf(one.ended_at)}</b>
+      <h3>Removal log</h3>
+      ${this.purges.items.length ? html`<ul class="rows" aria-label="Removal log">${this.purges.items.map((one) => html`<li><span class="row-text"><b>${fullTimeOf(one.ended_at)}</b>
         <small class="wrap">${Object.entries(one.removed).map(([kind, count]) => `${COUNT.format(count)} ${kind.replaceAll("_", " ")}`).join(", ") || nothing}</small></span></li>`)}</ul>`
         : html`<p class="nothing">Nothing was removed.</p>`}${this.renderMore(this.purges)}`;
   }

@@ -8,9 +8,9 @@ import { avatar, fullTimeOf } from "/chat/people.js";
 import { Part, ask, say } from "./base.js";
 import { People, ROLES } from "./members.js";
 
-const LEVELS = /** @type {Record<string, string>} */ ({ PUBLIC: "Everyone in the organization", MANAGER_ONLY: "Managers and admins", PRIVATE: "Invited people only" });
+const LEVELS = /** @type {Record<string, string>} */ ({ PUBLIC: "Public: everyone in the organization can join", MANAGER_ONLY: "Managers and admins only", PRIVATE: "Private: by invitation" });
 const NOTIFY = /** @type {const} */ ({
-  all: ["All messages", "Every message makes the room stand out."], mentions: ["Mentions", "Only when someone writes your name, or to everyone."], none: ["Nothing", "The room is muted."],
+  all: ["All messages", "Bold and notify for every message."], mentions: ["Mentions", "Only when someone mentions you, or everyone."], none: ["Nothing", "The room is muted."],
 });
 
 /** Which of the room's parts a person may use. @param {number} id */
@@ -54,7 +54,7 @@ class RoomSettings extends Part {
 
   askLeave() {
     const { id, name } = /** @type {any} */ (this.room);
-    ask({ label: `Leave ${name}?`, text: html`<p>You may join again where the room lets you.</p>`, action: "Leave", said: "You have left.", call: async () => {
+    ask({ label: `Leave ${name}?`, text: html`<p>You can join again if the room is open to you.</p>`, action: "Leave", said: "You left.", call: async () => {
       await board.request("POST", `/rooms/${id}/leave/`);
       go("/", { replace: true });
     } });
@@ -62,7 +62,7 @@ class RoomSettings extends Part {
 
   askDelete() {
     const { id, name } = /** @type {any} */ (this.room);
-    ask({ label: `Delete ${name}?`, text: html`<p>Its messages and files are deleted, for everyone. This cannot be undone.</p>`, action: "Delete the room", word: name, said: "The room is gone.", call: async () => {
+    ask({ label: `Delete ${name}?`, text: html`<p>Its messages and files are deleted, for everyone. This cannot be undone.</p>`, action: "Delete room", word: name, said: "Room deleted.", call: async () => {
       await board.request("DELETE", `/rooms/${id}/`);
       go("/", { replace: true });
     } });
@@ -88,12 +88,12 @@ class RoomSettings extends Part {
   /** @param {import("/chatboard/room.js").Room} room @param {boolean} isKeeper */
   renderRoom({ info }, isKeeper) {
     const intro = html`<p class="screen-intro">Made by <bdi>${board.nameOf(info.created_by)}</bdi> on ${fullTimeOf(info.created_at)}.</p>`;
-    if (!isKeeper) return html`<h2>Room</h2>${intro}<div class="screen-card"><h3 dir="auto">${info.name}</h3>${info.topic ? html`<p class="note" dir="auto">${info.topic}</p>` : nothing}<p class="note">Who may join: ${LEVELS[info.access_level]}</p></div>`;
+    if (!isKeeper) return html`<h2>Room</h2>${intro}<div class="screen-card"><h3 dir="auto">${info.name}</h3>${info.topic ? html`<p class="note" dir="auto">${info.topic}</p>` : nothing}<p class="note">Visibility: ${LEVELS[info.access_level]}</p></div>`;
     return html`<h2>Room</h2>${intro}<form class="screen-card" aria-label="Room" @submit=${this.submit("room", (data) => this.change(data), "Saved.")}>
       <label>Name<input name="name" required maxlength="80" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("room", "name")}</label>
       <label>Topic<input name="topic" maxlength="250" dir="auto" autocomplete="off" .value=${info.topic}>${this.fault("room", "topic")}</label>
-      <label>Who may join<select name="access_level">${Object.entries(LEVELS).map(([level, label]) => html`<option value=${level} ?selected=${level === info.access_level}>${label}</option>`)}</select>${this.fault("room", "access_level")}</label>
-      <label class="check"><input type="checkbox" name="auto_join" .checked=${info.auto_join}><span>Add everyone who may join, now and later<small>Who leaves is not put back. Not for invited people only.</small></span></label>${this.fault("room", "auto_join")}
+      <label>Visibility<select name="access_level">${Object.entries(LEVELS).map(([level, label]) => html`<option value=${level} ?selected=${level === info.access_level}>${label}</option>`)}</select>${this.fault("room", "access_level")}</label>
+      <label class="check"><input type="checkbox" name="auto_join" .checked=${info.auto_join}><span>Add everyone automatically, now and when people join<small>People who leave aren't added again. Not available for private rooms.</small></span></label>${this.fault("room", "auto_join")}
       ${this.fault("room")}<div class="buttons end"><button class="primary" ?disabled=${this.busy === "room"}>Save</button></div></form>`;
   }
 

@@ -58,7 +58,7 @@ const PLACES = [
     title: () => "Organizations",
     role: () => "MEMBER",
     back: () => "/",
-    parts: [{ name: "new", label: "A new organization", draw: (place) => html`<cb-org-new .place=${place}></cb-org-new>` }],
+    parts: [{ name: "new", label: "New organization", draw: (place) => html`<cb-org-new .place=${place}></cb-org-new>` }],
   },
   {
     pattern: /^\/notifications(?:\/(?<name>[a-z]+))?$/,
@@ -167,7 +167,7 @@ class Screen extends LitElement {
     if (!found?.part || !found.isKnown) {
       const isLoading = board.status !== "online" && !board.orgs.length;
       return html`<section class="screen"><header class="screen-head">${menu}<h1 tabindex="-1">${isLoading ? "" : "Nothing here"}</h1></header>
-        ${isLoading ? nothing : html`<div class="empty"><p>There is nothing here for you.</p><p><a href="/">Back to the rooms</a></p></div>`}</section>`;
+        ${isLoading ? nothing : html`<div class="empty"><p>You don't have access to this page.</p><p><a href="/">Back to rooms</a></p></div>`}</section>`;
     }
     const { place, id, part, parts, base, rest } = found;
     return html`<section class="screen" data-path=${this.path} aria-label=${place.title(id)} @keydown=${this.keys}>

@@ -81,7 +81,7 @@ class Webhooks extends Part {
   askDelete() {
     const hook = /** @type {Webhook} */ (this.hook);
     ask({
-      label: "Delete this webhook?", text: html`<p><bdi>${hook.url}</bdi> hears of nothing any more, and its delivery log is gone.</p>`, action: "Delete", said: "The webhook is gone.",
+      label: "Delete this webhook?", text: html`<p><bdi>${hook.url}</bdi> receives no more events, and its delivery log is deleted.</p>`, action: "Delete", said: "Webhook deleted.",
       call: async () => {
         await board.request("DELETE", `/webhooks/${hook.id}/`);
         go(this.base, { replace: true });
@@ -96,7 +96,7 @@ class Webhooks extends Part {
 
   renderList() {
     const { items } = this.list;
-    return html`<div class="screen-top"><div><h2>Webhooks</h2><p class="screen-intro">Addresses of yours that hear of what happens here. Every delivery is signed, numbered and repeated until it arrives.</p></div>
+    return html`<div class="screen-top"><div><h2>Webhooks</h2><p class="screen-intro">Send events from this organization to your own URL. Deliveries are signed, ordered and retried.</p></div>
         <a class="button" href=${`${this.base}/new`}>${icon("plus")} New webhook</a></div>
       ${items.length ? html`<ul class="rows" aria-label="Webhooks">${items.map((hook) => html`<li class="stack">
         <a class="row-text" href=${`${this.base}/${hook.id}`}><b dir="ltr">${hook.url}</b>
@@ -117,7 +117,7 @@ class Webhooks extends Part {
   renderNew() {
     return html`<h2>New webhook</h2><p class="screen-intro">We send a signed <code>POST</code> with each event; any 2xx answer within 15 seconds is success.</p>
       <form class="screen-card" @submit=${this.submit("new", (data) => this.create(data))}>${this.renderFields("new", null)}${this.fault("new")}
-        <div class="buttons end"><a class="button" href=${this.base}>Cancel</a><button class="primary" ?disabled=${this.busy === "new"}>Make the webhook</button></div></form>`;
+        <div class="buttons end"><a class="button" href=${this.base}>Cancel</a><button class="primary" ?disabled=${this.busy === "new"}>Create webhook</button></div></form>`;
   }
 
   /** @param {Webhook} hook */
@@ -127,12 +127,12 @@ class Webhooks extends Part {
         <button ?disabled=${this.busy === "test"} @click=${() => this.run("test", () => this.test(), "A test event is on its way.")}>Send a test event</button></div>${this.fault("test")}${this.fault("test", "is_active")}
       ${hook.disabled_reason ? html`<div class="screen-card danger" role="alert"><p>It was disabled: ${hook.disabled_reason}</p>
         <button @click=${() => this.run("on", () => this.change({ is_active: true }), "It is active again.")}>Make it active again</button>${this.fault("on")}</div>` : nothing}
-      ${this.secret.hook === hook.id ? html`<div class="screen-card"><h3>Its secret</h3><p class="note">What verifies deliveries. It is shown this once: copy it now.</p>${copyable("Secret", this.secret.text)}
+      ${this.secret.hook === hook.id ? html`<div class="screen-card"><h3>Signing secret</h3><p class="note">Use it to verify deliveries. You won't see it again: copy it now.</p>${copyable("Secret", this.secret.text)}
         <button @click=${() => { this.secret = { hook: 0, text: "" }; this.requestUpdate(); }}>I have copied it</button></div>` : nothing}
       <cb-deliveries .hook=${hook.id}></cb-deliveries>
       <form class="screen-card" aria-label="Settings" @submit=${this.submit("edit", (data) => this.change({ ...fieldsOf(data), is_active: data.has("is_active") }), "Saved.")}>
         <h3>Settings</h3>${this.renderFields("edit", hook)}
-        <label class="check"><input type="checkbox" name="is_active" .checked=${hook.is_active}><span>Active<small>While it is not, nothing is recorded for it, and what still waited has failed.</small></span></label>${this.fault("edit")}
+        <label class="check"><input type="checkbox" name="is_active" .checked=${hook.is_active}><span>Active<small>Paused webhooks don't record events, and pending deliveries fail.</small></span></label>${this.fault("edit")}
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "edit"}>Save</button></div></form>
       <div class="screen-card"><h3>Secret</h3><p class="note">A new one takes over; for 24 hours the old one signs too.</p><div class="buttons"><button @click=${this.rotate}>Make a new secret…</button></div></div>
       <div class="screen-card danger"><h3>Delete</h3><p class="note">The webhook and its log of deliveries.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this webhook…</button></div></div>`;

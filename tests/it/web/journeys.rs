@@ -55,6 +55,11 @@ async fn people_write_with_emoji_mentions_lists_and_code_and_read_what_was_meant
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn people_rooms_and_words_are_found_from_one_field_and_nothing_written_is_lost() {
+    walk("finding.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_opens_without_a_network_and_tells_of_what_is_new() {
     walk("alive.mjs", Board::builder().processes()).await;
 }

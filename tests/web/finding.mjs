@@ -1,0 +1,99 @@
+// Finding the way: people, rooms and words from one field; what is new, and done with; rooms that are
+// gone, and files that were dropped beside the room.
+
+import { DESKTOP, check, eventually, isAccessible, journey, many, rest, same, stage } from "./stage.mjs";
+import { composer, enter, goTo, isInView, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
+
+const option = (page, name) => page.getByRole("option", { name });
+
+/** Opens the switcher, and types. */
+async function jump(page, text) {
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /Jump to/ }).waitFor();
+  await page.keyboard.type(text);
+}
+
+await journey("finding", async (browser, step) => {
+  const { alice, bob, carol, org, room } = stage;
+  const page = await browser.page(0, DESKTOP);
+  const orchard = await rest(alice, "POST", "/rooms/", { org, name: "orchard" });
+  const secret = await rest(alice, "POST", "/rooms/", { org, name: "backstage", access_level: "PRIVATE" });
+  await rest(alice, "POST", `/rooms/${secret.id}/invite/`, { user_id: bob.id });
+  await rest(carol, "POST", `/messages/rooms/${room}/`, { body: "the recipe for quince jam" });
+  await enter(page, bob, room);
+  await sees(page, "quince jam");
+
+  await jump(page, "car");
+  await option(page, /Carol.*Message/).waitFor();
+  await isAccessible(page, "people in the switcher");
+  await option(page, /Carol.*Message/).click();
+  await page.getByRole("heading", { name: /Carol/, level: 1 }).waitFor();
+  await jump(page, "orch");
+  await option(page, /orchard.*Join/).click();
+  await page.getByRole("heading", { name: "orchard", level: 1 }).waitFor();
+  await jump(page, "quince");
+  await option(page, /Search messages for “quince”/).click();
+  await page.getByRole("combobox", { name: "Search messages" }).waitFor();
+  await option(page, /recipe for quince jam/).click();
+  await sees(page, "quince jam");
+  step("the switcher finds people, rooms to join and words");
+
+  // Removed while writing: one learns of it, and has the words still.
+  await roomLink(page, "backstage").click();
+  await composer(page, "Message backstage").fill("what I wanted to say");
+  await rest(alice, "DELETE", `/rooms/${secret.id}/members/${bob.id}/`);
+  await page.getByText("you're no longer a member").waitFor();
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: page.door.url });
+  await isAccessible(page, "a room that one was removed from");
+  await page.getByRole("button", { name: "Copy your draft" }).click();
+  await eventually("the draft is there", async () => (await page.evaluate(() => navigator.clipboard.readText())) === "what I wanted to say");
+  await page.getByRole("link", { name: "Back to rooms" }).click();
+  await composer(page).waitFor();
+  await goTo(page, "/r/999999999");
+  await page.getByRole("heading", { name: "Room not found" }).waitFor();
+  await goTo(page, `/r/${room}`);
+  await composer(page, "Message general").waitFor();
+  step("who is removed from a room keeps what they were writing");
+
+  await many(60, 6, (n) => rest(alice, "POST", `/messages/rooms/${orchard.id}/`, { body: `apple ${n}\n\nand more of it` }));
+  await roomLink(page, "orchard").locator(".count").getByText("60").waitFor();
+  await roomLink(page, "orchard").click();
+  await page.getByRole("button", { name: "60 unread messages" }).waitFor();
+  await page.getByRole("button", { name: "Mark as read" }).click();
+  await page.getByRole("button", { name: "60 unread messages" }).waitFor({ state: "detached" });
+  await eventually("nothing is unread", async () => (await roomLink(page, "orchard").locator(".count").count()) === 0);
+  await rest(alice, "POST", `/messages/rooms/${room}/`, { body: "new to you" });
+  await roomLink(page, "general").locator(".count").waitFor();
+  await roomLink(page, "general").click();
+  const divider = timeline(page).getByRole("separator").getByText("New", { exact: true });
+  await divider.waitFor();
+  await send(page, "and answered");
+  await sees(page, "and answered");
+  await divider.waitFor({ state: "detached" });
+  check(await isInView(page, Number(await message(page, "and answered").getAttribute("data-message"))), "what one sent is in view");
+  step("what is unread can be marked as read, and is not new once it is answered");
+
+  await eventually("everything is loaded", () => page.evaluate(() => Boolean(document.querySelector("cb-chat").alive)));
+  const isCaught = await roomLink(page, "general").evaluate((link) => {
+    const data = new DataTransfer();
+    data.items.add(new File(["dropped"], "dropped.txt", { type: "text/plain" }));
+    return ["dragover", "drop"].map((type) => !link.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true })));
+  });
+  same(isCaught, [true, true], "the browser does not open what misses the room");
+  const file = page.getByRole("list", { name: "Files" }).getByText("dropped.txt");
+  await file.waitFor();
+  await page.getByRole("button", { name: "Remove dropped.txt" }).click();
+
+  // An upload that fails offline goes on by itself when there is a network.
+  page.door.shut();
+  await page.context().setOffline(true);
+  await page.locator("input[type=file]").setInputFiles({ name: "later.txt", mimeType: "text/plain", buffer: Buffer.from("later") });
+  await page.getByRole("button", { name: "Try again: later.txt" }).waitFor();
+  page.door.unshut();
+  await page.context().setOffline(false);
+  await page.getByRole("button", { name: "Try again: later.txt" }).waitFor({ state: "detached" });
+  await eventually("it is stored", async () => (await page.getByRole("progressbar").count()) === 0);
+  await composer(page).press("Enter");
+  await timeline(page).getByRole("link", { name: "later.txt" }).waitFor();
+  step("files are caught wherever they are dropped, and stored when there is a network");
+});
