@@ -1,7 +1,7 @@
 // Finding the way: people, rooms and words from one field; what is new, and done with; rooms that are
 // gone, and files that were dropped beside the room.
 
-import { DESKTOP, check, eventually, isAccessible, journey, many, rest, same, stage } from "./stage.mjs";
+import { DESKTOP, check, eventually, isAccessible, journey, looksGood, many, rest, same, stage } from "./stage.mjs";
 import { composer, enter, goTo, isInView, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
 
 const option = (page, name) => page.getByRole("option", { name });
@@ -51,9 +51,19 @@ await journey("finding", async (browser, step) => {
   await composer(page).waitFor();
   await goTo(page, "/r/999999999");
   await page.getByRole("heading", { name: "Room not found" }).waitFor();
+  await goTo(page, "/no/such/page");
+  await page.getByRole("heading", { name: "Page not found" }).waitFor();
+  await goTo(page, `/r/${room}/m/999999999`);
+  await page.getByRole("alert").filter({ hasText: "This message was deleted, or isn't in this room." }).waitFor();
   await goTo(page, `/r/${room}`);
   await composer(page, "Message general").waitFor();
-  step("who is removed from a room keeps what they were writing");
+  await timeline(page).focus();
+  await page.keyboard.press("?");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+  await looksGood(page, "the keys");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  step("who is removed keeps what they were writing; what is not there is said; the keys are listed");
 
   await many(60, 6, (n) => rest(alice, "POST", `/messages/rooms/${orchard.id}/`, { body: `apple ${n}\n\nand more of it` }));
   await roomLink(page, "orchard").locator(".count").getByText("60").waitFor();

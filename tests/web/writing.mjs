@@ -1,7 +1,7 @@
 // Writing as people do: emoji by name and from the picker, mentions of every kind of name, lists and
 // code by keys; and what is written is read: groups, numbers, tables, names.
 
-import { DESKTOP, PHONE, check, eventually, isAccessible, journey, looksGood, looksGoodOnPhone, rest, same, stage } from "./stage.mjs";
+import { DESKTOP, PHONE, check, eventually, isAccessible, isFitting, journey, looksGood, looksGoodOnPhone, rest, same, stage } from "./stage.mjs";
 import { composer, enter, message, openRoom, room as roomLink, sees, send, timeline } from "./ui.mjs";
 
 const body = (page, text) => message(page, text).locator(".body");
@@ -228,7 +228,7 @@ async function onPhone(browser) {
   await longPress(phone, "from my other pocket");
   await phone.getByRole("button", { name: "More reactions" }).tap();
   await search(phone).waitFor();
-  await looksGoodOnPhone(phone, "all emoji");
+  await isFitting(phone, "all emoji on a phone");
   await search(phone).fill("rocket");
   await phone.getByRole("option", { name: "rocket", exact: true }).tap();
   await message(phone, "from my other pocket").getByRole("button", { name: /^🚀 1/ }).waitFor();

@@ -43,6 +43,8 @@ class Chat extends LitElement {
       this.asking = this.alive?.mayAsk() ?? false;
     };
     this.follow = new Follow(this, ["rooms", "user"], undefined, LIST_EVERY_MS);
+    // The banner tells how many messages wait.
+    this.followWaiting = new Follow(this, ["room"], () => board.status !== "online", LIST_EVERY_MS);
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.keys(event);
     this.onStatus = () => this.statusChanged();
     this.onWidth = () => this.requestUpdate();
@@ -88,6 +90,7 @@ class Chat extends LitElement {
     const command = event.ctrlKey || event.metaKey;
     if (command && event.key.toLowerCase() === "k") show("cb-switcher", { org: this.org });
     else if (command && event.shiftKey && event.key.toLowerCase() === "f") show("cb-search", { org: this.org });
+    else if (event.key === "?" && !/** @type {Element} */ (event.target).matches("input, textarea, select")) import("./help.js").then(() => show("cb-keys"), () => {});
     else if (event.key === "F6" && !document.querySelector("dialog[open]")) this.nextPart(event.shiftKey ? -1 : 1);
     else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) this.step(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
     else return;

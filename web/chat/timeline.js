@@ -252,7 +252,12 @@ class ChatTimeline extends LitElement {
     const { id, mark } = this.wanted;
     this.wanted = undefined;
     const row = /** @type {HTMLElement|null} */ (this.querySelector(mark ? `#m-${id}` : ".divider") ?? this.querySelector(`#m-${id}`));
-    if (!row) return mark ? this.toEnd() : undefined;
+    if (!row && mark) {
+      this.toEnd();
+      const error = { message: "This message was deleted, or isn't in this room." };
+      return void this.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what: "error", error } }));
+    }
+    if (!row) return;
     const { scroller } = this;
     if (mark) row.scrollIntoView({ block: "center" });
     // The browser clamps this: where less than a view is unread, the view stands at its end and follows it.

@@ -123,7 +123,7 @@ async fn a_room_is_kept_by_its_keeper_and_set_by_each_of_its_people() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_screen_beside_the_chat_is_accessible_and_fits_and_keys_lead_there_and_back() {
-    walk("screens.mjs", Board::builder().processes()).await;
+    walk("screens.mjs", Board::builder().processes().janitors(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
