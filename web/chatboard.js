@@ -101,9 +101,8 @@ export class ChatBoard extends EventTarget {
 
   /** @param {string} email @param {string} password @returns {Promise<User|null>} */
   async signIn(email, password) {
-    const { deviceToken, keepDeviceToken } = await import("./chatboard/devices.js");
-    const { device_token, ...tokens } = await this.request("POST", "/auth/token/", { email, password, device_token: deviceToken(email) });
-    keepDeviceToken(email, device_token);
+    const { device_token, ...tokens } = await this.request("POST", "/auth/token/", { email, password, device_token: this.rest.deviceToken(email) });
+    this.rest.deviceToken(email, device_token);
     await this.rest.begin(tokens);
     return this.user;
   }

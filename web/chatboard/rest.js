@@ -99,6 +99,17 @@ export class Rest {
     }
   }
 
+  /** With a device token, kept after signing out, other people's attempts never block this device. @param {string} email @param {string} [fresh] */
+  deviceToken(email, fresh) {
+    const key = `chatboard.device.${email.trim().toLowerCase()}`;
+    try {
+      if (fresh) localStorage.setItem(key, fresh);
+      return localStorage.getItem(key) ?? undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** @param {User} user */
   setUser(user) {
     if (this.#login) this.#keep({ ...this.#login, user });

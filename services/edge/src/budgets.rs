@@ -21,8 +21,11 @@ use crate::Edge;
 use crate::socket::Socket;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// KiB of frames that a user may send per second: 40 messages of the maximum length take less.
-const FRAME_KIB_PER_SECOND: u32 = 2_048;
+/// KiB of frames that a user may send per second over a longer time: some 17 messages of the
+/// maximum length in letters of three bytes.
+const FRAME_KIB_PER_SECOND: u32 = 512;
+/// KiB of frames that a user may send at once: 40 such messages take less.
+const FRAME_KIB_BURST: u32 = 2_048;
 /// Pages that are replayed to a user at once on one edge.
 const REPLAYS_MAX: usize = 4;
 /// How often a waiting replay checks whether its socket closes.
@@ -57,7 +60,7 @@ impl Budgets {
     pub(crate) fn new(frames_per_second: u32, replay_kib_per_second: u32) -> Self {
         let frames = (frames_per_second > 0).then(|| FrameBudgets {
             count: per_second(frames_per_second),
-            kib: per_second(FRAME_KIB_PER_SECOND),
+            kib: Limiter::new(FRAME_KIB_PER_SECOND, SECOND, FRAME_KIB_BURST).shared(),
         });
         let replay_kib = (replay_kib_per_second > 0).then(|| per_second(replay_kib_per_second));
         Self { frames, replay_kib, turns: Mutex::default() }
@@ -248,9 +251,15 @@ mod tests {
         let budgets = Budgets::new(40, 0);
         let now = Instant::now();
         let admitted = (0..40).filter(|_| is_admitted(&budgets, 256 * KIB, now)).count();
-        assert_eq!(admitted, 8, "2 MiB a second");
+        assert_eq!(admitted, 8, "2 MiB at once");
         let refused = budgets.admit_frame(ADA, 10, now).unwrap_err();
         assert!(budgets.admit_frame(ADA, 10, now + refused).is_ok());
+        let later = now + Duration::from_secs(10);
+        let admitted = (0..400u32)
+            .filter(|nth| is_admitted(&budgets, 30 * KIB, later + Duration::from_millis(25) * *nth))
+            .count();
+        // Forty messages of 30 KiB a second for ten seconds: the burst, then 17 a second.
+        assert!((230..=250).contains(&admitted), "{admitted}");
     }
 
     #[test]

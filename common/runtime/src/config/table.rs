@@ -115,7 +115,7 @@ settings! {
         socket_frames_per_second: u32 = "20", "SOCKET_FRAMES_PER_SECOND",
             "Frames per second that a WebSocket may send. 0 switches the limit off.";
         user_frames_per_second: u32 = "40", "USER_FRAMES_PER_SECOND",
-            "Frames per second that a user may send over all WebSockets and edges, of 2 MiB together. 0 switches the limits off.";
+            "Frames per second that a user may send over all WebSockets and edges, of at most 512 KiB together, 2 MiB at once. 0 switches the limits off.";
         user_replay_kib_per_second: u32 = "2048", "USER_REPLAY_KIB_PER_SECOND",
             "KiB per second that are replayed to a user over all WebSockets and edges; further replay waits. 0 switches the limit off.";
         sockets_max: u32 = "100000" in 1..=10_000_000, "SOCKETS_MAX",
