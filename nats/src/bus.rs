@@ -19,7 +19,8 @@ use percent_encoding::percent_decode_str;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::watch;
 
-use crate::rpc::{Answer, Question, Refused};
+use crate::ask::Nodes;
+use crate::rpc::Refused;
 use crate::subjects::Subjects;
 
 /// Messages that one subscription may hold before NATS messages are dropped.
@@ -56,6 +57,7 @@ pub struct Bus {
     servers: Arc<Servers>,
     /// The user's name at NATS, or a stand-in; a plain part of subjects.
     user: Arc<str>,
+    nodes: Arc<Nodes>,
 }
 
 /// Where NATS is, and how to sign in; never shown, since addresses hold passwords.
@@ -143,7 +145,14 @@ impl Bus {
             .connect(servers.clone())
             .await?;
         let servers = Arc::new(Servers { addresses: servers, sign_in });
-        Ok(Self { client, subjects: Arc::new(subjects), connections, servers, user })
+        Ok(Self {
+            client,
+            subjects: Arc::new(subjects),
+            connections,
+            servers,
+            user,
+            nodes: Arc::new(Nodes::new()),
+        })
     }
 
     /// The connection itself, for crates that subscribe.
@@ -168,6 +177,11 @@ impl Bus {
 
     pub(crate) fn sign_in(&self) -> &SignIn {
         &self.servers.sign_in
+    }
+
+    /// The api nodes that answered of late.
+    pub(crate) fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// Whether NATS is there now.
@@ -240,32 +254,6 @@ impl Bus {
                 Some(started.elapsed())
             }
             Ok(Err(_)) | Err(_) => None,
-        }
-    }
-
-    /// Asks an api, and waits for at most the question's deadline.
-    ///
-    /// # Errors
-    /// `Unavailable` when no answer comes, `Refused` when the api says no.
-    pub async fn ask<Q: Question>(&self, question: &Q) -> Result<Q::Reply, AskError> {
-        let away = |reason: String| AskError::Unavailable { verb: Q::VERB, reason };
-        if !self.is_connected() {
-            return Err(away("not connected to NATS".to_owned()));
-        }
-        let payload = serde_json::to_vec(question).map_err(|error| away(error.to_string()))?;
-        let request = self.client.request(self.subjects.rpc(Q::VERB), payload.into());
-        let message = tokio::time::timeout(Q::DEADLINE, request)
-            .await
-            .map_err(|_| away(format!("none within {:?}", Q::DEADLINE)))?
-            .map_err(|error| away(error.to_string()))?;
-        match serde_json::from_slice::<Answer<Q::Reply>>(&message.payload) {
-            Ok(Answer::Ok(reply)) => Ok(reply),
-            // The api's own record is away: the same to an edge as no api.
-            Ok(Answer::Refused(refused)) if refused.code == Refusal::Unavailable.code() => {
-                Err(away(refused.detail))
-            }
-            Ok(Answer::Refused(refused)) => Err(AskError::Refused(refused)),
-            Err(error) => Err(away(format!("an answer that cannot be read: {error}"))),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! edge asks an api).
 
 pub mod admission;
+mod ask;
 pub mod asyncapi;
 pub mod bus;
 pub mod consume;

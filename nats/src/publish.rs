@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
-use domain::{LogEvent, LoginId, RoomId, Seq, Timestamp, UserId};
+use domain::{Epoch, LogEvent, LoginId, RoomId, Seq, Timestamp, UserId};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::mpsc;
@@ -19,8 +19,8 @@ use crate::bus::Bus;
 use crate::frames::{EventFrame, LiveFrame, text};
 use crate::rpc::{EventEnvelope, RevokedLogin, RevokedReply};
 use crate::subjects::{
-    HEADER_KIND, HEADER_MESSAGE_SEQ, HEADER_SEQ, HEADER_TIME, HEADER_USER, org_message_id,
-    room_message_id,
+    HEADER_EPOCH, HEADER_KIND, HEADER_MESSAGE_SEQ, HEADER_SEQ, HEADER_TIME, HEADER_USER,
+    org_message_id, room_message_id,
 };
 
 /// Events that may wait to be published.
@@ -52,6 +52,8 @@ pub struct OrgOutgoing<'a> {
     pub org: domain::OrgId,
     /// Its place.
     pub seq: Seq,
+    /// The epoch in which it was committed.
+    pub epoch: Option<Epoch>,
     /// When it was committed.
     pub at: Timestamp,
     /// Its type.
@@ -71,10 +73,10 @@ impl Publisher {
         Self { bus, queue }
     }
 
-    /// Publishes a room's event.
-    pub fn room_event(&self, event: &LogEvent) {
+    /// Publishes a room's event, committed in `epoch`.
+    pub fn room_event(&self, event: &LogEvent, epoch: Option<Epoch>) {
         let frame = text(&EventFrame::from(event));
-        self.send(self.bus.subjects().room_log(event.room), event_headers(event), frame);
+        self.send(self.bus.subjects().room_log(event.room), event_headers(event, epoch), frame);
     }
 
     /// Publishes an organization's event.
@@ -84,7 +86,10 @@ impl Publisher {
         headers.insert(HEADER_KIND, event.kind);
         headers.insert(HEADER_USER, event.user.to_string());
         headers.insert(HEADER_TIME, event.at.to_string());
-        headers.insert(async_nats::header::NATS_MESSAGE_ID, org_message_id(event.org, event.seq));
+        headers.insert(
+            async_nats::header::NATS_MESSAGE_ID,
+            org_message_id(event.org, event.seq, event.epoch),
+        );
         self.send(self.bus.subjects().org_log(event.org), headers, event.payload);
     }
 
@@ -131,8 +136,11 @@ fn kind_header(frame: &LiveFrame<'_>) -> HeaderMap {
 }
 
 /// What an edge must know of an event, so that it need not parse the frame.
-pub fn event_headers(event: &LogEvent) -> HeaderMap {
+pub fn event_headers(event: &LogEvent, epoch: Option<Epoch>) -> HeaderMap {
     let mut headers = HeaderMap::new();
+    if let Some(epoch) = epoch {
+        headers.insert(HEADER_EPOCH, epoch.to_string());
+    }
     headers.insert(HEADER_SEQ, event.seq.to_string());
     headers.insert(HEADER_KIND, event.kind().as_str());
     headers.insert(HEADER_USER, event.user.to_string());
@@ -140,7 +148,8 @@ pub fn event_headers(event: &LogEvent) -> HeaderMap {
     if let Some(seq) = event.message_seq() {
         headers.insert(HEADER_MESSAGE_SEQ, seq.to_string());
     }
-    headers.insert(async_nats::header::NATS_MESSAGE_ID, room_message_id(event.room, event.seq));
+    headers
+        .insert(async_nats::header::NATS_MESSAGE_ID, room_message_id(event.room, event.seq, epoch));
     headers
 }
 

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{FieldErrors, LoginId, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
+use domain::{Epoch, FieldErrors, LoginId, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -25,24 +25,34 @@ pub trait Question: Serialize + DeserializeOwned + Send + Sync {
     const DEADLINE: Duration;
     /// What is answered.
     type Reply: Serialize + DeserializeOwned + Send;
+
+    /// The epoch that the numbers in a reply belong to; `None` where it has none.
+    fn epoch_of(_: &mut Self::Reply) -> Option<&mut Epoch> {
+        None
+    }
 }
 
 macro_rules! questions {
-    ($($question:ident $verb:literal $seconds:literal => $reply:ty;)*) => {$(
+    ($($question:ident $verb:literal $seconds:literal => $reply:ident $($epoch:ident)?;)*) => {$(
         impl Question for $question {
             const VERB: &'static str = $verb;
             const DEADLINE: Duration = Duration::from_secs($seconds);
             type Reply = $reply;
+
+            $(fn epoch_of(reply: &mut $reply) -> Option<&mut Epoch> {
+                Some(&mut reply.$epoch)
+            })?
         }
     )*};
 }
 
 questions! {
     Keys "keys" 5 => KeysReply;
-    Open "open" 5 => OpenReply;
-    Events "events" 5 => EventsReply;
-    Heads "heads" 5 => HeadsReply;
+    Open "open" 5 => OpenReply epoch;
+    Events "events" 5 => EventsReply epoch;
+    Heads "heads" 5 => HeadsReply epoch;
     Post "post" 10 => PostReply;
+    Fallen "fallen" 5 => FallenReply epoch;
     Read "read" 5 => ReadReply;
     Revoked "revoked" 5 => RevokedReply;
     Members "members" 5 => MembersReply;
@@ -109,13 +119,24 @@ pub struct Open {
     pub room: RoomId,
 }
 
-/// Yes, and this is what is kept. Refused with `not_a_member` or `not_found`.
+/// What is kept of a room's log.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct OpenReply {
+pub struct LogEnds {
     /// The first event that is kept.
     pub first_seq: Seq,
     /// The last event.
     pub last_seq: Seq,
+}
+
+/// Yes, and this is what is kept. Refused with `not_a_member` or `not_found`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct OpenReply {
+    /// The log. Its fields stand beside the epoch, where an edge of an older version looks for them.
+    #[serde(flatten)]
+    pub log: LogEnds,
+    /// The history that it belongs to.
+    #[serde(default)]
+    pub epoch: Epoch,
 }
 
 /// The events of a room after a place, oldest first.
@@ -134,6 +155,9 @@ pub struct Events {
 /// A page of at most 200 events and 512 KiB (one event at least, where there is one).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EventsReply {
+    /// The history that they belong to.
+    #[serde(default)]
+    pub epoch: Epoch,
     /// The first event that is kept.
     pub first_seq: Seq,
     /// The last event when the page was read.
@@ -178,6 +202,9 @@ pub struct RoomOnEdge {
 /// One answer for each room that was named.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct HeadsReply {
+    /// The history that they belong to.
+    #[serde(default)]
+    pub epoch: Epoch,
     /// In any order.
     pub rooms: Vec<Head>,
 }
@@ -188,9 +215,28 @@ pub struct Head {
     /// The room.
     pub room: RoomId,
     /// Its first and last event; `None` when the room is gone.
-    pub log: Option<OpenReply>,
+    pub log: Option<LogEnds>,
     /// Which of the named users are not in it.
     pub not_members: Vec<UserId>,
+}
+
+/// A room's head is below an event that this edge had handed out before it asked: begin a new
+/// epoch, if the room's row in Postgres says the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Fallen {
+    /// The room.
+    pub room: RoomId,
+    /// The event.
+    pub seen: Seq,
+    /// The history in which it was seen.
+    pub epoch: Epoch,
+}
+
+/// The epoch now: another than the asker's when it was believed.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct FallenReply {
+    /// The epoch.
+    pub epoch: Epoch,
 }
 
 /// Send a message.
@@ -356,4 +402,34 @@ pub enum Answer<T> {
     Ok(T),
     /// Why not.
     Refused(Refused),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a node of a version without epochs sends and expects.
+    const WITHOUT_EPOCH: &str = r#"{"first_seq":3,"last_seq":9}"#;
+
+    #[test]
+    fn a_reply_without_an_epoch_is_read() {
+        let opened: OpenReply = serde_json::from_str(WITHOUT_EPOCH).expect("a reply");
+        assert_eq!((opened.log.last_seq, opened.epoch), (Seq(9), Epoch::UNNAMED));
+        let events = r#"{"first_seq":3,"last_seq":9,"events":[]}"#;
+        let events: EventsReply = serde_json::from_str(events).expect("a reply");
+        assert_eq!(events.epoch, Epoch::UNNAMED);
+        let heads = r#"{"rooms":[{"room":1,"log":{"first_seq":3,"last_seq":9},"not_members":[]}]}"#;
+        let heads: HeadsReply = serde_json::from_str(heads).expect("a reply");
+        assert_eq!(heads.epoch, Epoch::UNNAMED);
+    }
+
+    #[test]
+    fn an_older_edge_finds_the_log_where_it_was() {
+        let log = LogEnds { first_seq: Seq(3), last_seq: Seq(9) };
+        let opened = OpenReply { log, epoch: Epoch::EXAMPLE };
+        let text = serde_json::to_string(&opened).expect("JSON");
+        let log: LogEnds = serde_json::from_str(&text).expect("the log");
+        assert_eq!((log.first_seq, log.last_seq), (Seq(3), Seq(9)));
+        assert_eq!(serde_json::from_str::<OpenReply>(&text).expect("itself").epoch, opened.epoch);
+    }
 }

@@ -1,6 +1,6 @@
 //! Subjects and headers, spelled here and nowhere else.
 
-use domain::{LoginId, OrgId, RoomId, UserId, WebhookId};
+use domain::{Epoch, LoginId, OrgId, RoomId, UserId, WebhookId};
 
 /// Header: the event's place in its room's or organization's log.
 pub const HEADER_SEQ: &str = "Chat-Seq";
@@ -12,6 +12,10 @@ pub const HEADER_USER: &str = "Chat-User";
 pub const HEADER_MESSAGE_SEQ: &str = "Chat-Message-Seq";
 /// Header: when the event was committed.
 pub const HEADER_TIME: &str = "Chat-Time";
+/// Header: the epoch in which the event was committed.
+pub const HEADER_EPOCH: &str = "Chat-Epoch";
+/// Header of an answer: the api node that gives it.
+pub const HEADER_NODE: &str = "Chat-Node";
 /// Header: which login or socket a frame came from, so that it is not sent back there.
 pub const HEADER_ORIGIN: &str = "Chat-Origin";
 
@@ -98,7 +102,12 @@ impl Subjects {
         format!("{}.rpc.{verb}", self.prefix)
     }
 
-    /// Every question to an api node.
+    /// A question to one api node.
+    pub fn rpc_of_node(&self, node: &str, verb: &str) -> String {
+        format!("{}.node.{node}.{verb}", self.prefix)
+    }
+
+    /// Every question to any api node.
     pub fn rpc_all(&self) -> String {
         format!("{}.rpc.*", self.prefix)
     }
@@ -175,14 +184,22 @@ impl Subjects {
     }
 }
 
-/// The id by which JetStream drops a repeat of a room's event.
-pub fn room_message_id(room: RoomId, seq: domain::Seq) -> String {
-    format!("{room}:{seq}")
+/// The id by which JetStream drops a repeat of a room's event. It names the epoch: after a restore
+/// another event may have the same place, and must not be dropped.
+pub fn room_message_id(room: RoomId, seq: domain::Seq, epoch: Option<Epoch>) -> String {
+    scoped_to(epoch, format!("{room}:{seq}"))
 }
 
 /// The id by which JetStream drops a repeat of an organization's event.
-pub fn org_message_id(org: OrgId, seq: domain::Seq) -> String {
-    format!("org-{org}:{seq}")
+pub fn org_message_id(org: OrgId, seq: domain::Seq, epoch: Option<Epoch>) -> String {
+    scoped_to(epoch, format!("org-{org}:{seq}"))
+}
+
+fn scoped_to(epoch: Option<Epoch>, id: String) -> String {
+    match epoch {
+        Some(epoch) => format!("{epoch}-{id}"),
+        None => id,
+    }
 }
 
 /// A login's id as it stands in a header.

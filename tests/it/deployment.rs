@@ -251,11 +251,12 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
     for subject in [&log, &live, &org_log, &user, &revoked] {
         assert!(may("api", "publish", subject), "the api cannot publish {subject}");
     }
-    for subject in [&subjects.rpc_all(), &revoked] {
+    let of_node = subjects.rpc_of_node("1f", "post");
+    for subject in [&subjects.rpc_all(), &of_node, &revoked] {
         assert!(may("api", "subscribe", subject), "the api cannot hear {subject}");
     }
     let (beat, roll) = (subjects.edge_beat("e1"), subjects.edge_roll_call());
-    for subject in [&live, &beat, &roll, &subjects.rpc("open")] {
+    for subject in [&live, &beat, &roll, &subjects.rpc("open"), &of_node] {
         assert!(may("edge", "publish", subject), "an edge cannot publish {subject}");
     }
     for subject in [&subjects.room_all(1.into()), &user, &revoked, &subjects.edge_beats(), &roll] {
@@ -279,7 +280,9 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
     for subject in [&log, &org_log, &again, &revoked, &user] {
         assert!(!may("edge", "publish", subject), "an edge may publish {subject}");
     }
-    assert!(!may("edge", "subscribe", &subjects.rpc_all()), "an edge may answer for the api");
+    for subject in [&subjects.rpc_all(), &of_node] {
+        assert!(!may("edge", "subscribe", subject), "an edge may answer for the api");
+    }
     assert!(!may("relay", "publish", &log), "the relay may write a room's log");
     let others = ["_INBOX.x.1", "_INBOX_api.x.1", "_INBOX_edge.x.1", "_INBOX_relay.x.1"];
     for other in others {

@@ -199,6 +199,14 @@ impl Board {
         sqlx::query_scalar(sql).fetch_one(self.store.pool()).await.expect(sql)
     }
 
+    /// A number from the record, once Postgres answers: it may have been restarted.
+    pub async fn count_once_back(&self, sql: &'static str) -> i64 {
+        eventually("Postgres answers", crate::wait::DEADLINE, || async {
+            sqlx::query_scalar(sql).fetch_one(self.store.pool()).await.ok()
+        })
+        .await
+    }
+
     /// How its subjects begin.
     pub fn prefix(&self) -> &str {
         &self.prefix

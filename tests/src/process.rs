@@ -49,6 +49,33 @@ impl Process {
         Self::start(self.role, &format!("127.0.0.1:{port}"), self.environment.clone())
     }
 
+    /// Starts another of the same role, with some variables of its own.
+    #[must_use]
+    pub fn another_with(&self, variables: &[(&str, &str)]) -> Self {
+        let port = devstack::ports::free_port(None).expect("a port is free");
+        let mut environment = self.environment.clone();
+        environment.retain(|(name, _)| variables.iter().all(|(own, _)| own != name));
+        let own = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
+        environment.extend(own);
+        Self::start(self.role, &format!("127.0.0.1:{port}"), environment)
+    }
+
+    /// Halts it (SIGSTOP) until [`Self::resume`].
+    pub fn halt(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it run again (SIGCONT).
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid().expect("it runs").to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill is there");
+        assert!(sent.success(), "kill {signal} {pid}");
+    }
+
     /// Starts it again, after [`Self::kill`].
     pub fn start_again(&mut self) {
         let stderr = match std::env::var_os("CHATBOARD_TEST_LOGS") {

@@ -254,6 +254,11 @@ impl Socket {
         {
             self.seen.awaits(room, frame["after"].as_i64());
         }
+        for item in frame["rooms"].as_array().into_iter().flatten() {
+            if let Some(room) = item["room"].as_i64() {
+                self.seen.awaits(room, item["after"].as_i64());
+            }
+        }
         self.sends_text(&frame.to_string()).await;
     }
 

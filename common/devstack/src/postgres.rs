@@ -102,6 +102,11 @@ impl Postgres {
         format!("postgres://postgres:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
+    /// The folder with its cluster: to copy and replace while it is stopped.
+    pub fn data_folder(&self) -> &Path {
+        &self.data
+    }
+
     /// The port that it listens on.
     pub fn port(&self) -> u16 {
         self.port

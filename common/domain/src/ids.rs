@@ -92,6 +92,51 @@ ids! {
     Seq;
 }
 
+/// The history that the numbers of a deployment belong to. Clients see 16 hexadecimal digits and
+/// must read nothing from them. It changes when acknowledged events may have been lost.
+///
+/// The default is [`Epoch::UNNAMED`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Epoch(u64);
+
+impl Epoch {
+    /// Characters of an epoch's text.
+    const CHARS: usize = 16;
+
+    /// Stands for the epoch in a message between nodes that names none: its sender is of a version
+    /// that knew no epochs.
+    pub const UNNAMED: Self = Self(0);
+
+    /// One for tables and documents.
+    pub const EXAMPLE: Self = Self(0x4a3f_9c01_b2d7_4e58);
+
+    /// Reads the text of an epoch; `None` for a text that is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        let is_one = text.len() == Self::CHARS && text.bytes().all(is_hex);
+        is_one.then(|| u64::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+impl Serialize for Epoch {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Epoch {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an epoch"))
+    }
+}
+
 impl Seq {
     /// The place right after this one.
     #[must_use]

@@ -69,6 +69,8 @@ pub const PASSWORD_RESETS_OPEN_MAX: i64 = 5;
 pub const REPLAY_EVENTS_MAX: usize = 200;
 /// Bytes of frames in one page of replay, below the payload limit of NATS (1 MiB).
 pub const REPLAY_BYTES_MAX: usize = 512 * 1024;
+/// Rooms that one `subscribe` frame may name.
+pub const SUBSCRIBE_ROOMS_MAX: usize = 200;
 /// Rooms that one multi-room socket may subscribe to.
 pub const SOCKET_ROOMS_MAX: usize = 1_000;
 /// Webhooks of one organization.

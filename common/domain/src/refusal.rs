@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::ids::Epoch;
+
 /// What is wrong with each field, by its name in the contract.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldErrors(BTreeMap<String, Vec<String>>);
@@ -131,6 +133,12 @@ pub enum Refusal {
     /// The nonce was used for another content.
     #[error("this nonce was used for a message with another content")]
     NonceConflict,
+    /// The client's numbers belong to another history than the present one.
+    #[error("events may have been lost: the epoch has changed, reload what you have")]
+    EpochChanged {
+        /// The present epoch.
+        present: Epoch,
+    },
     /// The invite was not accepted in time.
     #[error("this invite has expired")]
     InviteExpired,
@@ -196,6 +204,7 @@ impl Refusal {
             Self::InviteExists => "invite_exists",
             Self::UploadIncomplete => "upload_incomplete",
             Self::NonceConflict => "nonce_conflict",
+            Self::EpochChanged { .. } => "epoch_changed",
             Self::InviteExpired => "invite_expired",
             Self::ValidationFailed(_) => "validation_failed",
             Self::RateLimited { .. } => "rate_limited",
@@ -244,6 +253,7 @@ impl Refusal {
             Self::InviteExists,
             Self::UploadIncomplete,
             Self::NonceConflict,
+            Self::EpochChanged { present: Epoch::EXAMPLE },
             Self::InviteExpired,
             Self::invalid("name", "must not be blank"),
             Self::RateLimited { retry_after: Duration::from_secs(1) },

@@ -51,6 +51,8 @@ meters! { Counter, describe_counter,
     WebhookAttempts = "chatboard_webhook_attempts_total", "Attempts to deliver, by outcome: sent, retrying, failed";
     WebhooksDisabled = "chatboard_webhooks_disabled_total", "Webhooks disabled because they answered 410 or only fail";
     RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb";
+    RpcAskedAgain = "chatboard_rpc_asked_again_total", "Questions asked of another api because the first did not answer";
+    EpochChanges = "chatboard_epoch_changes_total", "Changes of the epoch that this node has seen";
     RpcDropped = "chatboard_rpc_dropped_total", "Questions of edges turned away because too many were open";
     SocketsOpened = "chatboard_sockets_opened_total", "WebSockets accepted";
     SocketsClosed = "chatboard_sockets_closed_total", "WebSockets closed, by close code";
@@ -101,6 +103,7 @@ meters! { Gauge, describe_gauge,
     PreviewsDue = "chatboard_previews_due", "Uploads of which a small picture is still to be made (at most 10,000 counted)";
     ObjectStoreUp = "chatboard_object_store_up", "1 while the bucket can be reached, where an object store is set";
     ClockSkew = "chatboard_clock_skew_seconds", "How far this process's clock is ahead of Postgres'";
+    RpcReady = "chatboard_rpc_ready", "1 while this api answers questions of edges";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";

@@ -10,6 +10,7 @@
 pub mod access;
 pub mod actions;
 mod caps;
+pub mod epoch;
 mod error;
 pub mod log;
 mod migrate;
@@ -23,10 +24,9 @@ mod schema;
 mod tx;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use domain::Timestamp;
+use domain::{Epoch, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
@@ -49,7 +49,6 @@ const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Store {
     pool: PgPool,
     shared: Arc<pool::Shared>,
-    has_schema: Arc<AtomicBool>,
 }
 
 /// Postgres' clock, read over a connection.
@@ -85,7 +84,7 @@ impl Store {
     #[expect(clippy::unused_async, reason = "a pool must be made inside the runtime")]
     pub async fn open(url: &str, config: PoolConfig) -> anyhow::Result<Self> {
         let (pool, shared) = pool::open(url, config)?;
-        Ok(Self { pool, shared, has_schema: Arc::default() })
+        Ok(Self { pool, shared })
     }
 
     /// Opens a transaction. Dropping it undoes it.
@@ -93,7 +92,8 @@ impl Store {
     /// # Errors
     /// `Unavailable`, `Unusable`.
     pub async fn begin(&self) -> Result<Tx> {
-        self.begin_with("begin").await.map(Tx::new)
+        let inner = self.begin_with("begin").await?;
+        Ok(Tx::new(inner, self.epoch()))
     }
 
     /// Opens a transaction that reads everything in one snapshot.
@@ -145,20 +145,25 @@ impl Store {
         Ok(conn)
     }
 
-    /// Lets nothing through before the schema was found to be the one that is needed. It is looked
-    /// at until then, and not again: migrations only expand.
+    /// Lets nothing through before the schema was found to be the one that is needed. After that it
+    /// is compared again only in a new epoch, since migrations only expand, but an older backup may
+    /// be restored.
     async fn admit(&self, conn: &mut PgConnection) -> Result<()> {
         self.shared.note_use(&self.pool);
-        if self.has_schema.load(Ordering::Relaxed) {
+        if self.shared.epoch.has_schema() {
             return Ok(());
         }
         let schema = Box::pin(schema::look(conn)).await?;
         if !schema.is_current() {
             return Err(self.shared.unusable(schema.to_string()));
         }
-        self.has_schema.store(true, Ordering::Relaxed);
+        self.shared.epoch.set_has_schema();
         self.shared.is_usable();
         Ok(())
+    }
+
+    pub(crate) fn known_epoch(&self) -> &epoch::Known {
+        &self.shared.epoch
     }
 
     /// The pool, for its figures.
@@ -172,22 +177,26 @@ impl Store {
         self.round_trip().await.is_some()
     }
 
-    /// How long Postgres takes for a sign of life; `None` when there is none within 2 s, or the
-    /// schema is not the one that is needed: see [`Self::fault`].
+    /// How long a health check takes; `None` when it fails: see [`Self::fault`].
     pub async fn round_trip(&self) -> Option<Duration> {
         let started = Instant::now();
-        let asked = tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.ping()).await;
-        match asked {
-            Ok(Ok(())) => {
+        // What is wrong is noted already.
+        self.check().await.ok().map(|_| started.elapsed())
+    }
+
+    /// The health check: Postgres answers within 2 s, is no standby, has the schema that is needed,
+    /// and its epoch is known. Begins a new epoch where the recorded one does not fit.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Unusable`.
+    pub async fn check(&self) -> Result<Epoch> {
+        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.look_at_epoch()).await {
+            Ok(Ok(epoch)) => {
                 self.shared.is_usable();
-                Some(started.elapsed())
+                Ok(epoch)
             }
-            // What is wrong is noted already.
-            Ok(Err(_)) => None,
-            Err(_) => {
-                let _noted = Box::pin(self.shared.no_connection(sqlx::Error::PoolTimedOut)).await;
-                None
-            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(Box::pin(self.shared.no_connection(sqlx::Error::PoolTimedOut)).await),
         }
     }
 
@@ -196,21 +205,24 @@ impl Store {
         self.shared.fault()
     }
 
-    /// Asks Postgres for a sign of life, over a connection that nothing else uses; where that
-    /// cannot be had, as anything else would.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Unusable`.
-    pub async fn ping(&self) -> Result<()> {
+    /// Reads the epoch over a connection that nothing else uses; where that cannot be had, over one
+    /// as anything else would.
+    async fn look_at_epoch(&self) -> Result<Epoch> {
         let mut conn = match self.shared.reserved.acquire().await {
             Ok(conn) => conn,
             Err(_) => self.read().await?,
         };
         self.admit(&mut conn).await?;
-        if let Err(error) = conn.ping().await {
-            return Err(Box::pin(self.shared.no_connection(error)).await);
+        match self.shared.epoch.look(&mut conn).await {
+            Ok(epoch) => Ok(epoch),
+            Err(Error::Unavailable(error)) => {
+                Err(Box::pin(self.shared.no_connection(error)).await)
+            }
+            Err(error) => {
+                let error = anyhow::Error::new(error);
+                Err(self.shared.unusable(format!("the epoch cannot be read: {error:#}")))
+            }
         }
-        Ok(())
     }
 
     /// Reads Postgres' clock.

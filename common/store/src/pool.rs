@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::Error;
+use crate::{Error, epoch};
 use crate::place::{Place, reason};
 
 /// Idle time after which a connection is pinged before it is used again.
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) place: Place,
     /// One connection, for health checks alone: a pool that is busy is not away.
     pub(crate) reserved: PgPool,
+    /// The history that the connections lead to.
+    pub(crate) epoch: epoch::Known,
     options: PgConnectOptions,
     config: PoolConfig,
     usage: Arc<Usage>,
@@ -57,9 +59,9 @@ pub(crate) struct Shared {
 /// Makes both pools. No connection is made before the first is wanted.
 pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc<Shared>)> {
     let options = connect_options(url, &config.application_name)?;
-    let usage = Arc::new(Usage::default());
+    let (usage, epoch) = (Arc::new(Usage::default()), epoch::Known::new());
     let usage_of_hook = Arc::clone(&usage);
-    let pool = with_checks(PgPoolOptions::new())
+    let pool = with_checks(PgPoolOptions::new(), &epoch)
         .max_connections(config.connections_max.saturating_sub(1).max(1))
         .acquire_timeout(config.acquire_timeout)
         .idle_timeout(IDLE_TIMEOUT)
@@ -78,7 +80,7 @@ pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc
             })
         })
         .connect_lazy_with(options.clone());
-    let reserved = with_checks(PgPoolOptions::new())
+    let reserved = with_checks(PgPoolOptions::new(), &epoch)
         .max_connections(1)
         .acquire_timeout(RESERVED_TIMEOUT)
         .idle_timeout(None)
@@ -86,6 +88,7 @@ pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc
     let shared = Shared {
         place: Place::of(&options),
         reserved,
+        epoch,
         options,
         config,
         usage,
@@ -113,16 +116,24 @@ fn connect_options(url: &str, application_name: &str) -> anyhow::Result<PgConnec
     ]))
 }
 
-/// What lay idle may have died with its server, or its host: asked before it is used.
-fn with_checks(options: PgPoolOptions) -> PgPoolOptions {
-    options.test_before_acquire(false).before_acquire(|conn, about| {
-        Box::pin(async move {
-            if about.idle_for > TRUSTED_FOR {
-                conn.ping().await?;
-            }
-            Ok(true)
+/// Checks a connection when it is new, since it may lead to another history than the last, and
+/// after it was idle, since it may have died with its server or host.
+fn with_checks(options: PgPoolOptions, epoch: &epoch::Known) -> PgPoolOptions {
+    let epoch = epoch.clone();
+    options
+        .test_before_acquire(false)
+        .after_connect(move |conn, _| {
+            let epoch = epoch.clone();
+            Box::pin(async move { epoch.ask(conn).await })
         })
-    })
+        .before_acquire(|conn, about| {
+            Box::pin(async move {
+                if about.idle_for > TRUSTED_FOR {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
 }
 
 impl Shared {
@@ -177,12 +188,16 @@ impl Shared {
         }
         let tried = PgConnection::connect_with(&self.options);
         let found = match tokio::time::timeout(PROBE_TIMEOUT, tried).await {
-            Ok(Ok(conn)) => {
+            Ok(Ok(mut conn)) => {
+                let asked = tokio::time::timeout(PROBE_TIMEOUT, self.epoch.ask(&mut conn)).await;
                 let _ = tokio::time::timeout(PROBE_TIMEOUT, conn.close()).await;
-                format!(
-                    "all {} connections of this process were in use for {:?}",
-                    self.config.connections_max, self.config.acquire_timeout
-                )
+                match asked {
+                    Ok(Err(error)) => reason(&error),
+                    Ok(Ok(())) | Err(_) => format!(
+                        "all {} connections of this process were in use for {:?}",
+                        self.config.connections_max, self.config.acquire_timeout
+                    ),
+                }
             }
             Ok(Err(error)) => reason(&error),
             Err(_) => "it does not answer".to_owned(),

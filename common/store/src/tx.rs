@@ -1,6 +1,6 @@
 //! A transaction, and the events that become true with it.
 
-use domain::{LogEvent, OrgId, Seq, Timestamp, UserId};
+use domain::{Epoch, LogEvent, OrgId, Seq, Timestamp, UserId};
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::{Error, Result};
@@ -21,6 +21,8 @@ pub struct Committed {
     pub room_events: Vec<LogEvent>,
     /// Events of organizations.
     pub org_events: Vec<OrgEvent>,
+    /// The epoch in which they were appended.
+    pub epoch: Option<Epoch>,
 }
 
 /// A durable event of an organization.
@@ -41,8 +43,8 @@ pub struct OrgEvent {
 }
 
 impl Tx {
-    pub(crate) fn new(inner: Transaction<'static, Postgres>) -> Self {
-        Self { inner, committed: Committed::default() }
+    pub(crate) fn new(inner: Transaction<'static, Postgres>, epoch: Option<Epoch>) -> Self {
+        Self { inner, committed: Committed { epoch, ..Committed::default() } }
     }
 
     /// The connection that statements of this transaction run on.

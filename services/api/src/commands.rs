@@ -8,26 +8,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_nats::Message;
+use async_nats::{HeaderMap, Message, Subscriber};
 use domain::limits::{REPLAY_BYTES_MAX, REPLAY_EVENTS_MAX};
 use domain::{Caller, Refusal, Seq, UserId};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use nats::publish::envelope;
 use nats::rpc::{
-    Answer, Events, EventsReply, Head, Heads, HeadsReply, Keys, KeysReply, MEMBERS_MAX, Members,
-    MembersReply, Open, OpenReply, Post, PostReply, Profile, ProfileReply, QUEUE_GROUP, Question,
-    REVOKED_MAX, Read, ReadReply, Refused, Revoked, RevokedLogin, RevokedReply, UserToken,
+    Answer, Events, EventsReply, Fallen, FallenReply, Head, Heads, HeadsReply, Keys, KeysReply,
+    LogEnds, MEMBERS_MAX, Members, MembersReply, Open, OpenReply, Post, PostReply, Profile,
+    ProfileReply, QUEUE_GROUP, Question, REVOKED_MAX, Read, ReadReply, Refused, Revoked,
+    RevokedLogin, RevokedReply, UserToken,
 };
-use nats::subjects::Subjects;
+use nats::subjects::{HEADER_NODE, Subjects};
 use runtime::meter::{Counter, Histogram, label};
 use serde::Serialize;
 use store::access;
+use store::epoch::Reason;
 use store::queries::heads;
 use store::queries::retention::log_floor;
 use store::queries::room_log::{left_since, room_log};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::Api;
+use crate::epoch;
 use crate::messages::{PostMessage, Submitted, post_message};
 use crate::problem::Problem;
 
@@ -40,57 +43,101 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// under way.
 const LEFT_GRACE: Duration = Duration::from_secs(120);
 
-/// Answers until the node drains. A question that has been taken is still answered then.
+/// The subscriptions to questions: to those for any node, and to those for this one.
+type Questions = stream::Select<Subscriber, Subscriber>;
+
+/// Answers while the node is ready, until it drains. A question that has been taken is answered
+/// even then.
 ///
 /// # Errors
 /// When the subscription ends, which it must not.
 pub(crate) async fn answer_all(api: Api) -> anyhow::Result<()> {
-    let bus = api.bus().clone();
-    let subject = bus.subjects().rpc_all();
-    let mut questions = bus.client().queue_subscribe(subject, QUEUE_GROUP.to_owned()).await?;
+    let mut ready = api.ready();
     let slots = Arc::new(Semaphore::new(OPEN_MAX));
-    let mut drain_by: Option<tokio::time::Instant> = None;
+    loop {
+        tokio::select! {
+            () = api.life().draining() => return Ok(()),
+            () = becomes(&mut ready, true) => {}
+        }
+        let subjects = api.bus().subjects();
+        let client = api.bus().client();
+        let own = client.subscribe(subjects.rpc_of_node(api.node(), "*")).await?;
+        let any = client.queue_subscribe(subjects.rpc_all(), QUEUE_GROUP.to_owned()).await?;
+        answer_while_ready(&api, &mut ready, stream::select(any, own), &slots).await?;
+    }
+}
+
+/// Answers until the node drains or is not ready any more.
+async fn answer_while_ready(
+    api: &Api,
+    ready: &mut watch::Receiver<bool>,
+    mut questions: Questions,
+    slots: &Arc<Semaphore>,
+) -> anyhow::Result<()> {
+    let mut leave_by: Option<tokio::time::Instant> = None;
     loop {
         let message = tokio::select! {
             message = questions.next() => message,
-            () = api.life().draining(), if drain_by.is_none() => {
+            () = leaves(api, ready), if leave_by.is_none() => {
                 // Without NATS nothing has been sent, and the end would never be said either.
-                if !bus.is_connected() {
+                if !api.bus().is_connected() {
                     return Ok(());
                 }
                 // The server hands out no more; what it has sent already is still answered.
-                drain_by = Some(tokio::time::Instant::now() + DRAIN_TIMEOUT);
-                let _ = tokio::time::timeout(DRAIN_TIMEOUT, questions.drain()).await;
+                leave_by = Some(tokio::time::Instant::now() + DRAIN_TIMEOUT);
+                let (any, own) = questions.get_mut();
+                let draining = async { tokio::join!(any.drain(), own.drain()) };
+                let _ = tokio::time::timeout(DRAIN_TIMEOUT, draining).await;
                 continue;
             }
-            () = passed(drain_by) => return Ok(()),
+            () = passed(leave_by) => return Ok(()),
         };
         let Some(message) = message else {
-            anyhow::ensure!(drain_by.is_some(), "the subscription to questions ended");
+            anyhow::ensure!(leave_by.is_some(), "the subscription to questions ended");
             return Ok(());
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            Counter::RpcDropped.add(1);
-            reply(&api, &message, &Answer::<()>::Refused((&Refusal::Unavailable).into())).await;
-            continue;
-        };
-        let verb = Subjects::rpc_verb(&message.subject).unwrap_or_default().to_owned();
-        let api = api.clone();
-        let life = api.life().clone();
-        life.spawn(async move {
-            let started = Instant::now();
-            if verb == Post::VERB {
-                let answer = posted(&api, submit(&api, &message.payload)).await;
-                reply(&api, &message, &wrap(answer)).await;
-            } else {
-                answer(&api, &verb, &message).await;
-            }
-            let verb = [label("verb", verb)];
-            Histogram::RpcSeconds.record_with(started.elapsed().as_secs_f64(), verb.to_vec());
-            Counter::RpcAnswered.add_with(1, verb.to_vec());
-            drop(slot);
-        });
+        take(api, message, slots).await;
     }
+}
+
+/// Takes a question: a send is put into the poster's queue now, all else is done beside.
+async fn take(api: &Api, message: Message, slots: &Arc<Semaphore>) {
+    let Ok(slot) = Arc::clone(slots).try_acquire_owned() else {
+        Counter::RpcDropped.add(1);
+        reply(api, &message, &Answer::<()>::Refused((&Refusal::Unavailable).into())).await;
+        return;
+    };
+    let verb = Subjects::rpc_verb(&message.subject).unwrap_or_default().to_owned();
+    let submitted = (verb == Post::VERB).then(|| submit(api, &message.payload));
+    let api = api.clone();
+    api.life().clone().spawn(async move {
+        let started = Instant::now();
+        match submitted {
+            Some(submitted) => {
+                let answer = posted(&api, submitted).await;
+                reply(&api, &message, &wrap(answer)).await;
+            }
+            None => answer(&api, &verb, &message).await,
+        }
+        let verb = [label("verb", verb)];
+        Histogram::RpcSeconds.record_with(started.elapsed().as_secs_f64(), verb.to_vec());
+        Counter::RpcAnswered.add_with(1, verb.to_vec());
+        drop(slot);
+    });
+}
+
+/// Resolves when the node must take no more questions.
+async fn leaves(api: &Api, ready: &mut watch::Receiver<bool>) {
+    tokio::select! {
+        () = api.life().draining() => {}
+        () = becomes(ready, false) => {}
+    }
+}
+
+/// Resolves when readiness is as wanted.
+async fn becomes(ready: &mut watch::Receiver<bool>, wanted: bool) {
+    // Its sender is part of the api, and lives as long.
+    let _ = ready.wait_for(|&is_ready| is_ready == wanted).await;
 }
 
 async fn passed(by: Option<tokio::time::Instant>) {
@@ -106,6 +153,7 @@ async fn answer(api: &Api, verb: &str, message: &Message) {
         Open::VERB => ask(api, message, open).await,
         Events::VERB => ask(api, message, events).await,
         Heads::VERB => ask(api, message, heads_of).await,
+        Fallen::VERB => ask(api, message, fallen).await,
         Read::VERB => ask(api, message, read).await,
         Revoked::VERB => ask(api, message, revoked).await,
         Members::VERB => ask(api, message, members).await,
@@ -140,7 +188,9 @@ fn wrap<T>(answer: Result<T, Problem>) -> Answer<T> {
 async fn reply<T: Serialize>(api: &Api, message: &Message, answer: &Answer<T>) {
     let Some(subject) = message.reply.clone() else { return };
     let payload = nats::frames::text(answer);
-    api.bus().tell(subject.to_string(), async_nats::HeaderMap::new(), payload.into()).await;
+    let mut headers = HeaderMap::new();
+    headers.insert(HEADER_NODE, api.node());
+    api.bus().tell(subject.to_string(), headers, payload.into()).await;
 }
 
 fn submit(api: &Api, payload: &[u8]) -> Submitted {
@@ -190,10 +240,11 @@ async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
 async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
     let caller = caller_of(&api, &question.token)?;
     let mut conn = api.store().read().await?;
+    let epoch = epoch::require(&api, None)?;
     let room = access::room_as_member(&mut conn, caller.user, question.room).await?;
     // The head is that of the moment in which membership was checked.
     let first_seq = log_floor(&mut conn, &room, api.clock().now()).await?;
-    Ok(OpenReply { first_seq, last_seq: room.last_seq() })
+    Ok(OpenReply { log: LogEnds { first_seq, last_seq: room.last_seq() }, epoch })
 }
 
 async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
@@ -212,7 +263,8 @@ async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
         }
         events.push(envelope);
     }
-    Ok(EventsReply { first_seq: page.first_seq, last_seq: page.last_seq.min(until), events })
+    let (first_seq, last_seq) = (page.first_seq, page.last_seq.min(until));
+    Ok(EventsReply { epoch: page.epoch.ok_or(Refusal::Unavailable)?, first_seq, last_seq, events })
 }
 
 /// The last event that the asking user may read: any for a member, their own `member.left` for
@@ -239,16 +291,36 @@ async fn heads_of(api: Api, question: Heads) -> Result<HeadsReply, Problem> {
         .flat_map(|room| room.users.iter().map(|&user| (room.room, user)))
         .collect();
     let mut conn = api.store().read().await?;
+    let epoch = epoch::require(&api, None)?;
     let heads = heads::heads(&mut conn, &rooms, &users, api.clock().now()).await?;
     let rooms = heads
         .into_iter()
         .map(|head| Head {
             room: head.room,
-            log: head.log.map(|(first_seq, last_seq)| OpenReply { first_seq, last_seq }),
+            log: head.log.map(|(first_seq, last_seq)| LogEnds { first_seq, last_seq }),
             not_members: head.not_members,
         })
         .collect();
-    Ok(HeadsReply { rooms })
+    Ok(HeadsReply { epoch, rooms })
+}
+
+/// Begins an epoch if the room's row says that its head is below what an edge has seen.
+async fn fallen(api: Api, question: Fallen) -> Result<FallenReply, Problem> {
+    let Fallen { room, seen, epoch: asked } = question;
+    let mut conn = api.store().read().await?;
+    let epoch = epoch::require(&api, None)?;
+    let head = heads::last_seq(&mut conn, room).await?;
+    drop(conn);
+    if epoch != asked || head.is_none_or(|head| head >= seen) {
+        return Ok(FallenReply { epoch });
+    }
+    tracing::error!(
+        room.id = %room,
+        "room {room} ends at {}, an edge has seen {seen}: events were lost",
+        head.unwrap_or(Seq(0))
+    );
+    let epoch = api.store().begin_epoch(epoch, Reason::HeadFell).await?;
+    Ok(FallenReply { epoch })
 }
 
 async fn read(api: Api, question: Read) -> Result<ReadReply, Problem> {

@@ -24,7 +24,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ALLOWED_HEADERS: &str = "Authorization, Content-Type, X-Request-Id";
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 const EXPOSED_HEADERS: &str = "X-Request-Id, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, \
-                               Retry-After, Idempotent-Replayed, Location";
+                               Retry-After, Idempotent-Replayed, Location, Chat-Epoch";
 
 tokio::task_local! {
     static CURRENT_REQUEST: String;

@@ -199,6 +199,11 @@ impl Cursor {
 }
 
 impl PageRequest {
+    /// A parameter's text: the last, if it is given more than once.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.query.text(name)
+    }
+
     /// Narrows the list to ids greater than `after`.
     pub fn start_after(&mut self, after: i64) {
         self.walk.after = self.walk.after.max(after);

@@ -309,12 +309,13 @@ impl Worker {
 /// Publishes what a transaction made true, in its order.
 pub(crate) fn publish(publisher: &Publisher, committed: &Committed) {
     for event in &committed.room_events {
-        publisher.room_event(event);
+        publisher.room_event(event, committed.epoch);
     }
     for event in &committed.org_events {
         publisher.org_event(OrgOutgoing {
             org: event.org,
             seq: event.seq,
+            epoch: committed.epoch,
             at: event.at,
             kind: &event.kind,
             user: event.user,

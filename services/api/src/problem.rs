@@ -12,6 +12,7 @@ use domain::{FieldErrors, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::epoch;
 use crate::http::{request_id, whole_seconds};
 
 /// When a client may try again after `unavailable`.
@@ -71,6 +72,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         | Refusal::LegalHold
         | Refusal::InviteExists
         | Refusal::UploadIncomplete
+        | Refusal::EpochChanged { .. }
         | Refusal::NonceConflict => StatusCode::CONFLICT,
         Refusal::InviteExpired => StatusCode::GONE,
         Refusal::ValidationFailed(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -148,6 +150,7 @@ impl IntoResponse for Problem {
             Refusal::Unavailable => {
                 headers.insert(header::RETRY_AFTER, seconds(UNAVAILABLE_RETRY));
             }
+            Refusal::EpochChanged { present } => epoch::stamp(headers, present),
             _ if status == StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

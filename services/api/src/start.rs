@@ -19,7 +19,7 @@ use runtime::slots::Slots;
 use runtime::tokens::{SigningKeys, Verifier};
 use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
@@ -121,6 +121,9 @@ struct Inner {
     token_checks: Semaphore,
     last_seen: LastSeen,
     searches: Searches,
+    /// The name under which edges ask this node alone.
+    node: String,
+    ready: watch::Sender<bool>,
     life: Lifecycle,
 }
 
@@ -154,8 +157,11 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         token_checks: Semaphore::new(TOKEN_CHECKS_MAX),
         last_seen,
         searches: Searches::default(),
+        node: format!("{:016x}", rand::random::<u64>()),
+        ready: watch::Sender::new(false),
         life: life.clone(),
     }));
+    life.spawn_essential("readiness", crate::ready::watch(api.clone()));
     life.spawn_essential("answers to edges", crate::commands::answer_all(api.clone()));
     life.spawn_essential("limits", crate::limits::sweep_all(api.clone()));
     if api.config().requests_per_minute > 0 || api.config().sign_ins_per_minute > 0 {
@@ -253,6 +259,20 @@ impl Api {
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
         client_prefix(self.0.config.trusted_proxies.client(peer, &request.headers))
+    }
+
+    /// The name under which edges ask this node alone.
+    pub(crate) fn node(&self) -> &str {
+        &self.0.node
+    }
+
+    /// Whether this node answers questions of edges.
+    pub(crate) fn ready(&self) -> watch::Receiver<bool> {
+        self.0.ready.subscribe()
+    }
+
+    pub(crate) fn set_ready(&self, is_ready: bool) {
+        self.0.ready.send_replace(is_ready);
     }
 
     /// The absolute address of a path below `/api/v1`.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use domain::MessageId;
 use runtime::config::Settings;
+use store::epoch::Reason;
 use store::queries::notifications::decisions;
 use store::queries::support::{Case, find_case};
 use store::{PoolConfig, Store};
@@ -36,6 +37,8 @@ pub(crate) enum Question {
     },
     /// Shows, changes or approves how long messages are kept.
     Retention(RetentionCommand),
+    /// Begins a new epoch: every client reloads. For a restore that the server cannot notice.
+    NewEpoch,
 }
 
 /// Answers on stdout.
@@ -54,7 +57,14 @@ pub(crate) async fn answer(settings: &Settings, question: Question) -> anyhow::R
         }
         Question::User { command } => admin_user::run(settings, &store, command).await,
         Question::Retention(command) => admin_retention::run(&store, command).await,
+        Question::NewEpoch => tools::print(&new_epoch(&store).await?),
     }
+}
+
+async fn new_epoch(store: &Store) -> anyhow::Result<String> {
+    let before = store.check().await?;
+    let epoch = store.begin_epoch(before, Reason::Operator).await?;
+    Ok(format!("{epoch}\n"))
 }
 
 async fn why(store: &Store, user: &str, message: MessageId) -> anyhow::Result<String> {

@@ -11,7 +11,7 @@ use runtime::meter::{Counter, label};
 use crate::Edge;
 use crate::close::Close;
 use crate::follow;
-use crate::frame::ServerFrame;
+use crate::frame::{Named, ServerFrame, StartFrom};
 use crate::line::Line;
 use crate::session::Session;
 use crate::socket::{Added, Kind, Socket};
@@ -27,6 +27,8 @@ pub(crate) struct Wanted {
     pub room: Option<String>,
     /// `after`, as it stands in the query.
     pub after: Option<String>,
+    /// `epoch`, as it stands in the query.
+    pub epoch: Option<String>,
 }
 
 /// Serves a connection.
@@ -60,7 +62,10 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
         Some(room) => Kind::Room(room.parse().map_err(|_| Close::Malformed)?),
         None => Kind::Many,
     };
-    let after = parse_after(wanted.after.as_deref())?;
+    let from = StartFrom {
+        after: parse_after(wanted.after.as_deref())?,
+        epoch: wanted.epoch.as_deref().filter(|epoch| !epoch.is_empty()).map(Named::of),
+    };
     if !edge.hub().admits(verified.caller.user) {
         return Err(too_many(verified.caller.user));
     }
@@ -84,7 +89,7 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
         socket.out.close(Close::Restarting);
     }
     if let (Kind::Room(room), Some(log)) = (kind, log) {
-        begin(edge, &socket, (room, log), after);
+        begin(edge, &socket, (room, log), from);
     }
     Ok(session)
 }
@@ -95,15 +100,15 @@ fn too_many(user: UserId) -> Close {
     Close::Overloaded
 }
 
-fn begin(edge: &Edge, socket: &Arc<Socket>, (room, log): (RoomId, OpenReply), after: Option<Seq>) {
+fn begin(edge: &Edge, socket: &Arc<Socket>, (room, opened): (RoomId, OpenReply), from: StartFrom) {
     if let Added::New(subscription) = socket.add(room) {
-        follow::begin(&subscription, log, after, false);
-        let following = follow::follow(edge.clone(), subscription, log.last_seq);
+        follow::begin(&subscription, opened, from, false);
+        let following = follow::follow(edge.clone(), subscription, opened.log.last_seq);
         edge.life().spawn(Box::pin(following));
     }
 }
 
-fn hello(socket: &Socket, log: Option<OpenReply>) -> crate::frame::Text {
+fn hello(socket: &Socket, opened: Option<OpenReply>) -> crate::frame::Text {
     ServerFrame::Connection {
         connection_id: &uuid::Uuid::new_v4().to_string(),
         user_id: socket.user,
@@ -112,7 +117,8 @@ fn hello(socket: &Socket, log: Option<OpenReply>) -> crate::frame::Text {
             Kind::Room(room) => Some(room),
             Kind::Many => None,
         },
-        last_seq: log.map(|log| log.last_seq),
+        last_seq: opened.map(|opened| opened.log.last_seq),
+        epoch: opened.map(|opened| opened.epoch),
     }
     .text()
 }

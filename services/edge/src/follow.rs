@@ -15,8 +15,7 @@ use tokio::time::Instant;
 
 use crate::Edge;
 use crate::close::Close;
-use crate::frame::Echo;
-use crate::frame::Text;
+use crate::frame::{Echo, Named, StartFrom, Text};
 use crate::posts::refused;
 use crate::room::{self, Placed};
 use crate::subscription::Subscription;
@@ -34,9 +33,13 @@ struct Start {
 }
 
 impl Start {
-    fn of(after: Option<Seq>, log: OpenReply) -> Self {
+    fn of(from: StartFrom, opened: OpenReply) -> Self {
+        let OpenReply { log, epoch } = opened;
         let kept_after = Seq(log.first_seq.0 - 1);
-        match after {
+        if from.epoch.is_some_and(|named| named != Named::One(epoch)) {
+            return Self { position: log.last_seq, is_resync: true };
+        }
+        match from.after {
             None => Self { position: log.last_seq, is_resync: false },
             Some(Seq(0)) => Self { position: kept_after.min(log.last_seq), is_resync: false },
             Some(after) if after > log.last_seq || after < kept_after => {
@@ -48,12 +51,12 @@ impl Start {
 }
 
 /// Opens a subscription of a multi-room socket.
-pub(crate) async fn subscribe(edge: Edge, subscription: Arc<Subscription>, after: Option<Seq>) {
+pub(crate) async fn subscribe(edge: Edge, subscription: Arc<Subscription>, from: StartFrom) {
     let token = subscription.socket.token();
     match edge.opener().open(subscription.user(), &token, subscription.room).await {
-        Ok(log) => {
-            begin(&subscription, log, after, true);
-            follow(edge, subscription, log.last_seq).await;
+        Ok(opened) => {
+            begin(&subscription, opened, from, true);
+            follow(edge, subscription, opened.log.last_seq).await;
         }
         Err(error) => {
             let echo = Echo { nonce: None, room: Some(subscription.room) };
@@ -66,11 +69,13 @@ pub(crate) async fn subscribe(edge: Edge, subscription: Arc<Subscription>, after
 /// Puts a subscription where it begins.
 pub(crate) fn begin(
     subscription: &Subscription,
-    log: OpenReply,
-    after: Option<Seq>,
+    opened: OpenReply,
+    from: StartFrom,
     is_asked_for: bool,
 ) {
-    let start = Start::of(after, log);
+    let start = Start::of(from, opened);
+    let log = opened.log;
+    subscription.set_epoch(opened.epoch);
     subscription.set_position(start.position);
     subscription.set_kept_from(log.first_seq);
     subscription.set_opened(log.last_seq);
@@ -78,6 +83,16 @@ pub(crate) fn begin(
     if start.is_resync {
         subscription.resync(log.first_seq, log.last_seq);
     }
+}
+
+/// What came of one step of a subscription towards its room's task.
+enum Step {
+    /// The room's task does the rest, or the subscription has ended.
+    Settled,
+    /// It has come nearer to the room's head, which is here.
+    Moved(Seq),
+    /// Nothing now; to be tried again.
+    Failed,
 }
 
 /// Follows a room from the subscription's position; returns once the room's task does the rest.
@@ -91,34 +106,28 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
         if !socket.out.low_water().await {
             return;
         }
-        // The user's budget paces every replay, from this edge's ring or from the database.
-        let user_turn = if is_behind {
-            let Some(turn) = edge.budgets().replay_turn(socket).await else { return };
-            Some(turn)
+        let step = if subscription.must_reopen(edge.epochs().present()) {
+            reopen(&edge, &subscription).await
         } else {
-            None
+            // The user's budget paces every replay, from this edge's ring or from the database.
+            let user_turn = if is_behind {
+                let Some(turn) = edge.budgets().replay_turn(socket).await else { return };
+                Some(turn)
+            } else {
+                None
+            };
+            let step = advance(&edge, &subscription, head).await;
+            drop(user_turn);
+            step
         };
-        let is_done = match room::join(&edge, &subscription, head).await {
-            Placed::Live => return,
-            Placed::Deleted => return subscription.end_deleted(),
-            Placed::Unavailable => false,
-            Placed::Behind => match replay_page(&edge, &subscription).await {
-                Ok(last) => {
-                    head = head.max(last);
-                    true
-                }
-                Err(error) if error.is_not_a_member() => return subscription.end_removed(),
-                Err(error) if error.is_no_room() => return subscription.end_deleted(),
-                Err(error) => {
-                    tracing::debug!(error = %error, "a replay pauses: {error}");
-                    false
-                }
-            },
-        };
-        drop(user_turn);
-        if is_done {
-            failing_since = None;
-            continue;
+        match step {
+            Step::Settled => return,
+            Step::Moved(to) => {
+                head = to;
+                failing_since = None;
+                continue;
+            }
+            Step::Failed => {}
         }
         let since = *failing_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= GIVE_UP || edge.stopped().is_cancelled() {
@@ -126,6 +135,48 @@ pub(crate) async fn follow(edge: Edge, subscription: Arc<Subscription>, mut head
         }
         tokio::time::sleep(RETRY).await;
     }
+}
+
+/// Joins the room's task, or queues one page of what is missing before that.
+async fn advance(edge: &Edge, subscription: &Arc<Subscription>, head: Seq) -> Step {
+    match room::join(edge, subscription, head).await {
+        Placed::Live => return Step::Settled,
+        Placed::Deleted => subscription.end_deleted(),
+        Placed::Unavailable => return Step::Failed,
+        Placed::Behind => match replay_page(edge, subscription).await {
+            Ok(last) => return Step::Moved(head.max(last)),
+            Err(error) if error.is_not_a_member() => subscription.end_removed(),
+            Err(error) if error.is_no_room() => subscription.end_deleted(),
+            Err(error) => {
+                tracing::debug!(error = %error, "a replay pauses: {error}");
+                return Step::Failed;
+            }
+        },
+    }
+    Step::Settled
+}
+
+/// Opens a room anew for a subscription whose numbers belong to a history that has ended: its
+/// client is told `resync`.
+async fn reopen(edge: &Edge, subscription: &Subscription) -> Step {
+    let token = subscription.socket.token();
+    let opened = match edge.opener().open(subscription.user(), &token, subscription.room).await {
+        Ok(opened) => opened,
+        Err(error) if error.is_no_room() => {
+            subscription.end_removed();
+            return Step::Settled;
+        }
+        Err(error) => {
+            tracing::debug!(error = %error, "a room is not opened anew yet: {error}");
+            subscription.socket.refused(&error, &token);
+            return Step::Failed;
+        }
+    };
+    subscription.set_epoch(opened.epoch);
+    subscription.set_kept_from(opened.log.first_seq);
+    subscription.set_opened(opened.log.last_seq);
+    subscription.resync(opened.log.first_seq, opened.log.last_seq);
+    Step::Moved(opened.log.last_seq)
 }
 
 /// Queues the next page; answers the room's head when it was read.
@@ -138,11 +189,15 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
         let _slot = edge.fetches().acquire().await;
         let token = subscription.socket.token();
         let question = Events { token: token.clone(), room: subscription.room, after: position };
-        edge.bus()
+        edge.api()
             .ask(&question)
             .await
             .inspect_err(|error| subscription.socket.refused(error, &token))?
     };
+    if subscription.epoch() != Some(page.epoch) {
+        let reason = "a page of another epoch".to_owned();
+        return Err(AskError::Unavailable { verb: "events", reason });
+    }
     subscription.set_kept_from(page.first_seq);
     if page.first_seq > position.next() && page.last_seq > position {
         // The janitor was here meanwhile.
@@ -176,12 +231,32 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
 
 #[cfg(test)]
 mod tests {
+    use domain::Epoch;
+    use nats::rpc::LogEnds;
+
     use super::*;
 
     fn start(after: Option<i64>, first: i64, last: i64) -> (i64, bool) {
-        let log = OpenReply { first_seq: Seq(first), last_seq: Seq(last) };
-        let start = Start::of(after.map(Seq), log);
+        start_in(None, after, first, last)
+    }
+
+    fn start_in(epoch: Option<Named>, after: Option<i64>, first: i64, last: i64) -> (i64, bool) {
+        let log = LogEnds { first_seq: Seq(first), last_seq: Seq(last) };
+        let opened = OpenReply { log, epoch: Epoch::EXAMPLE };
+        let start = Start::of(StartFrom { after: after.map(Seq), epoch }, opened);
         (start.position.0, start.is_resync)
+    }
+
+    #[test]
+    fn another_epoch_is_a_resync_wherever_it_would_begin() {
+        let present = Some(Named::of(&Epoch::EXAMPLE.to_string()));
+        let other = Some(Named::of("0123456789abcdef"));
+        let none_of_ours = Some(Named::of("yesterday"));
+        for after in [None, Some(0), Some(17), Some(20)] {
+            assert_eq!(start_in(present, after, 1, 20), start(after, 1, 20));
+            assert_eq!(start_in(other, after, 1, 20), (20, true));
+            assert_eq!(start_in(none_of_ours, after, 1, 20), (20, true));
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! What a client sends is looked at as leniently as possible: each field is kept as raw JSON
 //! until it is needed, so that one bad field hides neither the frame's `nonce` nor its `room`.
 
-use domain::{FieldErrors, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
+use domain::limits::SUBSCRIBE_ROOMS_MAX;
+use domain::{Epoch, FieldErrors, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
 use nats::rpc::Refused;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,7 +24,11 @@ pub(crate) struct ClientFrame<'a> {
     #[serde(borrow)]
     nonce: Option<&'a RawValue>,
     #[serde(borrow)]
+    rooms: Option<&'a RawValue>,
+    #[serde(borrow)]
     after: Option<&'a RawValue>,
+    #[serde(borrow)]
+    epoch: Option<&'a RawValue>,
     #[serde(borrow)]
     is_typing: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -51,6 +56,40 @@ pub(crate) struct Echo {
     pub nonce: Option<String>,
     /// The room that the frame names.
     pub room: Option<RoomId>,
+}
+
+/// An epoch as a client names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// This one.
+    One(Epoch),
+    /// A text that is no epoch of ours: another than the present one, whichever that is.
+    Unknown,
+}
+
+impl Named {
+    /// Reads it.
+    pub(crate) fn of(text: &str) -> Self {
+        Epoch::parse(text).map_or(Self::Unknown, Self::One)
+    }
+}
+
+/// Where a subscription wants to begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StartFrom {
+    /// The last event that the client has; `None` to begin with what comes next.
+    pub after: Option<Seq>,
+    /// The epoch that `after` belongs to; `None` when the client does not say.
+    pub epoch: Option<Named>,
+}
+
+/// One subscription of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct BatchItem {
+    /// The room, if it can be read.
+    pub room: Option<RoomId>,
+    /// Where to begin, or why not.
+    pub from: Result<StartFrom, Refusal>,
 }
 
 impl<'a> ClientFrame<'a> {
@@ -107,14 +146,32 @@ impl<'a> ClientFrame<'a> {
     }
 
     /// Where a subscription wants to begin.
-    pub(crate) fn after(&self) -> Result<Option<Seq>, Refusal> {
-        match self.after.map(RawValue::get) {
+    pub(crate) fn from(&self) -> Result<StartFrom, Refusal> {
+        Ok(StartFrom { after: after(self.after)?, epoch: self.epoch()? })
+    }
+
+    /// The epoch that the client's numbers belong to.
+    fn epoch(&self) -> Result<Option<Named>, Refusal> {
+        match self.epoch.map(RawValue::get) {
             None | Some("null") => Ok(None),
-            Some(raw) => match raw.parse::<i64>() {
-                Ok(after) if after >= 0 => Ok(Some(Seq(after))),
-                _ => Err(Refusal::invalid("after", "must be an integer from 0")),
-            },
+            Some(raw) => serde_json::from_str::<String>(raw)
+                .map(|text| Some(Named::of(&text)))
+                .map_err(|_| Refusal::invalid("epoch", "must be a string")),
         }
+    }
+
+    /// The subscriptions of a frame that names several rooms; `None` for one that does not. Each
+    /// stands for itself: a bad one is refused with what can be read of its room.
+    pub(crate) fn batch(&self) -> Result<Option<Vec<BatchItem>>, Refusal> {
+        let Some(raw) = self.rooms.filter(|raw| raw.get() != "null") else { return Ok(None) };
+        let items: Vec<&RawValue> = serde_json::from_str(raw.get())
+            .map_err(|_| Refusal::invalid("rooms", "must be a list"))?;
+        if items.is_empty() || items.len() > SUBSCRIBE_ROOMS_MAX {
+            let fault = format!("must hold 1 to {SUBSCRIBE_ROOMS_MAX} rooms");
+            return Err(Refusal::invalid("rooms", fault));
+        }
+        let epoch = self.epoch()?;
+        Ok(Some(items.into_iter().map(|item| batch_item(item, epoch)).collect()))
     }
 
     /// Whether the user types.
@@ -146,6 +203,33 @@ impl<'a> ClientFrame<'a> {
     }
 }
 
+fn batch_item(item: &RawValue, epoch: Option<Named>) -> BatchItem {
+    let Ok(frame) = ClientFrame::parse(item.get()) else {
+        let refusal = Refusal::invalid("rooms", "must hold objects");
+        return BatchItem { room: None, from: Err(refusal) };
+    };
+    let named = match frame.room() {
+        Ok(Some(room)) => Ok(room),
+        Ok(None) => Err(Refusal::invalid("room", "is required")),
+        Err(refusal) => Err(refusal),
+    };
+    let from = after(frame.after).map(|after| StartFrom { after, epoch });
+    match named {
+        Ok(room) => BatchItem { room: Some(room), from },
+        Err(refusal) => BatchItem { room: None, from: Err(refusal) },
+    }
+}
+
+fn after(raw: Option<&RawValue>) -> Result<Option<Seq>, Refusal> {
+    match raw.map(RawValue::get) {
+        None | Some("null") => Ok(None),
+        Some(raw) => match raw.parse::<i64>() {
+            Ok(after) if after >= 0 => Ok(Some(Seq(after))),
+            _ => Err(Refusal::invalid("after", "must be an integer from 0")),
+        },
+    }
+}
+
 fn room(raw: &RawValue) -> Result<RoomId, Refusal> {
     raw.get().parse().map_err(|error: domain::NotAnId| Refusal::invalid("room", error.to_string()))
 }
@@ -162,10 +246,13 @@ pub(crate) enum ServerFrame<'a> {
         room: Option<RoomId>,
         #[serde(skip_serializing_if = "Option::is_none")]
         last_seq: Option<Seq>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epoch: Option<Epoch>,
     },
     Subscribed {
         room: RoomId,
         last_seq: Seq,
+        epoch: Epoch,
     },
     Unsubscribed {
         room: RoomId,
@@ -174,6 +261,7 @@ pub(crate) enum ServerFrame<'a> {
         room: RoomId,
         first_seq: Seq,
         last_seq: Seq,
+        epoch: Epoch,
     },
     Ack {
         nonce: &'a str,

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::{RoomId, UserId};
+use domain::{Epoch, RoomId, Seq, UserId};
 use futures_util::StreamExt;
-use nats::rpc::{Heads, RevokedReply, RoomOnEdge};
+use nats::rpc::{Fallen, Heads, HeadsReply, RevokedReply, RoomOnEdge};
 use runtime::meter::{Counter, Gauge};
 use runtime::revoked::RevokedLogins;
 use tokio::sync::broadcast::error::RecvError;
@@ -27,6 +27,10 @@ const KEYS_EVERY: Duration = Duration::from_secs(60);
 const NO_KEYS_RETRY: Duration = Duration::from_secs(1);
 /// Rooms and users named in one question: at 20 digits each some 200 KiB.
 const NAMED_MAX: usize = 8_192;
+/// Fallen heads reported in one round.
+const FALLEN_MAX: usize = 8;
+/// The pause before heads are compared out of turn: with nodes that are behind, that may be often.
+const COMPARE_NOW_PAUSE: Duration = Duration::from_millis(50);
 /// Presence is told to the rooms at once, then this often; slower with very many rooms.
 const PRESENCE_EVERY: Duration = Duration::from_millis(100);
 /// The clock has been moved if it differs by more than this from one round to the next.
@@ -41,6 +45,7 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
             () = edge.stopped().cancelled() => return Ok(()),
             () = tokio::time::sleep(ROUND) => {}
             Ok(()) = connections.changed() => {}
+            () = edge.compare_now().notified() => tokio::time::sleep(COMPARE_NOW_PAUSE).await,
         }
         if edge.bus().is_connected() {
             tokio::join!(compare(&edge), edge.auth().refresh_revoked());
@@ -82,18 +87,52 @@ async fn ask(edge: &Edge, rooms: &HashMap<RoomId, RoomHandle>, chunk: Vec<RoomOn
     if chunk.is_empty() {
         return;
     }
-    let heads = match edge.bus().ask(&Heads { rooms: chunk }).await {
-        Ok(reply) => reply.rooms,
+    // As of now: pushes that come before the answer raise no doubt about its heads.
+    let seen: HashMap<RoomId, (Option<Epoch>, Seq)> = chunk
+        .iter()
+        .filter_map(|asked| rooms.get(&asked.room))
+        .map(|handle| (handle.room(), (handle.epoch(), handle.last())))
+        .collect();
+    let HeadsReply { epoch, rooms: heads } = match edge.api().ask(&Heads { rooms: chunk }).await {
+        Ok(reply) => reply,
         Err(error) => {
             tracing::debug!(error = %error, "heads cannot be compared: {error}");
             return;
         }
     };
+    let mut fallen = Vec::new();
     for head in heads {
         let Some(handle) = rooms.get(&head.room) else { continue };
+        let seen = seen.get(&head.room).filter(|(of, _)| *of == Some(epoch));
+        // Of another epoch, or not followed yet: its task ends, or asks by itself.
+        let Some(&(_, seen)) = seen else { continue };
+        if head.log.is_some_and(|log| log.last_seq < seen) {
+            fallen.push((handle, seen));
+            continue;
+        }
         let is_news = head.log.is_none_or(|log| log.last_seq > handle.last());
         if is_news || !head.not_members.is_empty() {
             handle.tell_head(head);
+        }
+    }
+    report_fallen(edge, epoch, &fallen).await;
+}
+
+/// Reports heads that are below what was handed out here. The first that is believed begins a new
+/// epoch, which renews all rooms; one that is not renews itself alone.
+async fn report_fallen(edge: &Edge, epoch: Epoch, fallen: &[(&RoomHandle, Seq)]) {
+    for (handle, seen) in fallen.iter().take(FALLEN_MAX) {
+        let room = handle.room();
+        match edge.api().ask(&Fallen { room, seen: *seen, epoch }).await {
+            Ok(reply) if reply.epoch == epoch => {
+                tracing::warn!(room.id = %room, "room {room} ends before {seen}: it is opened anew");
+                handle.tell_fallen();
+            }
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(room.id = %room, error = %error, "a fallen head is not reported: {error}");
+                return;
+            }
         }
     }
 }

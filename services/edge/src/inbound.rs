@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::close::Close;
 use crate::follow;
-use crate::frame::{self, ClientFrame, Echo, Kind as FrameKind, ServerFrame};
+use crate::frame::{self, BatchItem, ClientFrame, Echo, Kind as FrameKind, ServerFrame, StartFrom};
 use crate::limit::Verdict;
 use crate::posts;
 use crate::session::Session;
@@ -134,11 +134,27 @@ impl Session {
 
     fn subscribe(&self, frame: &ClientFrame<'_>) -> Result<(), Refusal> {
         self.require_many()?;
-        let (room, after) = (self.room_of(frame)?, frame.after()?);
+        let Some(batch) = frame.batch()? else {
+            return self.subscribe_to(self.room_of(frame)?, frame.from()?);
+        };
+        for BatchItem { room, from } in batch {
+            let subscribed = match (room, from) {
+                (Some(room), Ok(from)) => self.subscribe_to(room, from),
+                (None, Ok(_)) => Err(Refusal::invalid("room", "is required")),
+                (_, Err(refusal)) => Err(refusal),
+            };
+            if let Err(refusal) = subscribed {
+                self.refuse(&refusal, &Echo { nonce: None, room });
+            }
+        }
+        Ok(())
+    }
+
+    fn subscribe_to(&self, room: RoomId, from: StartFrom) -> Result<(), Refusal> {
         match self.socket.add(room) {
             Added::New(subscription) => {
                 let edge = self.edge.clone();
-                let opening = follow::subscribe(edge, subscription, after);
+                let opening = follow::subscribe(edge, subscription, from);
                 self.edge.life().spawn(Box::pin(opening));
                 Ok(())
             }

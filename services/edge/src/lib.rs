@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use domain::UserId;
+use domain::{Seq, UserId};
 use http::HeaderValue;
 use nats::bus::Bus;
 use nats::interest::Interest;
@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use runtime::meter::{Counter, label};
 use runtime::operations::Readiness;
 use runtime::{Clock, Lifecycle, origin};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,7 @@ mod budgets;
 pub mod close;
 mod connect;
 mod drain;
+mod epochs;
 mod follow;
 mod fragments;
 mod frame;
@@ -56,6 +57,7 @@ mod upgrade;
 use auth::Auth;
 use budgets::Budgets;
 use close::Close;
+use epochs::{ApiClient, Epochs};
 use hub::Hub;
 use live::Live;
 use opener::Opener;
@@ -112,7 +114,9 @@ pub struct Edge {
 #[derive(Debug)]
 struct Inner {
     config: Config,
-    bus: Bus,
+    api: ApiClient,
+    /// Heads are compared at once.
+    compare_now: Notify,
     life: Lifecycle,
     /// Cancelled once all sockets are closed: everything else ends.
     stopped: CancellationToken,
@@ -149,20 +153,22 @@ pub async fn start(
     let stopped = CancellationToken::new();
     let sockets_max = config.sockets_max;
     let budgets = Budgets::new(config.user_frames_per_second, config.user_replay_kib_per_second);
+    let api = ApiClient::new(bus.clone());
     let edge = Edge {
         inner: Arc::new(Inner {
             config,
             auth: Auth::new(bus.clone(), clock),
             hub: Hub::new(sockets_max),
             presence: Presence::new(id),
-            opener: Opener::start(&bus, life, &stopped),
+            opener: Opener::start(&api, life, &stopped),
             live: Live::start(&bus, life, &stopped),
             interest: Interest::is_possible(&bus).then(|| Interest::new(&bus)),
             fetches: Semaphore::new(FETCHES_MAX),
             budgets,
             emails: Mutex::default(),
             open_at: Instant::now() + ROLL_CALL,
-            bus,
+            api,
+            compare_now: Notify::new(),
             life: life.clone(),
             stopped,
         }),
@@ -195,7 +201,20 @@ impl Edge {
     }
 
     fn bus(&self) -> &Bus {
-        &self.inner.bus
+        self.inner.api.bus()
+    }
+
+    /// How to ask for what belongs to an epoch.
+    fn api(&self) -> &ApiClient {
+        &self.inner.api
+    }
+
+    fn epochs(&self) -> &Epochs {
+        self.inner.api.epochs()
+    }
+
+    fn compare_now(&self) -> &Notify {
+        &self.inner.compare_now
     }
 
     fn life(&self) -> &Lifecycle {
@@ -308,6 +327,15 @@ impl Edge {
                 }
             }
         });
+    }
+
+    /// Has a subscription open its room anew; one that is live has no task of its own that would.
+    fn reopen(&self, subscription: Arc<Subscription>, is_live: bool) {
+        subscription.set_void();
+        if is_live && !subscription.has_ended() {
+            let following = follow::follow(self.clone(), subscription, Seq(0));
+            self.life().spawn(Box::pin(following));
+        }
     }
 
     fn count_close(&self, close: Close) {

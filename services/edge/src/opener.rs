@@ -7,12 +7,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use domain::{RoomId, UserId};
-use nats::bus::{AskError, Bus};
-use nats::rpc::{Head, Heads, Open, OpenReply, RoomOnEdge, UserToken};
+use domain::{Epoch, RoomId, UserId};
+use nats::bus::AskError;
+use nats::rpc::{Head, Heads, LogEnds, Open, OpenReply, RoomOnEdge, UserToken};
 use runtime::Lifecycle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+
+use crate::epochs::ApiClient;
 
 /// Questions that may wait.
 const WAITING_MAX: usize = 16_384;
@@ -30,27 +32,28 @@ struct Asked {
 /// What the api said of one room and one user.
 #[derive(Clone, Copy, Debug)]
 struct Answered {
-    log: Option<OpenReply>,
+    log: Option<LogEnds>,
     is_member: bool,
+    epoch: Epoch,
 }
 
 /// Asks for rooms.
 #[derive(Clone, Debug)]
 pub(crate) struct Opener {
-    bus: Bus,
+    api: ApiClient,
     asked: mpsc::Sender<Asked>,
 }
 
 impl Opener {
     /// Starts gathering.
-    pub(crate) fn start(bus: &Bus, life: &Lifecycle, stopped: &CancellationToken) -> Self {
+    pub(crate) fn start(api: &ApiClient, life: &Lifecycle, stopped: &CancellationToken) -> Self {
         let (asked, waiting) = mpsc::channel(WAITING_MAX);
-        let gathering = gather(bus.clone(), life.clone(), waiting);
+        let gathering = gather(api.clone(), life.clone(), waiting);
         let stopped = stopped.clone();
         life.spawn(async move {
             stopped.run_until_cancelled(gathering).await;
         });
-        Self { bus: bus.clone(), asked }
+        Self { api: api.clone(), asked }
     }
 
     /// Where a room stands, for a member of it.
@@ -65,9 +68,9 @@ impl Opener {
     ) -> Result<OpenReply, AskError> {
         let answered = self.ask(room, Some(user)).await?;
         match answered.log {
-            Some(log) if answered.is_member => Ok(log),
+            Some(log) if answered.is_member => Ok(OpenReply { log, epoch: answered.epoch }),
             // Refusals are rare; the exact one is asked for by itself.
-            _ => self.bus.ask(&Open { token: token.clone(), room }).await,
+            _ => self.api.ask(&Open { token: token.clone(), room }).await,
         }
     }
 
@@ -76,13 +79,14 @@ impl Opener {
     /// # Errors
     /// `Unavailable`.
     pub(crate) async fn head(&self, room: RoomId) -> Result<Option<OpenReply>, AskError> {
-        Ok(self.ask(room, None).await?.log)
+        let Answered { log, epoch, .. } = self.ask(room, None).await?;
+        Ok(log.map(|log| OpenReply { log, epoch }))
     }
 
     async fn ask(&self, room: RoomId, user: Option<UserId>) -> Result<Answered, AskError> {
         let away =
             |reason: &str| AskError::Unavailable { verb: "heads", reason: reason.to_owned() };
-        if !self.bus.is_connected() {
+        if !self.api.bus().is_connected() {
             return Err(away("not connected to NATS"));
         }
         let (answer, answered) = oneshot::channel();
@@ -93,7 +97,7 @@ impl Opener {
     }
 }
 
-async fn gather(bus: Bus, life: Lifecycle, mut waiting: mpsc::Receiver<Asked>) {
+async fn gather(api: ApiClient, life: Lifecycle, mut waiting: mpsc::Receiver<Asked>) {
     let slots = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
@@ -101,15 +105,15 @@ async fn gather(bus: Bus, life: Lifecycle, mut waiting: mpsc::Receiver<Asked>) {
         if waiting.recv_many(&mut batch, BATCH_MAX).await == 0 {
             return;
         }
-        let bus = bus.clone();
+        let api = api.clone();
         life.spawn(async move {
-            ask_batch(&bus, batch).await;
+            ask_batch(&api, batch).await;
             drop(slot);
         });
     }
 }
 
-async fn ask_batch(bus: &Bus, batch: Vec<Asked>) {
+async fn ask_batch(api: &ApiClient, batch: Vec<Asked>) {
     let mut rooms: HashMap<RoomId, HashSet<UserId>> = HashMap::new();
     for asked in &batch {
         rooms.entry(asked.room).or_default().extend(asked.user);
@@ -118,8 +122,8 @@ async fn ask_batch(bus: &Bus, batch: Vec<Asked>) {
         .into_iter()
         .map(|(room, users)| RoomOnEdge { room, users: users.into_iter().collect() })
         .collect();
-    let heads = match bus.ask(&Heads { rooms }).await {
-        Ok(reply) => reply.rooms,
+    let (epoch, heads) = match api.ask(&Heads { rooms }).await {
+        Ok(reply) => (reply.epoch, reply.rooms),
         Err(error) => {
             tracing::debug!(error = %error, "rooms could not be opened: {error}");
             return;
@@ -129,6 +133,6 @@ async fn ask_batch(bus: &Bus, batch: Vec<Asked>) {
     for asked in batch {
         let Some(head) = heads.get(&asked.room) else { continue };
         let is_member = asked.user.is_some_and(|user| !head.not_members.contains(&user));
-        let _ = asked.answer.send(Answered { log: head.log, is_member });
+        let _ = asked.answer.send(Answered { log: head.log, is_member, epoch });
     }
 }

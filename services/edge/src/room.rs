@@ -4,11 +4,11 @@
 //! others reach it by [`Command`]s. It lives while it has subscribers and a while longer.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use domain::{RoomId, Seq, UserId};
+use domain::{Epoch, RoomId, Seq, UserId};
 use nats::rpc::Head;
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,7 @@ use crate::Edge;
 use crate::subscription::Subscription;
 
 mod actor;
+mod fetch;
 mod leaving;
 mod log;
 mod people;
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Leave(u64),
     /// Learn where the log stands.
     Head(Head),
+    /// Begin anew: the log ends before what came out here.
+    Fallen,
 }
 
 /// Where a subscriber stands.
@@ -66,6 +69,8 @@ pub(crate) enum Placed {
 pub(crate) struct Shared {
     id: u64,
     room: RoomId,
+    /// The epoch of its task, once that follows the room.
+    epoch: OnceLock<Epoch>,
     /// The last event that came out here.
     last: AtomicI64,
     /// Subscribers by user.
@@ -86,6 +91,7 @@ impl RoomHandle {
         let shared = Arc::new(Shared {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             room,
+            epoch: OnceLock::new(),
             last: AtomicI64::new(0),
             users: Mutex::default(),
         });
@@ -114,6 +120,11 @@ impl RoomHandle {
         Seq(self.shared.last.load(Ordering::Acquire))
     }
 
+    /// The epoch that [`Self::last`] belongs to; `None` until the room is followed.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.shared.epoch.get().copied()
+    }
+
     /// The users who are subscribed here.
     pub(crate) fn users(&self) -> Vec<UserId> {
         self.shared.users.lock().keys().copied().collect()
@@ -127,6 +138,11 @@ impl RoomHandle {
     /// Tells where the log stands; dropped when the room is busy, since it is asked for again.
     pub(crate) fn tell_head(&self, head: Head) {
         let _ = self.commands.try_send(Command::Head(head));
+    }
+
+    /// Has the room begin anew; dropped when it is busy, since it is found again.
+    pub(crate) fn tell_fallen(&self) {
+        let _ = self.commands.try_send(Command::Fallen);
     }
 
     /// Lets a subscriber go.

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-use domain::{Refusal, RoomId, Seq, UserId};
+use domain::{Epoch, Refusal, RoomId, Seq, UserId};
+use parking_lot::Mutex;
 
 use crate::close::Close;
 use crate::frame::{self, Echo, ServerFrame, Text};
@@ -28,6 +29,10 @@ pub(crate) struct Subscription {
     position: AtomicI64,
     opened_at: AtomicI64,
     kept_from: AtomicI64,
+    /// The epoch that its numbers belong to.
+    epoch: Mutex<Option<Epoch>>,
+    /// Its room's numbers have changed under it, in this epoch too.
+    is_void: AtomicBool,
     has_ended: AtomicBool,
     repeats: AtomicU32,
 }
@@ -45,6 +50,8 @@ impl Subscription {
             position: AtomicI64::new(0),
             opened_at: AtomicI64::new(PENDING),
             kept_from: AtomicI64::new(0),
+            epoch: Mutex::default(),
+            is_void: AtomicBool::new(false),
             has_ended: AtomicBool::new(false),
             repeats: AtomicU32::new(0),
         })
@@ -86,6 +93,27 @@ impl Subscription {
         self.kept_from.store(first.0, Ordering::Release);
     }
 
+    /// The epoch that its numbers belong to; `None` until it is opened.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        *self.epoch.lock()
+    }
+
+    /// To be called with what opened it, before its room's task has it.
+    pub(crate) fn set_epoch(&self, epoch: Epoch) {
+        *self.epoch.lock() = Some(epoch);
+        self.is_void.store(false, Ordering::Release);
+    }
+
+    /// What it has is of no history any more.
+    pub(crate) fn set_void(&self) {
+        self.is_void.store(true, Ordering::Release);
+    }
+
+    /// Whether its room must be opened anew before anything more of it is queued.
+    pub(crate) fn must_reopen(&self, present: Option<Epoch>) -> bool {
+        self.is_void.load(Ordering::Acquire) || self.epoch() != present
+    }
+
     /// Whether membership was checked and, as far as is known, still holds.
     pub(crate) fn is_open(&self) -> bool {
         self.opened_at.load(Ordering::Acquire) != PENDING && !self.has_ended()
@@ -113,7 +141,9 @@ impl Subscription {
 
     /// Tells the client to load the room anew, and goes on from `last`.
     pub(crate) fn resync(&self, first: Seq, last: Seq) {
-        let text = ServerFrame::Resync { room: self.room, first_seq: first, last_seq: last }.text();
+        let Some(epoch) = self.epoch() else { return };
+        let (room, first_seq, last_seq) = (self.room, first, last);
+        let text = ServerFrame::Resync { room, first_seq, last_seq, epoch }.text();
         self.socket.out.push_live(self, &text, Weight::Needed);
         self.set_position(last);
         runtime::meter::Counter::Resyncs.add(1);
@@ -128,7 +158,8 @@ impl Subscription {
 
     /// Says `subscribed`, as often as it was asked for since the last time.
     pub(crate) fn say_subscribed(&self, last: Seq, is_first: bool) {
-        let text = ServerFrame::Subscribed { room: self.room, last_seq: last }.text();
+        let Some(epoch) = self.epoch() else { return };
+        let text = ServerFrame::Subscribed { room: self.room, last_seq: last, epoch }.text();
         let repeats = self.repeats.swap(0, Ordering::AcqRel);
         for _ in 0..repeats + u32::from(is_first) {
             self.socket.out.push_live(self, &text, Weight::Needed);

@@ -71,11 +71,11 @@ fn upgrade(edge: Edge, room: Option<String>, mut request: Request) -> Response {
     let offer = Offer::read(headers);
     let query = request.uri().query().unwrap_or_default();
     let token = bearer(headers).or(offer.token).or_else(|| parameter(query, "token"));
-    let after = parameter(query, "after");
+    let (after, epoch) = (parameter(query, "after"), parameter(query, "epoch"));
     let Some(on_upgrade) = request.extensions_mut().remove::<OnUpgrade>() else {
         return upgrade_required(&request);
     };
-    let wanted = Wanted { token: token.unwrap_or_default(), room, after };
+    let wanted = Wanted { token: token.unwrap_or_default(), room, after, epoch };
     edge.life().clone().spawn(Box::pin(connect::serve(edge, on_upgrade, wanted)));
     switching(&key, offer.is_ours)
 }

@@ -53,6 +53,7 @@ pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
 /// Publishes again what is overdue. Returns how much it was.
 async fn sweep(relay: &Relay) -> store::Result<usize> {
     let now = relay.clock.now();
+    relay.store.check().await?;
     let mut conn = relay.store.read().await?;
     let waiting = backlog(&mut conn, now).await?;
     drop(conn);
@@ -87,9 +88,9 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
     match event.place {
         LogPlace::Room(room, seq) => match find_event(relay, room, seq).await {
             Ok(Some(found)) => {
-                let mut headers = event_headers(&found);
+                let mut headers = event_headers(&found, relay.store.epoch());
                 // Not the first's id: the stream would drop the repeat as a duplicate.
-                let id = format!("again-{room}:{seq}:{}", event.attempts);
+                let id = again_id(relay, &format!("{room}:{seq}:{}", event.attempts));
                 headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
                 let frame = text(&EventFrame::from(&found));
                 let subject = relay.bus.subjects().room_again(room);
@@ -102,12 +103,20 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
         LogPlace::Org(org, seq) => {
             let mut headers = HeaderMap::new();
             headers.insert(HEADER_SEQ, seq.to_string());
-            let id = format!("again-org-{org}:{seq}:{}", event.attempts);
+            let id = again_id(relay, &format!("org-{org}:{seq}:{}", event.attempts));
             headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
             let payload = event.payload.as_ref().map(ToString::to_string).unwrap_or_default();
             publish(relay, relay.bus.subjects().org_log(org), headers, payload).await;
             Ok(())
         }
+    }
+}
+
+/// The id of a repeat. It names the epoch, since after a restore another event may have the place.
+fn again_id(relay: &Relay, id: &str) -> String {
+    match relay.store.epoch() {
+        Some(epoch) => format!("again-{epoch}-{id}"),
+        None => format!("again-{id}"),
     }
 }
 

@@ -104,7 +104,12 @@ async fn what_cannot_be_replayed_is_resynced() {
     board.fill_room(room, alice.id, 10).await;
     let mut beyond = bob.resumes(0, room, 11).await;
     let resync = beyond.next_of_type("resync").await;
-    assert_eq!(resync, json!({"type": "resync", "room": room, "first_seq": 1, "last_seq": 10}));
+    let epoch = &beyond.hello["epoch"];
+    assert!(epoch.is_string(), "{}", beyond.hello);
+    assert_eq!(
+        resync,
+        json!({"type": "resync", "room": room, "first_seq": 1, "last_seq": 10, "epoch": epoch})
+    );
     alice.posts(room, "live").await;
     beyond.sees("live").await;
     // The past has left the room from the front.

@@ -75,6 +75,46 @@ async fn a_subscription_is_refused_as_the_room_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_frame_subscribes_to_many_rooms_and_each_is_answered() {
+    let board = Board::builder().limits_on().start().await;
+    let alice = board.person("alice").await;
+    let org = alice.makes_org("Many").await;
+    let rooms = board.rooms_in_bulk(org, alice.id, 200).await;
+    alice.posts(rooms[0], "before").await;
+    let mut socket = alice.opens_many(0).await;
+    let epoch = socket.subscribes(rooms[0], None).await["epoch"].clone();
+    socket.sends(json!({"type": "unsubscribe", "room": rooms[0]})).await;
+    socket.next_of_type("unsubscribed").await;
+    let mut items: Vec<_> = rooms.iter().map(|room| json!({"room": room})).collect();
+    items[0]["after"] = json!(0);
+    let batch = json!({"type": "subscribe", "rooms": items, "epoch": epoch});
+    socket.sends(batch).await;
+    for room in &rooms {
+        let answer = socket
+            .until("subscribed", |frame| frame["type"] == "subscribed" && frame["room"] == *room)
+            .await;
+        assert_eq!(answer["epoch"], epoch);
+    }
+    socket.sees("before").await;
+    alice.posts(rooms[199], "in the last").await;
+    socket.sees("in the last").await;
+    // It counted as one frame, and each room stands for itself.
+    let mixed = json!([{"room": rooms[1]}, {"room": 999_999}, {"room": "x"}, {"after": 1}, 7,
+                       {"room": rooms[2], "after": -1}]);
+    socket.sends_text(&json!({"type": "subscribe", "rooms": mixed}).to_string()).await;
+    assert_eq!(socket.next_of_type("subscribed").await["room"], rooms[1]);
+    assert_eq!(socket.is_refused("not_found").await["room"], 999_999);
+    for room in [json!(null), json!(null), json!(null), json!(rooms[2])] {
+        assert_eq!(socket.is_refused("validation_failed").await["room"], room);
+    }
+    let too_many = vec![json!({"room": rooms[0]}); 201];
+    for bad in [json!(too_many), json!([]), json!("x"), json!({"room": 1})] {
+        socket.sends_text(&json!({"type": "subscribe", "rooms": bad}).to_string()).await;
+        socket.is_refused("validation_failed").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_follows_a_thousand_rooms_and_no_more() {
     let board = Board::start().await;
     let alice = board.person("alice").await;

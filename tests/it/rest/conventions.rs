@@ -151,7 +151,8 @@ async fn allowed_origins_are_named_and_others_are_not() {
         assert!(answer.header("vary").to_lowercase().contains("origin"));
         assert_eq!(answer.header("access-control-allow-credentials"), "");
         let exposed = answer.header("access-control-expose-headers").to_lowercase();
-        for name in ["x-request-id", "retry-after", "idempotent-replayed", "location"] {
+        for name in ["x-request-id", "retry-after", "idempotent-replayed", "location", "chat-epoch"]
+        {
             assert!(exposed.contains(name), "{name} in {exposed}");
         }
         assert!(exposed.contains("ratelimit-limit") && exposed.contains("ratelimit-reset"));

@@ -57,6 +57,13 @@ pub async fn heads(
         .collect())
 }
 
+/// A room's last event; `None` when the room is gone.
+pub async fn last_seq(conn: &mut PgConnection, room: RoomId) -> Result<Option<Seq>> {
+    Ok(sqlx::query_scalar!(r#"select last_seq as "seq: Seq" from rooms where id = $1"#, room.0)
+        .fetch_optional(conn)
+        .await?)
+}
+
 /// Members of a room by ascending id, from `after` on.
 pub async fn member_ids(
     conn: &mut PgConnection,

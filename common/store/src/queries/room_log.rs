@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::event::EventKind;
-use domain::{LogEvent, Message, MessageId, Person, RoomId, Seq, Timestamp, UserId, What};
+use domain::{Epoch, LogEvent, Message, MessageId, Person, RoomId, Seq, Timestamp, UserId, What};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -14,6 +14,8 @@ use crate::{Error, Result, Store};
 /// A stretch of a room's log.
 #[derive(Debug)]
 pub struct LogPage {
+    /// The history that they belong to, as far as it is known.
+    pub epoch: Option<Epoch>,
     /// The first event that is kept.
     pub first_seq: Seq,
     /// The last event.
@@ -45,6 +47,7 @@ pub async fn room_log(
     now: Timestamp,
 ) -> Result<Option<LogPage>> {
     let mut tx = store.begin_snapshot().await?;
+    let epoch = store.epoch();
     let ends = sqlx::query!(
         r#"select log_floor(id, $2) as "first_seq!: Seq", last_seq as "last_seq: Seq"
            from rooms where id = $1"#,
@@ -58,7 +61,7 @@ pub async fn room_log(
     let places = places(&mut tx, room, after, limit).await?;
     let events = complete(&mut tx, (room, ends.first_seq), places).await?;
     tx.commit().await?;
-    Ok(Some(LogPage { first_seq: ends.first_seq, last_seq: ends.last_seq, events }))
+    Ok(Some(LogPage { epoch, first_seq: ends.first_seq, last_seq: ends.last_seq, events }))
 }
 
 /// The place of a user's last `member.left` after `after` and since `since`.

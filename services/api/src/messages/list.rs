@@ -7,7 +7,7 @@ use store::{access, queries};
 
 use crate::Api;
 use crate::caller::Authenticated;
-use crate::json::Json;
+use crate::epoch::{self, InEpoch};
 use crate::page::{Page, Query, Walk};
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
@@ -25,17 +25,18 @@ use crate::problem::{Problem, Problems};
         ("before" = Option<i64>, Query, description = "Messages with a smaller id"),
         ("after" = Option<i64>, Query, description = "Messages with a greater id"),
         ("after_seq" = Option<i64>, Query, description = "Messages with a greater seq, oldest first; not with the others"),
+        ("epoch" = Option<String>, Query, description = "The epoch that `after_seq` belongs to; 409 `epoch_changed` when it is not the present one"),
         ("limit" = Option<u32>, Query, description = "1..200, default 50"),
         ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
     ),
-    responses((status = 200, description = "A page", body = Page<MessageView>), Problems)
+    responses((status = 200, description = "A page", body = Page<MessageView>, headers(("Chat-Epoch" = String, description = "The epoch that the numbers belong to"))), Problems)
 )]
 pub(crate) async fn list_messages(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(room): PathId<RoomId>,
     mut query: Query,
-) -> Result<Json<Page<MessageView>>, Problem> {
+) -> Result<InEpoch<Page<MessageView>>, Problem> {
     let before = query.id("before");
     let after = query.number("after");
     let after_seq = query.number("after_seq");
@@ -54,6 +55,7 @@ pub(crate) async fn list_messages(
     let mut page = query.page(walk)?;
     let mut conn = api.store().read().await?;
     let room = access::room_as_member(&mut conn, caller.user, room).await?;
+    let epoch = epoch::require(&api, page.text("epoch"))?;
     if let Some(seq) = after_seq {
         let MessageId(id) = queries::messages::last_id_up_to(&mut conn, &room, Seq(seq)).await?;
         page.start_after(id);
@@ -61,5 +63,6 @@ pub(crate) async fn list_messages(
     let messages =
         queries::messages::messages(&mut conn, &room, page.slice(), api.clock().now()).await?;
     let views = |message| MessageView::from(&message);
-    Ok(Json(page.page(&api.config().public_url, messages, |message| message.id.0, views)))
+    let page = page.page(&api.config().public_url, messages, |message| message.id.0, views);
+    Ok(InEpoch(epoch, page))
 }

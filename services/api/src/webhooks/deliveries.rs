@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::Authenticated;
+use crate::epoch::{self, InEpoch};
 use crate::json::Json;
 use crate::page::{Page, Query, Walk};
 use crate::path::{PathId, PathIdWord};
@@ -115,17 +116,18 @@ impl From<Delivery> for DeliveryView {
     params(
         ("id" = i64, Path, description = "The webhook"),
         ("after" = Option<i64>, Query, description = "A `sequence`; 0 is everything kept"),
+        ("epoch" = Option<String>, Query, description = "The epoch that `after` belongs to; 409 `epoch_changed` when it is not the present one"),
         ("limit" = Option<u32>, Query, description = "1..200, default 50"),
         ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
     ),
-    responses((status = 200, description = "A page", body = Page<DeliveryView>), Problems)
+    responses((status = 200, description = "A page", body = Page<DeliveryView>, headers(("Chat-Epoch" = String, description = "The epoch that the numbers belong to"))), Problems)
 )]
 pub(crate) async fn list_webhook_events(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<WebhookId>,
     mut query: Query,
-) -> Result<Json<Page<DeliveryView>>, Problem> {
+) -> Result<InEpoch<Page<DeliveryView>>, Problem> {
     let after = query.number("after");
     let walk = match after {
         Some(after) => Walk { after, ..Walk::OLDEST_FIRST },
@@ -134,11 +136,13 @@ pub(crate) async fn list_webhook_events(
     let page = query.page(walk)?;
     let mut conn = api.store().read().await?;
     let access = access::webhook(&mut conn, caller, id).await?;
+    let epoch = epoch::require(&api, page.text("epoch"))?;
     let has_payloads = after.is_some();
     let found =
         queries::webhooks::deliveries(&mut conn, access, has_payloads, page.slice()).await?;
     let url = &api.config().public_url;
-    Ok(Json(page.page(url, found, |delivery| delivery.sequence, DeliveryView::from)))
+    let page = page.page(url, found, |delivery| delivery.sequence, DeliveryView::from);
+    Ok(InEpoch(epoch, page))
 }
 
 /// Delivers an event again, from any state, with all its retries: ADMINs.

@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::{Message, Subscriber};
+use async_nats::{HeaderMap, Message, Subscriber};
 use domain::cursor::Offer;
-use domain::{RoomId, Seq, UserId};
+use domain::{Epoch, RoomId, Seq, UserId};
 use futures_util::{FutureExt, StreamExt};
 use nats::bus::AskError;
-use nats::rpc::{Events, EventsReply, Head};
-use nats::subjects::{HEADER_KIND, HEADER_USER, Subjects};
+use nats::rpc::{EventsReply, Head, OpenReply};
+use nats::subjects::{HEADER_EPOCH, HEADER_KIND, HEADER_USER, Subjects};
 use runtime::meter::{Counter, Histogram, label};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
 use super::leaving::Leaves;
@@ -43,7 +43,7 @@ type Asking<T> = Pin<Box<dyn Future<Output = Result<T, AskError>> + Send>>;
 
 /// Why a room's task ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// Nobody is subscribed.
     Idle,
     /// The room is gone.
@@ -52,6 +52,8 @@ enum End {
     Unavailable,
     /// A gap could not be filled, or the subscription ended: rather no room than a hole.
     Unfillable,
+    /// What it knows of the room belongs to a history that has ended.
+    Void,
     /// The edge stops.
     Stopped,
 }
@@ -68,12 +70,15 @@ pub(super) struct Actor {
     pub(super) edge: Edge,
     pub(super) handle: RoomHandle,
     feed: Subscriber,
+    /// The epoch that everything here belongs to.
+    pub(super) epoch: Epoch,
+    epochs: watch::Receiver<Option<Epoch>>,
     pub(super) log: RoomLog,
     pub(super) subscribers: HashMap<u64, Follower>,
     pub(super) roster: Roster,
     batches: broadcast::Receiver<Arc<Changes>>,
-    repair: Repair,
-    fetching: Option<Asking<EventsReply>>,
+    pub(super) repair: Repair,
+    pub(super) fetching: Option<Asking<EventsReply>>,
     pub(super) asking_members: Option<Asking<HashSet<UserId>>>,
     /// Whose token was used last.
     pub(super) token_turn: usize,
@@ -82,7 +87,7 @@ pub(super) struct Actor {
     /// When a subscription ends at the latest whose user has left.
     pub(super) leaving_by: Option<Instant>,
     idle_since: Option<Instant>,
-    end: Option<End>,
+    pub(super) end: Option<End>,
 }
 
 /// Follows a room until nobody needs it.
@@ -122,15 +127,19 @@ impl Actor {
             .await
             .map_err(|_| End::Unavailable)?
             .map_err(|_| End::Unavailable)?;
+        let epochs = edge.epochs().follow();
         let head = edge.opener().head(room).await.map_err(|error| {
             tracing::debug!(room.id = %room, error = %error, "room {room} cannot be opened: {error}");
             End::Unavailable
         })?;
-        let last = head.ok_or(End::Deleted)?.last_seq;
+        let OpenReply { log, epoch } = head.ok_or(End::Deleted)?;
+        let last = log.last_seq;
         let actor = Self {
             edge: edge.clone(),
             handle: handle.clone(),
             feed,
+            epoch,
+            epochs,
             log: RoomLog::new(last),
             subscribers: HashMap::new(),
             roster: Roster::new(room),
@@ -145,6 +154,7 @@ impl Actor {
             end: None,
         };
         actor.handle.shared.last.store(last.0, Ordering::Release);
+        let _ = actor.handle.shared.epoch.set(epoch);
         Ok(actor)
     }
 
@@ -163,6 +173,7 @@ impl Actor {
                     None => return End::Unfillable,
                 },
                 Some(command) = commands.recv() => self.obey(command),
+                Ok(()) = self.epochs.changed() => self.epoch_changed(),
                 batch = self.batches.recv() => self.presence_changed(batch),
                 page = asked(&mut self.fetching) => self.fetched(page),
                 members = asked(&mut self.asking_members) => self.members_came(members),
@@ -183,12 +194,19 @@ impl Actor {
                 End::Unfillable if !subscription.has_ended() => {
                     subscription.socket.out.close(Close::Restarting);
                 }
+                End::Void => self.edge.reopen(subscription, subscriber.is_live),
                 _ => {}
             }
         }
         if end == End::Unfillable {
             let room = self.room();
             tracing::error!(room.id = %room, "a gap of room {room} cannot be filled: sockets close");
+        }
+    }
+
+    fn epoch_changed(&mut self) {
+        if *self.epochs.borrow_and_update() != Some(self.epoch) {
+            self.end = Some(End::Void);
         }
     }
 
@@ -237,6 +255,12 @@ impl Actor {
 
     fn take_event(&mut self, message: &Message, events: &mut Vec<Event>) {
         let headers = message.headers.as_ref();
+        if let Some(of) = headers.and_then(epoch_of).filter(|&of| of != self.epoch) {
+            if self.edge.epochs().is_news(of) {
+                self.edge.compare_now().notify_one();
+            }
+            return;
+        }
         let Some(event) =
             headers.and_then(|headers| Event::from_message(headers, &message.payload))
         else {
@@ -268,7 +292,7 @@ impl Actor {
     }
 
     /// Hands events to the subscribers, in order.
-    fn deliver(&mut self, events: &[Event]) {
+    pub(super) fn deliver(&mut self, events: &[Event]) {
         for chunk in events.split_inclusive(Event::is_left) {
             self.subscribers.retain(|_, subscriber| {
                 if subscriber.is_live {
@@ -344,12 +368,17 @@ impl Actor {
                 self.note_idle();
             }
             Command::Head(head) => self.learn_head(&head),
+            Command::Fallen => self.end = Some(End::Void),
         }
     }
 
     fn join(&mut self, subscription: &Arc<Subscription>, head: Seq) -> Placed {
         if subscription.has_ended() {
             return Placed::Live;
+        }
+        // This task, or the subscription, is about to be renewed.
+        if subscription.must_reopen(Some(self.epoch)) {
+            return Placed::Unavailable;
         }
         self.log.note_head(head);
         self.note_gap();
@@ -393,64 +422,6 @@ impl Actor {
         self.not_members.extend(head.not_members.iter().map(|&user| (log.last_seq, user)));
         self.moved_on();
     }
-
-    fn fetch(&mut self) {
-        // Without a subscriber nobody waits for what is missing; the next starts the room anew.
-        let Some(token) = self.next_token() else {
-            self.end = Some(End::Idle);
-            return;
-        };
-        let edge = self.edge.clone();
-        let question = Events { token, room: self.room(), after: self.log.cursor().last() };
-        self.fetching = Some(Box::pin(async move {
-            let _slot = edge.fetches().acquire().await;
-            edge.bus().ask(&question).await
-        }));
-    }
-
-    fn fetched(&mut self, page: Result<EventsReply, AskError>) {
-        self.fetching = None;
-        let now = Instant::now();
-        let page = match page {
-            Ok(page) => page,
-            // A refusal may be about the one user whose token was used; that a room is gone is said
-            // by its head.
-            Err(error) => {
-                let room = self.room();
-                tracing::debug!(room.id = %room, error = %error, "a gap of room {room} stays: {error}");
-                self.repair.failed(now);
-                return;
-            }
-        };
-        let before = self.log.cursor().last();
-        let mut events = Vec::new();
-        self.log.note_head(page.last_seq);
-        if page.first_seq > before.next() {
-            self.skip(page.first_seq, page.last_seq, &mut events);
-        }
-        for envelope in page.events {
-            self.log.offer(envelope.into(), &mut events);
-        }
-        self.deliver(&events);
-        if self.log.cursor().last() == before {
-            self.repair.failed(now);
-        } else {
-            self.repair.go_on(now);
-        }
-    }
-
-    /// What is missing is no longer kept: clients load the room anew.
-    fn skip(&mut self, first: Seq, last: Seq, events: &mut Vec<Event>) {
-        let room = self.room();
-        tracing::warn!(room.id = %room, "missed events of room {room} are no longer kept: resync");
-        self.log.skip_to(Seq(first.0 - 1), events);
-        for subscriber in self.subscribers.values().filter(|subscriber| subscriber.is_live) {
-            if subscriber.subscription.position().next() < first {
-                subscriber.subscription.resync(first, last);
-            }
-        }
-        self.ask_members(Duration::ZERO);
-    }
 }
 
 impl Drop for Actor {
@@ -463,6 +434,10 @@ impl Drop for Actor {
             }
         }
     }
+}
+
+fn epoch_of(headers: &HeaderMap) -> Option<Epoch> {
+    Epoch::parse(headers.get(HEADER_EPOCH)?.as_str())
 }
 
 async fn asked<T>(asking: &mut Option<Asking<T>>) -> Result<T, AskError> {

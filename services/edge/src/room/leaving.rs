@@ -75,8 +75,10 @@ impl Actor {
     /// Ends the subscriptions of users who are no longer in the room.
     pub(super) fn end_subscriptions(&mut self, is_over: impl Fn(&Follower) -> bool) {
         let handle = &self.handle;
+        let epoch = Some(self.epoch);
         self.subscribers.retain(|_, subscriber| {
-            if !is_over(subscriber) {
+            // One that was opened anew in another epoch is not ended by what this log says.
+            if subscriber.subscription.epoch() != epoch || !is_over(subscriber) {
                 return true;
             }
             let subscription = &subscriber.subscription;
