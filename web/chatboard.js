@@ -47,6 +47,8 @@ export class ChatBoard extends EventTarget {
   /** The reading of rooms and counts that is on its way, and whether it came too early. @type {Promise<void>|null} */
   #reading = null;
   #isStale = false;
+  /** The last epoch that the server named in a `resync`. @type {string|undefined} */
+  #epoch;
   /** Rooms that changed and are told of soon, together. @type {Set<number>} */
   #dirty = new Set();
   #listDirty = false;
@@ -65,7 +67,7 @@ export class ChatBoard extends EventTarget {
         this.#setStatus(status);
         this.tabs.tellStatus(status);
       },
-      resumeAt: (room) => this.rooms.get(room)?.seq,
+      resumeAt: (room) => this.rooms.get(room)?.place,
     });
     this.tabs = new Tabs({
       onLead: () => this.#lead(),
@@ -298,8 +300,8 @@ export class ChatBoard extends EventTarget {
 
   /** A tab has come: it learns what the server says once only. */
   #introduce() {
-    for (const { id, seq, online } of this.rooms.values()) {
-      this.tabs.tell({ type: "subscribed", room: id, last_seq: seq });
+    for (const { id, seq, epoch, online } of this.rooms.values()) {
+      this.tabs.tell({ type: "subscribed", room: id, last_seq: seq, epoch });
       this.tabs.tell({ type: "presence.snapshot", room: id, online: [...online] });
     }
     this.tabs.tellStatus(this.status);
@@ -330,11 +332,14 @@ export class ChatBoard extends EventTarget {
     switch (frame.type) {
       case "subscribed":
         // What the leading tab hears of is ours too; we may have read too early.
-        if (room) room.reaches(frame.last_seq);
+        if (room) room.reaches(frame.last_seq, frame.epoch);
         else if (!this.tabs.leading) this.open(frame.room).catch(() => {});
         break;
       case "resync":
-        room?.resync(frame.last_seq);
+        room?.resync(frame.last_seq, frame.epoch);
+        // Another history: the list of rooms, and all that is counted, may be another too.
+        if (frame.epoch !== this.#epoch && this.tabs.leading) this.#read();
+        this.#epoch = frame.epoch;
         break;
       case "ack":
         this.#sender.acked(frame);

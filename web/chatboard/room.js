@@ -64,12 +64,19 @@ export class Room {
     this.timeline = new Timeline(board.rest, info.id);
     /** The last event taken. */
     this.seq = info.last_seq;
+    /** The history that `seq` belongs to, once the server has named it. @type {string|undefined} */
+    this.epoch = undefined;
     /** Up to here the server's count of what is unread goes; what comes later we add. */
     this.countedTo = info.last_seq;
   }
 
   get id() {
     return this.info.id;
+  }
+
+  /** Where the socket goes on. */
+  get place() {
+    return { after: this.seq, epoch: this.epoch };
   }
 
   /** The room's name; of a direct message, the names of the others. */
@@ -136,9 +143,13 @@ export class Room {
     this.#since = this.#since.filter(({ id }) => id > message);
   }
 
-  /** The server's log reaches to `last`: fetches what we have not seen unless it comes by itself soon. @param {number} last */
-  reaches(last) {
+  /**
+   * The server's log reaches to `last`: fetches what we have not seen unless it comes by itself soon.
+   * @param {number} last @param {string} [epoch] another than ours is followed by `resync`
+   */
+  reaches(last, epoch) {
     const { seq } = this;
+    this.epoch ??= epoch;
     if (last <= seq) return;
     this.#head = Math.max(last, this.#head);
     // A long replay is on its way as long as it goes on.
@@ -150,7 +161,7 @@ export class Room {
     this.#filling = true;
     try {
       await new Promise((done) => setTimeout(done, 50));
-      let next = /** @type {string|null} */ (`/rooms/${this.id}/events/?limit=200&after_seq=${this.seq}`);
+      let next = /** @type {string|null} */ (`/rooms/${this.id}/events/?limit=200&after_seq=${this.seq}&epoch=${this.epoch ?? ""}`);
       while (next) {
         const page = /** @type {any} */ (await this.board.request("GET", next));
         for (const frame of page.results) this.offer(frame);
@@ -169,8 +180,21 @@ export class Room {
     }
   }
 
-  /** Drops what we have, and goes on after `seq`: the past that we hold is no longer what is kept. @param {number} seq */
-  async resync(seq) {
+  /**
+   * Drops what we have, and goes on after `seq`: the past that we hold is no longer what is kept, or
+   * in another epoch never was.
+   * @param {number} seq @param {string} [epoch]
+   */
+  async resync(seq, epoch = this.epoch) {
+    if (epoch !== this.epoch) {
+      // Ids and numbers may have been given again.
+      this.lastRead = null;
+      this.readers.clear();
+      this.#since = [];
+      this.countedTo = seq;
+      if (this.members) this.loadMembers().catch(() => {});
+    }
+    this.epoch = epoch;
     this.seq = this.#head = seq;
     this.info = { ...this.info, last_seq: seq };
     this.#early.clear();

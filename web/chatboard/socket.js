@@ -19,7 +19,7 @@ const FINAL = new Set([1003, 1009, 4003, 4400]);
 /**
  * @typedef {import("./rest.js").Rest} Rest
  * @typedef {{onFrame: (frame: any) => void, onStatus: (status: "online"|"connecting"|"offline") => void,
- *   resumeAt: (room: number) => number|undefined}} Owner
+ *   resumeAt: (room: number) => {after: number, epoch?: string}|undefined}} Owner
  */
 
 export class Socket {
@@ -105,8 +105,7 @@ export class Socket {
 
   /** @param {number} room */
   #subscription(room) {
-    const after = this.owner.resumeAt(room);
-    return after === undefined ? { type: "subscribe", room } : { type: "subscribe", room, after };
+    return { type: "subscribe", room, ...this.owner.resumeAt(room) };
   }
 
   #flush() {

@@ -17,6 +17,19 @@ const SWITCH: &str = "CHATBOARD_TEST_BROWSER";
 
 /// What a script says to have a process killed and started again.
 const CRASH: &str = "@crash ";
+/// What a script says to have every message lost that begins with `lost`, as by a restore.
+const RESTORE: &str = "@restore";
+/// They are the last of their rooms; their numbers and ids are given again.
+const LOSE: &str = "
+    begin;
+    update rooms set last_seq = last_seq - (
+        select count(*) from messages where room_id = rooms.id and body like 'lost %');
+    delete from messages where body like 'lost %';
+    update room_members m set last_read_msg_id = k.id, last_read_seq = k.seq
+    from (select room_id, max(id) as id, max(seq) as seq from messages group by room_id) k
+    where k.room_id = m.room_id and m.last_read_seq > k.seq;
+    select setval(pg_get_serial_sequence('messages', 'id'), (select max(id) from messages));
+    commit";
 
 /// So many browsers at once: one alone waits more than it works, and each takes every core it finds.
 const BROWSERS: u32 = 2;
@@ -66,6 +79,14 @@ struct Ended {
     complained: String,
 }
 
+/// Restores a backup that lacks some messages, in a way that Postgres does not tell of: an operator
+/// begins the new epoch.
+async fn restore(board: &Board) {
+    board.sql(LOSE).await;
+    let (began, said) = board.processes().await[Board::API].command(&["admin", "new-epoch"], &[]);
+    assert!(began, "{said}");
+}
+
 /// Runs a script. Where it says `@crash 2`, that process is killed and started again.
 async fn run(tools: &Tools, script: &str, stage: testkit::Value, board: &Board) -> Ended {
     let mut child = tokio::process::Command::new(&tools.node)
@@ -84,6 +105,7 @@ async fn run(tools: &Tools, script: &str, stage: testkit::Value, board: &Board) 
         while let Some(line) = lines.next_line().await.unwrap() {
             match line.strip_prefix(CRASH).map(str::parse) {
                 Some(process) => board.crash(process.unwrap()).await,
+                None if line == RESTORE => restore(board).await,
                 None => said.extend([line.as_str(), "\n"]),
             }
         }

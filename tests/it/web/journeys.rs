@@ -40,6 +40,11 @@ async fn a_killed_edge_a_cut_network_and_an_expired_token_lose_nothing_that_peop
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_restore_that_lost_messages_people_see_what_there_is() {
+    walk("epochs.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_go_from_one_browser_into_the_store_and_to_another() {
     walk("files.mjs", Board::builder().processes().janitors(1)).await;
 }
