@@ -20,3 +20,7 @@ create table epochs (
     constraint epochs_reason_check
         check (reason in ('first', 'restored', 'promoted', 'head_fell', 'operator'))
 );
+
+-- The epoch in which the event was committed: a part of its id, since another event may get its place
+-- after a restore. Null where a version wrote it that knew no epochs.
+alter table outbox add column epoch text;

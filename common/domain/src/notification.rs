@@ -2,25 +2,35 @@
 
 use std::fmt;
 
-use crate::ids::{InviteId, MessageId, NotificationId, OrgId, RoomId, Seq, UserId};
+use crate::ids::{Epoch, InviteId, MessageId, NotificationId, OrgId, RoomId, Seq, UserId};
 use crate::room::Notify;
 use crate::timestamp::Timestamp;
 use crate::user::EmailNotifications;
 
 /// An event's id, the same everywhere: in webhooks, notifications and decisions. It is made of the
-/// event's place, so planning an event again makes no other. Clients must read nothing from it.
+/// event's place and the epoch in which it was committed, so that planning an event again makes no
+/// other, and an event that got the place of one that was lost has an id of its own. Clients must
+/// read nothing from it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventId(String);
 
 impl EventId {
-    /// The id of an event in a room's log.
-    pub fn of_room(room: RoomId, seq: Seq) -> Self {
-        Self(format!("evt_r{room}_{seq}"))
+    /// The id of an event in a room's log, committed in `epoch`.
+    pub fn of_room(room: RoomId, seq: Seq, epoch: Option<Epoch>) -> Self {
+        Self::of(epoch, format_args!("r{room}_{seq}"))
     }
 
-    /// The id of an event in an organization's log.
-    pub fn of_org(org: OrgId, seq: Seq) -> Self {
-        Self(format!("evt_o{org}_{seq}"))
+    /// The id of an event in an organization's log, committed in `epoch`.
+    pub fn of_org(org: OrgId, seq: Seq, epoch: Option<Epoch>) -> Self {
+        Self::of(epoch, format_args!("o{org}_{seq}"))
+    }
+
+    fn of(epoch: Option<Epoch>, place: fmt::Arguments<'_>) -> Self {
+        match epoch {
+            Some(epoch) => Self(format!("evt_{epoch}_{place}")),
+            // Committed by a version that knew no epochs.
+            None => Self(format!("evt_{place}")),
+        }
     }
 
     /// Its text.

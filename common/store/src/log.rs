@@ -122,6 +122,7 @@ pub(crate) async fn append_noted(
         rows.push(&event)?;
         appended.push(event);
     }
+    let epoch = tx.epoch_text();
     let brought_by = match note {
         Note::BroughtBy(user) => Some(user.0),
         Note::None | Note::IsReaction => None,
@@ -134,8 +135,8 @@ pub(crate) async fn append_noted(
              from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[])
                  as t (seq, kind, message_id, user_id, data)
          ), pending as (
-             insert into outbox (room_id, seq, publish_after)
-             select $1, seq, $8 from unnest($3::bigint[]) as t (seq)
+             insert into outbox (room_id, seq, publish_after, epoch)
+             select $1, seq, $8, $12 from unnest($3::bigint[]) as t (seq)
          )
          update rooms set last_seq = $9 where id = $1",
         room.id.0,
@@ -149,6 +150,7 @@ pub(crate) async fn append_noted(
         room.last_seq.0,
         brought_by,
         note == Note::IsReaction,
+        epoch,
     )
     .execute(tx.conn())
     .await?;
@@ -231,15 +233,17 @@ pub async fn append_org(
     let payload = json!({
         "type": kind, "org": org, "by": user, "created_at": now, "data": payload,
     });
+    let epoch = tx.epoch_text();
     let seq = sqlx::query_scalar!(
         r#"with place as (
                update organizations set last_seq = last_seq + 1 where id = $1 returning last_seq
            )
-           insert into outbox (org_id, seq, payload, publish_after)
-           select $1, last_seq, $2, $3 from place returning seq as "seq: Seq""#,
+           insert into outbox (org_id, seq, payload, publish_after, epoch)
+           select $1, last_seq, $2, $3, $4 from place returning seq as "seq: Seq""#,
         org.0,
         payload,
         (now + PUBLISH_GRACE) as Timestamp,
+        epoch,
     )
     .fetch_one(tx.conn())
     .await?;

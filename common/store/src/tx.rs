@@ -52,6 +52,11 @@ impl Tx {
         &mut self.inner
     }
 
+    /// The epoch that this transaction's events belong to, as the outbox has it.
+    pub(crate) fn epoch_text(&self) -> Option<String> {
+        self.committed.epoch.map(|epoch| epoch.to_string())
+    }
+
     pub(crate) fn note_room_event(&mut self, event: LogEvent) {
         self.committed.room_events.push(event);
     }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use domain::{EventId, RoomId, UserId};
+use domain::{RoomId, UserId};
 use store::queries::outbox::LogPlace;
 use store::queries::room_members::members_of;
 
@@ -18,7 +18,7 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
     let mut online: HashMap<RoomId, Vec<UserId>> = HashMap::new();
     let mut here = Here::new();
     for event in events {
-        let LogPlace::Room(room, seq) = event.place else { continue };
+        let LogPlace::Room(room, _) = event.place else { continue };
         if !event.mentions_here {
             continue;
         }
@@ -27,7 +27,7 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
             None => relay.bus.online_of(members(relay, room).await?, ASKED_AT_ONCE).await,
         };
         online.insert(room, people.clone());
-        here.insert(EventId::of_room(room, seq), people);
+        here.insert(event.place, people);
     }
     Ok(here)
 }

@@ -262,7 +262,7 @@ async fn record(relay: &Relay, events: &[Planned]) -> store::Result<Part> {
 fn people(facts: &[Fact], here: &Here) -> i64 {
     facts
         .iter()
-        .filter(|fact| fact.mentions_room || here.contains_key(&fact.event))
+        .filter(|fact| fact.mentions_room || here.contains_key(&fact.place))
         .filter_map(|fact| fact.room.as_ref())
         .map(|room| room.members_count)
         .sum()
@@ -301,4 +301,4 @@ fn read(subjects: &Subjects, message: &Message) -> Option<LogPlace> {
 }
 
 /// Who is online of whom, by event.
-pub(crate) type Here = BTreeMap<domain::EventId, Vec<domain::UserId>>;
+pub(crate) type Here = BTreeMap<LogPlace, Vec<domain::UserId>>;

@@ -290,10 +290,12 @@ impl Scene {
         let is_heard = |one: &&Sent| {
             one.room == self.general || hook.hears_private && one.room == self.private
         };
+        let path = format!("/rooms/{}/events/?limit=1", self.general);
+        let epoch = self.alice.get(&path).await.header("chat-epoch").to_owned();
         let wanted: BTreeSet<String> = sent
             .iter()
             .filter(is_heard)
-            .map(|one| format!("evt_r{}_{}", one.room, one.seq))
+            .map(|one| format!("evt_{epoch}_r{}_{}", one.room, one.seq))
             .collect();
         assert_eq!(listed.values().cloned().collect::<BTreeSet<String>>(), wanted);
         assert_eq!(listed.len(), wanted.len(), "an event was recorded twice");

@@ -64,7 +64,9 @@ async fn a_room_s_life_is_told_in_order() {
     );
     let first = &receiver.received()[0];
     let seq = &message["seq"];
-    assert_eq!(first.id(), format!("evt_r{}_{seq}", team.room));
+    let path = format!("/rooms/{}/events/?limit=1", team.room);
+    let epoch = team.alice.get(&path).await.header("chat-epoch").to_owned();
+    assert_eq!(first.id(), format!("evt_{epoch}_r{}_{seq}", team.room));
     assert_eq!(first.json()["timestamp"], message["created_at"]);
     let listed = super::events(&team.alice, &made).await;
     assert_eq!(listed.len(), 4, "{listed:?}");

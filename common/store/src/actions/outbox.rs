@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{OrgId, RoomId, Seq, Timestamp};
+use domain::{Epoch, OrgId, RoomId, Seq, Timestamp};
 
 use crate::queries::outbox::LogPlace;
 use crate::{Result, Tx};
@@ -26,6 +26,8 @@ pub struct Overdue {
 pub struct Claimed {
     /// Where it is found.
     pub place: LogPlace,
+    /// The epoch in which it was committed; `None` by a version that knew no epochs.
+    pub epoch: Option<Epoch>,
     /// What an organization's event says.
     pub payload: Option<serde_json::Value>,
 }
@@ -57,7 +59,7 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
                  select id from outbox where room_id = t.room_id and seq = t.seq
                  for update skip locked
              ) o))
-           returning room_id as "room!: RoomId", seq as "seq: Seq""#,
+           returning room_id as "room!: RoomId", seq as "seq: Seq", epoch"#,
         &rooms,
         &room_seqs,
     )
@@ -65,7 +67,11 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
     .await?;
     let mut claimed: Vec<Claimed> = of_rooms
         .into_iter()
-        .map(|row| Claimed { place: LogPlace::Room(row.room, row.seq), payload: None })
+        .map(|row| Claimed {
+            place: LogPlace::Room(row.room, row.seq),
+            epoch: row.epoch.as_deref().and_then(Epoch::parse),
+            payload: None,
+        })
         .collect();
     if !orgs.is_empty() {
         let of_orgs = sqlx::query!(
@@ -76,19 +82,18 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
                      select id from outbox where org_id = t.org_id and seq = t.seq
                      for update skip locked
                  ) o))
-               returning org_id as "org!: OrgId", seq as "seq: Seq", payload"#,
+               returning org_id as "org!: OrgId", seq as "seq: Seq", payload, epoch"#,
             &orgs,
             &org_seqs,
         )
         .fetch_all(tx.conn())
         .await?;
         let of_orgs = of_orgs.into_iter();
-        claimed.extend(
-            of_orgs.map(|row| Claimed {
-                place: LogPlace::Org(row.org, row.seq),
-                payload: row.payload,
-            }),
-        );
+        claimed.extend(of_orgs.map(|row| Claimed {
+            place: LogPlace::Org(row.org, row.seq),
+            epoch: row.epoch.as_deref().and_then(Epoch::parse),
+            payload: row.payload,
+        }));
     }
     Ok(claimed)
 }

@@ -12,12 +12,13 @@ use std::time::Duration;
 use domain::notification::{Notification, NotificationType, Pointer};
 use domain::room::Notify;
 use domain::user::EmailNotifications;
-use domain::{EventId, Message, OrgId, Person, RoomId, Timestamp, UserId};
+use domain::{Message, OrgId, Person, RoomId, Timestamp, UserId};
 use serde_json::Value;
 
 use self::record::Rows;
 use super::mails::display_name;
 use crate::queries::facts::{Fact, Happened};
+use crate::queries::outbox::LogPlace;
 use crate::rows::people;
 use crate::{Error, Result, Tx};
 
@@ -53,7 +54,7 @@ struct Reader {
 pub async fn notify(
     tx: &mut Tx,
     facts: &[Fact],
-    here: &BTreeMap<EventId, Vec<UserId>>,
+    here: &BTreeMap<LogPlace, Vec<UserId>>,
     mail_delay: Duration,
     now: Timestamp,
 ) -> Result<Vec<Push>> {
@@ -81,7 +82,7 @@ pub async fn notify(
 async fn concerns_of_messages<'a>(
     tx: &mut Tx,
     facts: &'a [Fact],
-    here: &BTreeMap<EventId, Vec<UserId>>,
+    here: &BTreeMap<LogPlace, Vec<UserId>>,
 ) -> Result<Vec<Concern<'a>>> {
     let about: Vec<About<'a>> = facts.iter().filter_map(About::of).collect();
     if about.is_empty() {
@@ -102,7 +103,7 @@ async fn concerns_of_messages<'a>(
             kinds.extend(people.map(|&user| (user, NotificationType::Mention)));
         }
         let named = named.get(&message.id).into_iter().flatten();
-        let here = here.get(&fact.event).into_iter().flatten();
+        let here = here.get(&fact.place).into_iter().flatten();
         kinds.extend(named.chain(here).map(|&user| (user, NotificationType::Mention)));
         kinds.remove(&message.sender);
         concerns.extend(

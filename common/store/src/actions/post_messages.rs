@@ -402,6 +402,7 @@ impl Rows {
     /// Ids are drawn in the order of the rows, under the rooms' locks: within a room they rise
     /// with `seq`.
     async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<HashMap<(i64, i64), MessageId>> {
+        let epoch = tx.epoch_text();
         let rows = sqlx::query!(
             r#"with sent as (
                    insert into messages (org_id, room_id, seq, sender_id, body, file_url, upload_id,
@@ -419,8 +420,8 @@ impl Rows {
                    order by at
                    returning id, room_id, seq
                ), pending as (
-                   insert into outbox (room_id, seq, publish_after)
-                   select room_id, seq, $12
+                   insert into outbox (room_id, seq, publish_after, epoch)
+                   select room_id, seq, $12, $16
                    from unnest($2::bigint[], $3::bigint[]) as t (room_id, seq)
                ), ends as (
                    update rooms set last_seq = t.last_seq, last_message_at = $11
@@ -445,6 +446,7 @@ impl Rows {
             &self.searches,
             &self.uploads as &[Option<UploadId>],
             &self.mentions_here,
+            epoch,
         )
         .fetch_all(tx.conn())
         .await?;

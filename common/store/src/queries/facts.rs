@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::event::EventKind;
 use domain::{
-    AccessLevel, EventId, Message, MessageId, OrgId, Person, RoomId, Seq, Timestamp, UserId,
+    AccessLevel, Epoch, EventId, Message, MessageId, OrgId, Person, RoomId, Seq, Timestamp, UserId,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -118,18 +118,26 @@ pub async fn facts(
     let members: Vec<UserId> =
         rows.iter().filter(|row| row.kind.starts_with("member.")).map(|row| row.user).collect();
     let members = people(conn, &members).await?;
+    let epochs: HashMap<LogPlace, Option<Epoch>> =
+        claimed.iter().map(|claimed| (claimed.place, claimed.epoch)).collect();
     let mut of_rooms = HashMap::with_capacity(rows.len());
     for row in rows {
         let place = LogPlace::Room(row.room, row.seq);
-        of_rooms.insert(place, fact(row, &messages, &members)?);
+        let event = EventId::of_room(row.room, row.seq, epochs.get(&place).copied().flatten());
+        of_rooms.insert(place, fact(row, event, &messages, &members)?);
     }
     claimed
         .iter()
         .filter_map(|claimed| match claimed.place {
             LogPlace::Room(..) => of_rooms.remove(&claimed.place).map(Ok),
             LogPlace::Org(org, seq) => Some(
-                org_fact(org, seq, claimed.payload.as_ref())
-                    .ok_or_else(|| Error::corrupt("outbox", "payload", seq)),
+                org_fact(
+                    EventId::of_org(org, seq, claimed.epoch),
+                    org,
+                    seq,
+                    claimed.payload.as_ref(),
+                )
+                .ok_or_else(|| Error::corrupt("outbox", "payload", seq)),
             ),
         })
         .collect()
@@ -189,6 +197,7 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> R
 
 fn fact(
     row: Row,
+    event: EventId,
     messages: &HashMap<MessageId, Message>,
     members: &HashMap<UserId, Person>,
 ) -> Result<Fact> {
@@ -216,7 +225,7 @@ fn fact(
         EventKind::RoomUpdated => Happened::Nothing,
     };
     Ok(Fact {
-        event: EventId::of_room(row.room, row.seq),
+        event,
         place: LogPlace::Room(row.room, row.seq),
         org: row.org,
         at: row.at,
@@ -234,10 +243,10 @@ fn fact(
 }
 
 /// An organization's event, as its outbox row has it; see `log::append_org`.
-fn org_fact(org: OrgId, seq: Seq, payload: Option<&Value>) -> Option<Fact> {
+fn org_fact(event: EventId, org: OrgId, seq: Seq, payload: Option<&Value>) -> Option<Fact> {
     let payload = payload?;
     Some(Fact {
-        event: EventId::of_org(org, seq),
+        event,
         place: LogPlace::Org(org, seq),
         org,
         room: None,

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use crate::Result;
 
 /// Where an event that waits is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LogPlace {
     /// In a room's log.
     Room(RoomId, Seq),
