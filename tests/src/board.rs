@@ -124,6 +124,17 @@ pub struct Team {
     pub mallory: Person,
 }
 
+/// An open transaction: see [`Board::holding`].
+#[derive(Debug)]
+pub struct Holding(sqlx::Transaction<'static, sqlx::Postgres>);
+
+impl Holding {
+    /// Lets go of its locks.
+    pub async fn release(self) {
+        self.0.rollback().await.expect("Postgres is there");
+    }
+}
+
 impl Board {
     /// A deployment with two edges and no limits.
     pub async fn start() -> Self {
@@ -225,6 +236,15 @@ impl Board {
         use sqlx::Executor;
         let run = self.store.pool().execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)));
         run.await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    /// Runs a statement in a transaction that stays open, with its locks, until it is released.
+    pub async fn holding(&self, sql: &str) -> Holding {
+        use sqlx::Executor;
+        let mut tx = self.store.pool().begin().await.expect("Postgres is there");
+        let run = (&mut *tx).execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)));
+        run.await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        Holding(tx)
     }
 
     /// Waits until every event has been settled: the outbox is empty, and nothing was set aside.

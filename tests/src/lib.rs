@@ -37,7 +37,7 @@ mod storm;
 pub mod uploads;
 mod wait;
 
-pub use board::{Board, Team};
+pub use board::{Board, Holding, Team};
 pub use builder::Builder;
 pub use devstack::mail_sink::Mail;
 pub use files::Files;

@@ -7,8 +7,8 @@
 //! does not know of. (`pg_control_checkpoint()` names the old timeline until the first checkpoint
 //! after a promotion; the name of the WAL file being written does not.)
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::Epoch;
 use sqlx::PgConnection;
@@ -52,7 +52,7 @@ pub(crate) struct Known(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     epoch: Mutex<Option<Epoch>>,
-    /// The schema was found to be the one that is needed, in this epoch.
+    /// The schema was found to be the one that is needed, in this epoch, which is known.
     has_schema: AtomicBool,
 }
 
@@ -79,6 +79,12 @@ impl Known {
         }
     }
 
+    /// What new connections lead to is not known.
+    fn forget(&self) {
+        *self.0.epoch.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.0.has_schema.store(false, Ordering::Release);
+    }
+
     pub(crate) fn has_schema(&self) -> bool {
         self.0.has_schema.load(Ordering::Acquire)
     }
@@ -94,7 +100,8 @@ impl Known {
         Ok(epoch)
     }
 
-    /// Asks a new connection. The schema may lack epochs: it is compared before it is used.
+    /// Asks a new connection. The schema may lack epochs, or be half restored: it is compared before
+    /// it is used.
     pub(crate) async fn ask(
         &self,
         conn: &mut PgConnection,
@@ -103,7 +110,7 @@ impl Known {
             Ok(_) => Ok(()),
             Err(Error::Unavailable(error)) => Err(error),
             Err(error) => {
-                self.0.has_schema.store(false, Ordering::Release);
+                self.forget();
                 tracing::debug!(error = %error, "the epoch cannot be read: {error}");
                 Ok(())
             }

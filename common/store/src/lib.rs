@@ -145,9 +145,9 @@ impl Store {
         Ok(conn)
     }
 
-    /// Lets nothing through before the schema was found to be the one that is needed. After that it
-    /// is compared again only in a new epoch, since migrations only expand, but an older backup may
-    /// be restored.
+    /// Lets nothing through before the schema was found to be the one that is needed and the epoch is
+    /// known. The schema is compared again only in a new epoch: migrations only expand, but an older
+    /// backup may be restored.
     async fn admit(&self, conn: &mut PgConnection) -> Result<()> {
         self.shared.note_use(&self.pool);
         if self.shared.epoch.has_schema() {
@@ -156,6 +156,9 @@ impl Store {
         let schema = Box::pin(schema::look(conn)).await?;
         if !schema.is_current() {
             return Err(self.shared.unusable(schema.to_string()));
+        }
+        if self.epoch().is_none() {
+            self.look_at_epoch(conn).await?;
         }
         self.shared.epoch.set_has_schema();
         self.shared.is_usable();
@@ -190,7 +193,7 @@ impl Store {
     /// # Errors
     /// `Unavailable`, `Unusable`.
     pub async fn check(&self) -> Result<Epoch> {
-        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.look_at_epoch()).await {
+        match tokio::time::timeout(ROUND_TRIP_TIMEOUT, self.check_reserved()).await {
             Ok(Ok(epoch)) => {
                 self.shared.is_usable();
                 Ok(epoch)
@@ -207,17 +210,19 @@ impl Store {
 
     /// Reads the epoch over a connection that nothing else uses; where that cannot be had, over one
     /// as anything else would.
-    async fn look_at_epoch(&self) -> Result<Epoch> {
+    async fn check_reserved(&self) -> Result<Epoch> {
         let mut conn = match self.shared.reserved.acquire().await {
             Ok(conn) => conn,
             Err(_) => self.read().await?,
         };
         self.admit(&mut conn).await?;
-        match self.shared.epoch.look(&mut conn).await {
+        self.look_at_epoch(&mut conn).await
+    }
+
+    async fn look_at_epoch(&self, conn: &mut PgConnection) -> Result<Epoch> {
+        match self.shared.epoch.look(conn).await {
             Ok(epoch) => Ok(epoch),
-            Err(Error::Unavailable(error)) => {
-                Err(Box::pin(self.shared.no_connection(error)).await)
-            }
+            Err(Error::Unavailable(error)) => Err(Box::pin(self.shared.no_connection(error)).await),
             Err(error) => {
                 let error = anyhow::Error::new(error);
                 Err(self.shared.unusable(format!("the epoch cannot be read: {error:#}")))

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::{Error, epoch};
 use crate::place::{Place, reason};
+use crate::{Error, epoch};
 
 /// Idle time after which a connection is pinged before it is used again.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);

@@ -52,6 +52,8 @@ impl Checks {
 
 /// Checks until the node drains.
 pub(crate) async fn watch(api: Api) -> anyhow::Result<()> {
+    // An alert sees the first change only if there was a value before.
+    Counter::EpochChanges.add(0);
     let mut checks = Checks::default();
     let mut known = api.store().epoch();
     loop {
@@ -71,11 +73,11 @@ pub(crate) async fn watch(api: Api) -> anyhow::Result<()> {
         }
         Gauge::RpcReady.set(if is_ready { 1.0 } else { 0.0 });
         api.set_ready(is_ready);
-        let present = api.store().epoch();
-        if known.is_some() && present != known {
+        if let Some(present) = api.store().epoch()
+            && known.replace(present).is_some_and(|before| before != present)
+        {
             Counter::EpochChanges.add(1);
         }
-        known = present;
         tokio::select! {
             () = tokio::time::sleep(CHECK_PERIOD) => {}
             () = api.life().draining() => return Ok(()),

@@ -65,6 +65,9 @@ impl State {
 impl Epochs {
     /// None is known yet.
     pub(crate) fn new() -> Self {
+        // An alert sees the first change only if there was a value before.
+        Counter::EpochChanges.add(0);
+        Counter::RpcAskedAgain.add(0);
         Self { state: Mutex::default(), present: watch::Sender::new(None) }
     }
 
