@@ -20,6 +20,8 @@ use runtime::meter::{Counter, Gauge};
 use tokio::sync::watch;
 
 use crate::ask::Nodes;
+use crate::diagnostics::Diagnostics;
+use crate::health::ConsumerHealth;
 use crate::rpc::Refused;
 use crate::subjects::Subjects;
 
@@ -58,6 +60,8 @@ pub struct Bus {
     /// The user's name at NATS, or a stand-in; a plain part of subjects.
     user: Arc<str>,
     nodes: Arc<Nodes>,
+    diagnostics: Arc<Diagnostics>,
+    health: Arc<ConsumerHealth>,
 }
 
 /// Where NATS is, and how to sign in; never shown, since addresses hold passwords.
@@ -126,6 +130,9 @@ impl Bus {
         let connected = Arc::new(connected);
         let sign_in = SignIn::of(servers.first());
         let user: Arc<str> = sign_in.user().into();
+        let diagnostics = Arc::new(Diagnostics::new(&sign_in));
+        let (diagnostics_of_events, servers_of_events) =
+            (Arc::clone(&diagnostics), servers.clone());
         let client = sign_in
             .options()
             .name(name)
@@ -139,8 +146,8 @@ impl Bus {
                 Duration::from_millis(u64::try_from(attempts.min(20)).unwrap_or(20) * 50)
             })
             .event_callback(move |event| {
-                let connected = Arc::clone(&connected);
-                async move { note(&event, &connected) }
+                note(&event, &connected, (&diagnostics_of_events, &servers_of_events));
+                std::future::ready(())
             })
             .connect(servers.clone())
             .await?;
@@ -152,6 +159,8 @@ impl Bus {
             servers,
             user,
             nodes: Arc::new(Nodes::new()),
+            diagnostics,
+            health: Arc::default(),
         })
     }
 
@@ -182,6 +191,26 @@ impl Bus {
     /// The api nodes that answered of late.
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.nodes
+    }
+
+    /// What is wrong with the connection, for an operator: why there is none, or what the server
+    /// has refused within the last minute.
+    pub fn fault(&self) -> Option<String> {
+        self.diagnostics.fault()
+    }
+
+    /// What is wrong with the consumer of this connection's role, its stream, or what the role
+    /// publishes; `None` while all works, and for roles that consume nothing.
+    pub fn consumer_fault(&self) -> Option<String> {
+        self.health.fault()
+    }
+
+    pub(crate) fn diagnostics(&self) -> &Diagnostics {
+        &self.diagnostics
+    }
+
+    pub(crate) fn health(&self) -> &ConsumerHealth {
+        &self.health
     }
 
     /// Whether NATS is there now.
@@ -289,9 +318,14 @@ impl SignIn {
     }
 }
 
-fn note(event: &Event, connected: &watch::Sender<u64>) {
+fn note(
+    event: &Event,
+    connected: &watch::Sender<u64>,
+    (diagnostics, servers): (&Diagnostics, &[ServerAddr]),
+) {
     match event {
         Event::Connected => {
+            diagnostics.is_connected();
             Gauge::NatsConnected.set(1.0);
             Counter::NatsReconnects.add(1);
             connected.send_modify(|count| *count += 1);
@@ -301,6 +335,6 @@ fn note(event: &Event, connected: &watch::Sender<u64>) {
             Gauge::NatsConnected.set(0.0);
             tracing::warn!("disconnected from NATS");
         }
-        other => tracing::debug!(event = %other, "NATS: {other}"),
+        other => diagnostics.note(other, servers),
     }
 }

@@ -8,9 +8,9 @@
 //! ends it at once.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
 use async_nats::jetstream::{AckKind, Message};
@@ -18,7 +18,8 @@ use futures_util::StreamExt;
 use runtime::Lifecycle;
 
 use crate::bus::Bus;
-use crate::streams::{self, Durable};
+use crate::health::{self, ConsumerHealth};
+use crate::streams::{self, Durable, StreamSettings};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub enum Outcome {
     },
 }
 
+/// The least time between two log lines with the same reason.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 /// The longest pause after a failed pull.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// How long a pull waits for the first message.
@@ -45,29 +48,32 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long making sure of stream and consumer may take, or acknowledging a batch.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Consumes until the process drains; `replicas` are those of the stream, should it have to be
+/// Consumes until the process drains; `settings` are those of the stream, should it have to be
 /// made. The handler's answer has one outcome per message; a
 /// shorter one leaves the rest to be handed out again.
 pub async fn consume<H, F>(
     bus: Bus,
-    (durable, replicas): (Durable, usize),
+    (durable, settings): (Durable, StreamSettings),
     life: Lifecycle,
     mut handler: H,
 ) where
     H: FnMut(Vec<Message>) -> F,
     F: Future<Output = (Vec<Message>, Vec<Outcome>)>,
 {
+    bus.health().starts(&durable);
+    let (watched, of_watch, life_of_watch) = (bus.clone(), durable.clone(), life.clone());
+    life.spawn(async move { health::watch(&watched, &of_watch, &life_of_watch).await });
     let mut pause = Duration::from_millis(100);
+    let mut told = None;
     while !life.is_draining() {
-        match pull(&bus, (&durable, replicas), &life, &mut handler).await {
-            Ok(()) => pause = Duration::from_millis(100),
+        match pull(&bus, (&durable, settings), &life, &mut handler).await {
+            Ok(()) => {
+                pause = Duration::from_millis(100);
+                told = None;
+            }
             Err(error) => {
-                tracing::warn!(
-                    consumer = durable.name,
-                    error = format!("{error:#}"),
-                    "consumer {} starts over: {error:#}",
-                    durable.name
-                );
+                bus.health().pull_failed(&format!("{error:#}"));
+                tell(&durable, &error, &mut told);
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
                     () = life.draining() => {}
@@ -78,10 +84,21 @@ pub async fn consume<H, F>(
     }
 }
 
+/// Logs why a pull failed: when the reason changes, and once a minute.
+fn tell(durable: &Durable, error: &anyhow::Error, told: &mut Option<(String, Instant)>) {
+    let reason = format!("{error:#}");
+    if told.as_ref().is_some_and(|(last, at)| *last == reason && at.elapsed() < TELL_EVERY) {
+        return;
+    }
+    let name = durable.name;
+    tracing::warn!(consumer = name, error = reason, "consumer {name} failed, will retry: {reason}");
+    *told = Some((reason, Instant::now()));
+}
+
 /// Pulls batches until something goes wrong.
 async fn pull<H, F>(
     bus: &Bus,
-    (durable, replicas): (&Durable, usize),
+    (durable, settings): (&Durable, StreamSettings),
     life: &Lifecycle,
     handler: &mut H,
 ) -> anyhow::Result<()>
@@ -89,15 +106,20 @@ where
     H: FnMut(Vec<Message>) -> F,
     F: Future<Output = (Vec<Message>, Vec<Outcome>)>,
 {
+    // The reason is logged where the connection is made.
+    ensure!(bus.is_connected(), "not connected to NATS");
     let mut connections = bus.connections();
     connections.mark_unchanged();
-    let consumer =
-        tokio::time::timeout(STEP_TIMEOUT, streams::consumer(bus, durable, replicas)).await??;
+    let making = tokio::time::timeout(STEP_TIMEOUT, streams::consumer(bus, durable, settings));
+    let consumer = tokio::select! {
+        consumer = making => consumer.context("JetStream does not answer")??,
+        () = life.draining() => return Ok(()),
+    };
     while !life.is_draining() {
+        let next = next_batch(&consumer, durable.batch_max, bus.health());
+        let next = tokio::time::timeout(PULL_TIMEOUT, next);
         let batch = tokio::select! {
-            batch = tokio::time::timeout(PULL_TIMEOUT, next_batch(&consumer, durable.batch_max)) => {
-                batch??
-            }
+            batch = next => batch.context("JetStream does not answer a pull")??,
             // After a reconnect the store may be another: make sure of stream and consumer.
             _ = connections.changed() => return Ok(()),
             () = life.draining() => return Ok(()),
@@ -136,8 +158,10 @@ async fn drained(life: &Lifecycle) {
 async fn next_batch(
     consumer: &Consumer<PullConfig>,
     batch_max: usize,
+    health: &ConsumerHealth,
 ) -> anyhow::Result<Vec<Message>> {
     let mut batch = fetch(consumer, batch_max).await?;
+    health.pulled();
     if batch.is_empty() {
         let mut first = consumer.batch().max_messages(1).expires(PULL_EXPIRES).messages().await?;
         batch = collect(&mut first).await?;

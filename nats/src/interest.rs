@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::bus::{Bus, SignIn};
+use crate::diagnostics;
 use crate::subjects::Subjects;
 
 mod wire;
@@ -35,6 +36,8 @@ const IO_TIMEOUT: Duration = Duration::from_secs(5);
 const PING_EVERY: Duration = Duration::from_secs(5);
 /// The longest pause before the next attempt to connect.
 const RETRY_MAX: Duration = Duration::from_secs(1);
+/// How often the log repeats why there is no connection.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of subscribing that are written together.
 const WRITE_BYTES: usize = 64 * 1024;
 /// Changes that may wait while the server is slow; beyond, the connection is made anew.
@@ -72,6 +75,8 @@ struct State {
     /// Not told to the server yet, in order; empty while there is none.
     changes: Vec<(UserId, bool)>,
     is_connected: bool,
+    /// Why there is no connection.
+    fault: Option<String>,
 }
 
 impl Interest {
@@ -91,6 +96,11 @@ impl Interest {
     /// Whether NATS is reached over plain TCP.
     pub fn is_possible(bus: &Bus) -> bool {
         bus.servers().iter().all(|server| server.scheme() == "nats")
+    }
+
+    /// Why no pushes arrive; `None` while they do.
+    pub fn fault(&self) -> Option<String> {
+        self.shared.state.lock().fault.clone()
     }
 
     /// Subscribes to a user's subject.
@@ -116,6 +126,7 @@ impl Interest {
     pub async fn run(&self, hear: impl Fn(Push)) {
         let mut pause = Duration::ZERO;
         let mut turn = 0;
+        let mut told = None;
         loop {
             tokio::time::sleep(pause).await;
             let Some(server) = self.shared.servers.get(turn % self.shared.servers.len().max(1))
@@ -125,7 +136,7 @@ impl Interest {
             turn += 1;
             let connected_at = Instant::now();
             if let Err(error) = self.serve(server, &hear).await {
-                tracing::warn!(error = %error, "the connection for pushes ended: {error}");
+                self.report(server, &error, &mut told);
             }
             let mut state = self.shared.state.lock();
             state.is_connected = false;
@@ -136,11 +147,34 @@ impl Interest {
         }
     }
 
+    /// Logs why the connection ended: when the reason changes, and once a minute.
+    fn report(
+        &self,
+        server: &ServerAddr,
+        error: &anyhow::Error,
+        told: &mut Option<(String, Instant)>,
+    ) {
+        let reason = format!("{error:#}");
+        self.shared.state.lock().fault = Some(reason.clone());
+        if told.as_ref().is_some_and(|(last, at)| *last == reason && at.elapsed() < TELL_EVERY) {
+            return;
+        }
+        let (server, user) = (diagnostics::name(server), diagnostics::user(&self.shared.sign_in));
+        let text = format!("no pushes: NATS at {server} cannot be used {user}: {reason}");
+        if diagnostics::is_configuration(&reason) {
+            tracing::error!(nats.server = server, nats.user = user, reason, "{text}");
+        } else {
+            tracing::warn!(nats.server = server, nats.user = user, reason, "{text}");
+        }
+        *told = Some((reason, Instant::now()));
+    }
+
     async fn serve(&self, server: &ServerAddr, hear: &impl Fn(Push)) -> anyhow::Result<()> {
         let mut line = tokio::time::timeout(IO_TIMEOUT, self.connect(server)).await??;
         let users: Vec<UserId> = {
             let mut state = self.shared.state.lock();
             state.is_connected = true;
+            state.fault = None;
             state.users.iter().copied().collect()
         };
         self.tell(&mut line, users.into_iter().map(|user| (user, true))).await?;

@@ -27,6 +27,8 @@ use crate::subjects::{
 const QUEUE_MAX: usize = 16_384;
 /// How long what is still committed may take to go out when the node stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long NATS may take to get the last of it.
+const NATS_FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long nothing may come until the node is taken to have finished: longer than the poster
 /// waits for sends.
 const FLUSH_IDLE: Duration = Duration::from_millis(5_500);
@@ -193,7 +195,10 @@ async fn publish_all(
         while let Ok(Some(outgoing)) = tokio::time::timeout(FLUSH_IDLE, queue.recv()).await {
             publish(&bus, outgoing).await;
         }
-        let _ = bus.client().flush().await;
+        // While NATS is away it would wait for its return, and there is nothing to wait for.
+        if bus.is_connected() {
+            let _ = tokio::time::timeout(NATS_FLUSH_TIMEOUT, bus.client().flush()).await;
+        }
     };
     let _ = tokio::time::timeout(FLUSH_TIMEOUT, rest).await;
     Ok(())

@@ -19,10 +19,26 @@ const ROOMS_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 const WORK_MAX_AGE: Duration = Duration::from_secs(3600);
 /// Within this time a repeated event is dropped by its id.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
-/// Events that ROOMS may hold; the oldest go first. (A bound in bytes would be reserved on disk.)
+/// Events that ROOMS may hold; the oldest go first.
 const ROOMS_EVENTS_MAX: i64 = 5_000_000;
 /// Jobs that a work queue may hold; further ones are refused and stay on the schedule.
 const WORK_JOBS_MAX: i64 = 1_000_000;
+
+/// Settings of the streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Copies of each stream that a cluster keeps.
+    pub replicas: usize,
+    /// Bytes that ROOMS may hold before it drops its oldest events; `None` is no bound.
+    pub rooms_bytes_max: Option<i64>,
+}
+
+impl Default for StreamSettings {
+    /// One copy, and no bound in bytes.
+    fn default() -> Self {
+        Self { replicas: 1, rooms_bytes_max: None }
+    }
+}
 
 /// A stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,12 +121,12 @@ impl StreamKind {
         }
     }
 
-    fn config(self, bus: &Bus, replicas: usize) -> Config {
+    fn config(self, bus: &Bus, settings: StreamSettings) -> Config {
         let common = Config {
             name: bus.subjects().scoped(self.name()),
             storage: StorageType::File,
             duplicate_window: DUPLICATE_WINDOW,
-            num_replicas: replicas,
+            num_replicas: settings.replicas,
             ..Config::default()
         };
         let work = |subject: String| Config {
@@ -128,6 +144,8 @@ impl StreamKind {
                 discard: DiscardPolicy::Old,
                 max_age: ROOMS_MAX_AGE,
                 max_messages: ROOMS_EVENTS_MAX,
+                // NATS reserves that much of its store.
+                max_bytes: settings.rooms_bytes_max.unwrap_or(-1),
                 ..common
             },
             Self::Webhooks => work(bus.subjects().webhook_work_all()),
@@ -150,10 +168,11 @@ pub fn context(bus: &Bus) -> Context {
 pub async fn consumer(
     bus: &Bus,
     durable: &Durable,
-    replicas: usize,
+    settings: StreamSettings,
 ) -> anyhow::Result<Consumer<ConsumerConfig>> {
-    let wanted = durable.stream.config(bus, replicas);
-    let stream = context(bus).get_or_create_stream(wanted.clone()).await?;
+    let wanted = durable.stream.config(bus, settings);
+    let made = context(bus).get_or_create_stream(wanted.clone()).await;
+    let stream = made.map_err(|error| not_made(error.into(), durable.stream, settings))?;
     report("stream", &wanted.name, &stream_differences(&stream.cached_info().config, &wanted));
     let wanted = durable.config(bus);
     let name = bus.subjects().scoped(durable.name);
@@ -171,6 +190,7 @@ fn stream_differences(found: &Config, wanted: &Config) -> Vec<&'static str> {
         ("discard", found.discard != wanted.discard),
         ("max_age", found.max_age != wanted.max_age),
         ("max_messages", found.max_messages != wanted.max_messages),
+        ("max_bytes", found.max_bytes != wanted.max_bytes),
         ("duplicate_window", found.duplicate_window != wanted.duplicate_window),
         ("replicas", found.num_replicas != wanted.num_replicas),
     ])
@@ -211,13 +231,15 @@ fn report(what: &str, name: &str, differences: &[&str]) {
 ///
 /// # Errors
 /// When NATS is away, or refuses a change.
-pub async fn migrate(bus: &Bus, replicas: usize) -> anyhow::Result<()> {
+pub async fn migrate(bus: &Bus, settings: StreamSettings) -> anyhow::Result<()> {
     let context = context(bus);
     for stream in StreamKind::ALL {
-        let wanted = stream.config(bus, replicas);
+        let wanted = stream.config(bus, settings);
         let name = wanted.name.clone();
         let changed = context.create_or_update_stream(wanted).await;
-        changed.with_context(|| refused("stream", &name))?;
+        changed
+            .map_err(|error| not_made(error.into(), stream, settings))
+            .with_context(|| refused("stream", &name))?;
     }
     for durable in Durable::ALL {
         let stream = bus.subjects().scoped(durable.stream.name());
@@ -226,6 +248,21 @@ pub async fn migrate(bus: &Bus, replicas: usize) -> anyhow::Result<()> {
         changed.with_context(|| refused("consumer", &bus.subjects().scoped(durable.name)))?;
     }
     Ok(())
+}
+
+/// Why a stream could not be made or changed; names the setting where JetStream lacks the space.
+fn not_made(error: anyhow::Error, stream: StreamKind, settings: StreamSettings) -> anyhow::Error {
+    let name = stream.name();
+    let reason = format!("{error:#}").to_ascii_lowercase();
+    let lacks_space =
+        ["insufficient", "resource", "exceed"].iter().any(|word| reason.contains(word));
+    error.context(match settings.rooms_bytes_max {
+        Some(bytes) if lacks_space && stream == StreamKind::Rooms => format!(
+            "stream {name} of {bytes} bytes (CHATBOARD_NATS_ROOMS_MIB, at most what JetStream has \
+             left of max_file_store)"
+        ),
+        Some(_) | None => format!("stream {name}"),
+    })
 }
 
 fn refused(what: &str, name: &str) -> String {

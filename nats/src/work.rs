@@ -6,6 +6,8 @@ use async_nats::jetstream::Message;
 use domain::{DeliveryId, WebhookId};
 
 use crate::bus::Bus;
+use crate::stored::{Stored, publish_stored};
+use crate::streams::StreamKind;
 
 /// What marks a probe in a job's payload.
 const PROBE: &str = " probe";
@@ -21,11 +23,24 @@ pub struct WebhookJob {
     pub is_probe: bool,
 }
 
-/// Puts a job on the queue WEBHOOKS. Returns whether it was handed to NATS.
+/// Puts a job on the queue WEBHOOKS without waiting for JetStream. Returns whether it was handed
+/// to NATS.
 pub async fn hand_out_webhook_job(bus: &Bus, job: WebhookJob) -> bool {
+    let Stored { subject, headers, payload } = stored(bus, job);
+    bus.tell(subject, headers, payload).await
+}
+
+/// Puts jobs on the queue WEBHOOKS, and hears from JetStream how many it has stored.
+pub async fn store_webhook_jobs(bus: &Bus, jobs: Vec<WebhookJob>) -> usize {
+    let jobs = jobs.into_iter().map(|job| stored(bus, job)).collect();
+    publish_stored(bus, StreamKind::Webhooks, jobs).await.stored
+}
+
+fn stored(bus: &Bus, job: WebhookJob) -> Stored {
     let mark = if job.is_probe { PROBE } else { "" };
-    let payload = format!("{}{mark}", job.delivery);
-    bus.tell(bus.subjects().webhook_work(job.webhook), HeaderMap::new(), payload.into()).await
+    let payload = format!("{}{mark}", job.delivery).into();
+    let subject = bus.subjects().webhook_work(job.webhook);
+    Stored { subject, headers: HeaderMap::new(), payload }
 }
 
 /// Reads a job; `None` for what is none.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nats::bus::Bus;
+use nats::streams::StreamSettings;
 use nats::subjects::Subjects;
 use runtime::config::Settings;
 
@@ -371,9 +372,9 @@ async fn of_a_stream_that_nats_will_not_change_is_said_that_it_may_be_deleted() 
         "retention": "limits", "storage": "memory", "num_replicas": 1});
     let create = format!("$JS.API.STREAM.CREATE.{name}");
     bus.client().request(create, in_memory.to_string().into()).await.unwrap();
-    let refused = nats::streams::migrate(&bus, 1).await.unwrap_err();
+    let refused = nats::streams::migrate(&bus, StreamSettings::default()).await.unwrap_err();
     assert!(format!("{refused:#}").contains("may then be deleted"), "{refused:#}");
     let delete = format!("$JS.API.STREAM.DELETE.{name}");
     bus.client().request(delete, String::new().into()).await.unwrap();
-    nats::streams::migrate(&bus, 1).await.unwrap();
+    nats::streams::migrate(&bus, StreamSettings::default()).await.unwrap();
 }

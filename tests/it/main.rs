@@ -22,6 +22,7 @@ mod journeys;
 mod mail;
 mod nats_access;
 mod notifications;
+mod operations;
 mod postgres;
 mod properties;
 mod readiness;

@@ -341,6 +341,33 @@ impl Board {
         &self.nats_url
     }
 
+    /// The settings with which a further process belongs to this board, whatever its role.
+    ///
+    /// It has a signing key of its own: tokens of the board are none to it.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let name = format!("chatboard-test-{}-{}-more.pem", std::process::id(), self.prefix);
+        let key_file = std::env::temp_dir().join(name);
+        std::fs::write(&key_file, SigningKeys::generate().expect("a key can be made"))
+            .expect("the key can be written");
+        let free = || {
+            let port = devstack::ports::free_port(None).expect("a port is free");
+            format!("127.0.0.1:{port}")
+        };
+        let settings = [
+            ("CHATBOARD_DATABASE_URL", self.database_url.clone()),
+            ("CHATBOARD_DATABASE_CONNECTIONS", "4".to_owned()),
+            ("CHATBOARD_NATS_URL", self.nats_url.clone()),
+            ("CHATBOARD_NATS_PREFIX", self.prefix.clone()),
+            ("CHATBOARD_NATS_ROOMS_MIB", "0".to_owned()),
+            ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
+            ("CHATBOARD_HTTP_ADDR", free()),
+            ("CHATBOARD_WS_ADDR", free()),
+            ("CHATBOARD_REQUESTS_PER_MINUTE", "0".to_owned()),
+            ("CHATBOARD_SIGN_INS_PER_MINUTE", "0".to_owned()),
+        ];
+        settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
     /// Where mails are shown, if any go out.
     pub fn mails_url(&self) -> Option<String> {
         self.mailbox.as_ref().map(Mailbox::page_url)

@@ -54,6 +54,7 @@ pub struct Builder {
     has_relay: bool,
     place: Place,
     has_own_servers: bool,
+    jetstream_bytes_max: Option<u64>,
     origins: Vec<String>,
     access_ttl: Duration,
     webhooks: Option<webhooks::Config>,
@@ -80,6 +81,7 @@ impl Default for Builder {
             has_relay: true,
             place: Place::Here,
             has_own_servers: false,
+            jetstream_bytes_max: None,
             origins: vec!["https://friend.example".to_owned()],
             access_ttl: Duration::from_secs(15 * 60),
             webhooks: None,
@@ -148,6 +150,12 @@ impl Builder {
     #[must_use]
     pub fn own_servers(self) -> Self {
         Self { has_own_servers: true, ..self }
+    }
+
+    /// Servers of its own, whose JetStream may store so many bytes.
+    #[must_use]
+    pub fn jetstream_bytes_max(self, bytes: u64) -> Self {
+        Self { jetstream_bytes_max: Some(bytes), ..self.own_servers() }
     }
 
     /// How long access tokens live.
@@ -235,7 +243,11 @@ impl Builder {
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
-        let own = if self.has_own_servers { Some(Servers::start().await) } else { None };
+        let own = if self.has_own_servers {
+            Some(Servers::start_with(self.jetstream_bytes_max).await)
+        } else {
+            None
+        };
         let servers = match &own {
             Some(own) => own,
             None => Servers::shared().await,
@@ -397,6 +409,8 @@ impl Builder {
             ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
             ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
+            // A bound is reserved, and many boards share one nats-server.
+            ("CHATBOARD_NATS_ROOMS_MIB", "0".to_owned()),
             ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
             ("CHATBOARD_ACCESS_TOKEN_TTL", format!("{}s", self.access_ttl.as_secs())),
         ];

@@ -44,7 +44,7 @@ pub use files::Files;
 pub use follower::Follower;
 pub use mailbox::Mailbox;
 pub use person::{PASSWORD, Person, foreign_keys};
-pub use process::{Process, binary};
+pub use process::{Log, Process, binary};
 pub use receiver::{Reaction, Received, Receiver};
 pub use reply::Reply;
 pub use seen::{Event, Seen};

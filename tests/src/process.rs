@@ -1,7 +1,9 @@
 //! Real processes of the binary, for tests that kill them.
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::wait::eventually;
@@ -33,6 +35,41 @@ pub struct Process {
     child: Option<Child>,
 }
 
+/// What a process has written to its stderr so far. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    /// Reads to the end in a thread of its own.
+    fn of(stderr: ChildStderr) -> Self {
+        let log = Self::default();
+        let of_thread = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut text = of_thread.0.lock().unwrap_or_else(PoisonError::into_inner);
+                text.push_str(&line);
+                text.push('\n');
+            }
+        });
+        log
+    }
+
+    /// All of it.
+    pub fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits for a line that holds all of some words; returns it.
+    pub async fn line_with(&self, words: &[&str]) -> String {
+        eventually(&format!("the log says {words:?}"), START_PATIENCE, || {
+            let text = self.text();
+            let found = text.lines().find(|line| words.iter().all(|word| line.contains(word)));
+            std::future::ready(found.map(str::to_owned))
+        })
+        .await
+    }
+}
+
 impl Process {
     /// Starts a role; wait for it with [`Self::ready`].
     pub fn start(role: &'static str, operations: &str, environment: Vec<(String, String)>) -> Self {
@@ -40,6 +77,42 @@ impl Process {
         let mut process = Self { role, environment, operations, child: None };
         process.start_again();
         process
+    }
+
+    /// Starts a role whose stderr goes where the test says.
+    pub fn start_with_stderr(
+        role: &'static str,
+        environment: Vec<(String, String)>,
+        stderr: impl Into<Stdio>,
+    ) -> Self {
+        let port = devstack::ports::free_port(None).expect("a port is free");
+        let operations = format!("127.0.0.1:{port}");
+        let mut process = Self { role, environment, operations, child: None };
+        process.spawn(stderr.into(), "info");
+        process
+    }
+
+    /// Starts a role whose log the test reads.
+    pub fn start_with_log(role: &'static str, environment: Vec<(String, String)>) -> (Self, Log) {
+        let mut process = Self::start_with_stderr(role, environment, Stdio::piped());
+        let stderr = process.child.as_mut().and_then(|child| child.stderr.take());
+        (process, Log::of(stderr.expect("stderr is a pipe")))
+    }
+
+    /// What it plays.
+    pub fn role(&self) -> &'static str {
+        self.role
+    }
+
+    /// Where its operations port is: `127.0.0.1:1234`.
+    pub fn operations(&self) -> &str {
+        &self.operations
+    }
+
+    /// A setting that it was started with.
+    pub fn setting(&self, name: &str) -> &str {
+        let found = self.environment.iter().rfind(|(one, _)| one == name);
+        found.map_or("", |(_, value)| value)
     }
 
     /// Starts another of the same role beside it.
@@ -90,9 +163,9 @@ impl Process {
         let child = Command::new(binary())
             .arg(self.role)
             .env_clear()
+            .env("CHATBOARD_LOG", filter)
             .envs(self.environment.iter().cloned())
             .env("CHATBOARD_OPS_ADDR", &self.operations)
-            .env("CHATBOARD_LOG", filter)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -139,12 +212,26 @@ impl Process {
 
     /// Asks it to stop (SIGTERM), and returns its exit code.
     pub async fn stop(&mut self) -> Option<i32> {
+        self.stop_within(START_PATIENCE).await
+    }
+
+    /// Asks it to stop (SIGTERM), waits for at most `patience`, and returns its exit code.
+    pub async fn stop_within(&mut self, patience: Duration) -> Option<i32> {
         let mut child = self.child.take().expect("it runs");
         let pid = child.id().to_string();
         Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
-        let status = eventually("the process stops", START_PATIENCE, || {
+        let status = eventually("the process stops", patience, || {
             let ended = child.try_wait().expect("a process of ours can be waited for");
             std::future::ready(ended)
+        });
+        status.await.code()
+    }
+
+    /// Waits until it ends by itself; its exit code.
+    pub async fn ended(&mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("it runs");
+        let status = eventually("the process ends", START_PATIENCE, || {
+            std::future::ready(child.try_wait().expect("a process of ours can be waited for"))
         });
         status.await.code()
     }
@@ -173,6 +260,13 @@ impl Process {
         let text = response.text().await.unwrap_or_default();
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
         value.unwrap_or(0.0)
+    }
+
+    /// What it says of its readiness, with the status; `None` while it does not answer.
+    pub async fn readiness(&self, http: &reqwest::Client) -> Option<(u16, serde_json::Value)> {
+        let address = format!("http://{}/health/ready", self.operations);
+        let response = http.get(address).send().await.ok()?;
+        Some((response.status().as_u16(), response.json().await.ok()?))
     }
 
     /// Waits until it says that it is ready.

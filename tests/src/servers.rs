@@ -29,9 +29,15 @@ impl Servers {
 
     /// A new pair.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// A new pair whose JetStream may store so many bytes.
+    pub async fn start_with(jetstream_bytes_max: Option<u64>) -> Self {
+        let of_nats = Options { jetstream_bytes_max, ..Options::temporary(binary()) };
         let (postgres, nats) = tokio::try_join!(
             Postgres::start(Options::temporary(binary())),
-            NatsServer::start(Options::temporary(binary())),
+            NatsServer::start(of_nats),
         )
         .expect("the test servers start");
         let servers = Self { postgres, nats };

@@ -13,6 +13,7 @@
 
 pub mod browser;
 pub mod demo;
+pub mod faketime;
 pub mod folder;
 pub mod guard;
 mod install;
@@ -23,6 +24,7 @@ pub mod object_store;
 pub mod ports;
 mod postgres;
 mod postgres_binaries;
+pub mod prometheus;
 mod stale;
 mod system;
 
@@ -48,12 +50,24 @@ pub struct Options {
     pub restarts: bool,
     /// Whether writes are forced to disk. Leave it on unless what is written is thrown away.
     pub is_durable: bool,
+    /// Bytes that JetStream may store; `None` is nats-server's own default.
+    pub jetstream_bytes_max: Option<u64>,
+    /// The `authorization` block of a nats-server; `None` is one user with a random password.
+    pub nats_authorization: Option<String>,
 }
 
 impl Options {
     /// A server whose data is removed at the end, and which stays down when it is killed.
     pub fn temporary(guard: impl Into<PathBuf>) -> Self {
-        Self { guard: guard.into(), folder: None, port: None, restarts: false, is_durable: true }
+        Self {
+            guard: guard.into(),
+            folder: None,
+            port: None,
+            restarts: false,
+            is_durable: true,
+            jetstream_bytes_max: None,
+            nats_authorization: None,
+        }
     }
 
     /// A server whose data is kept, and which is started again when it ends by itself.

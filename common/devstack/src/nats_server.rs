@@ -64,7 +64,7 @@ impl NatsServer {
         loop {
             tries += 1;
             let port = ports::free_port(options.port)?;
-            let text = configuration(&folder, port, &password);
+            let text = configuration(&folder, port, (&password, options));
             system::write_secret(&folder.join("nats.conf"), &text)?;
             let server = Server {
                 program: program.to_owned(),
@@ -194,8 +194,13 @@ fn password(folder: &Path) -> anyhow::Result<String> {
 
 /// The pings find a vanished host within 15 s, where the default keeps it for minutes: who is
 /// online depends on it.
-fn configuration(folder: &Path, port: u16, password: &str) -> String {
+fn configuration(folder: &Path, port: u16, (password, options): (&str, &Options)) -> String {
     let folder = folder.display();
+    let bound = options.jetstream_bytes_max.map(|bytes| format!(", max_file_store: {bytes}"));
+    let bound = bound.unwrap_or_default();
+    let authorization = options.nats_authorization.clone().unwrap_or_else(|| {
+        format!("authorization {{ user: \"{USER}\", password: \"{password}\" }}")
+    });
     format!(
         "listen: \"127.0.0.1:{port}\"\n\
          server_name: \"chatboard-{port}\"\n\
@@ -203,7 +208,7 @@ fn configuration(folder: &Path, port: u16, password: &str) -> String {
          ping_interval: \"5s\"\n\
          ping_max: 2\n\
          max_payload: 1MB\n\
-         authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
-         jetstream {{ store_dir: \"{folder}\" }}\n"
+         {authorization}\n\
+         jetstream {{ store_dir: \"{folder}\"{bound} }}\n"
     )
 }

@@ -123,6 +123,8 @@ where
                 told = Some(Instant::now());
                 tell(skew);
             }
+        } else {
+            Gauge::ClockSkew.forget();
         }
         tokio::select! {
             () = tokio::time::sleep(COMPARE_EVERY) => {}

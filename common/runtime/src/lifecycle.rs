@@ -167,16 +167,16 @@ impl EssentialGuard<'_> {
         match result {
             Ok(()) if self.life.is_draining() => {}
             Ok(()) => {
-                tracing::error!(task = name, "{name} ended by itself: stopping");
                 self.life.fail();
+                tracing::error!(task = name, "{name} ended by itself: stopping");
             }
             Err(error) => {
+                self.life.fail();
                 tracing::error!(
                     task = name,
                     error = format!("{error:#}"),
                     "{name} failed: {error:#}"
                 );
-                self.life.fail();
             }
         }
     }
@@ -185,8 +185,8 @@ impl EssentialGuard<'_> {
 impl Drop for EssentialGuard<'_> {
     fn drop(&mut self) {
         if !self.is_done && std::thread::panicking() {
-            tracing::error!(task = self.name, "{} panicked: stopping", self.name);
             self.life.fail();
+            tracing::error!(task = self.name, "{} panicked: stopping", self.name);
         }
     }
 }

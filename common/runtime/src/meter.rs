@@ -3,9 +3,8 @@
 //!
 //! Names are `chatboard_<what>_<unit>`, counters end in `_total`.
 
-use metrics::{
-    Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
-};
+pub use metrics::Label;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 macro_rules! meters {
     ($kind:ident, $describe:ident, $($(#[$doc:meta])* $variant:ident = $name:literal, $help:literal;)*) => {
@@ -50,10 +49,11 @@ meters! { Counter, describe_counter,
     WebhookJobsPutBack = "chatboard_webhook_jobs_put_back_total", "Deliveries left on the schedule because too many wait";
     WebhookAttempts = "chatboard_webhook_attempts_total", "Attempts to deliver, by outcome: sent, retrying, failed";
     WebhooksDisabled = "chatboard_webhooks_disabled_total", "Webhooks disabled because they answered 410 or only fail";
-    RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb";
+    RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb and outcome: ok, refused, unavailable, internal";
     RpcAskedAgain = "chatboard_rpc_asked_again_total", "Questions asked of another api because the first did not answer";
     EpochChanges = "chatboard_epoch_changes_total", "Changes of the epoch that this node has seen";
     RpcDropped = "chatboard_rpc_dropped_total", "Questions of edges turned away because too many were open";
+    FramesRefused = "chatboard_frames_refused_total", "Error frames sent to clients, by code";
     SocketsOpened = "chatboard_sockets_opened_total", "WebSockets accepted";
     SocketsClosed = "chatboard_sockets_closed_total", "WebSockets closed, by close code";
     FramesIn = "chatboard_frames_in_total", "Frames received from clients";
@@ -72,10 +72,13 @@ meters! { Counter, describe_counter,
     Previews = "chatboard_previews_total", "Attempts to make a small picture of an upload, by outcome: made, failed, late";
     ObjectStoreFailures = "chatboard_object_store_failures_total", "Times the object store was asked whether it is there, and was not";
     LogLinesDropped = "chatboard_log_lines_dropped_total", "Log lines that could not be written";
+    NatsErrors = "chatboard_nats_errors_total", "Errors that nats-server reported, by kind: authorization, permissions, other";
+    JetStreamPublishFailures = "chatboard_jetstream_publish_failures_total", "Messages that JetStream did not store, by stream and reason";
     NatsReconnects = "chatboard_nats_reconnects_total", "Times the connection to NATS came back";
 }
 
 meters! { Gauge, describe_gauge,
+    BuildInfo = "chatboard_build_info", "1, by version of this process";
     Connections = "chatboard_connections", "TCP connections being served, until they upgrade";
     OpenRequests = "chatboard_open_requests", "Requests not answered yet, or whose answer the client has not taken";
     ResponseBytes = "chatboard_response_bytes", "Bytes of answers that clients have not taken yet";
@@ -87,7 +90,7 @@ meters! { Gauge, describe_gauge,
     PostQueue = "chatboard_post_queue_messages", "Sends waiting for the next group commit";
     PublishQueue = "chatboard_publish_queue_events", "Events waiting to be published";
     OutboxRows = "chatboard_outbox_rows", "Events whose effects are not recorded yet (at most 10,000 counted)";
-    OutboxAge = "chatboard_outbox_oldest_seconds", "Age of the oldest such event";
+    OutboxAge = "chatboard_outbox_oldest_seconds", "Time since the oldest such event was committed";
     WebhooksDue = "chatboard_webhook_due_deliveries", "Deliveries that are due and not on the queue (at most 10,000 counted)";
     WebhooksDueAge = "chatboard_webhook_due_oldest_seconds", "How long the first of them has been due";
     WebhooksBroken = "chatboard_webhook_broken_endpoints", "Endpoints to which only probes go through";
@@ -104,6 +107,16 @@ meters! { Gauge, describe_gauge,
     ObjectStoreUp = "chatboard_object_store_up", "1 while the bucket can be reached, where an object store is set";
     ClockSkew = "chatboard_clock_skew_seconds", "How far this process's clock is ahead of Postgres'";
     RpcReady = "chatboard_rpc_ready", "1 while this api answers questions of edges";
+    Ready = "chatboard_ready", "1 while the process can do its work, as /health/ready says";
+    DependencyUp = "chatboard_dependency_up", "1 while something that the process needs works, by dependency: postgres, nats, consumer";
+    ConsumerUp = "chatboard_consumer_up", "1 while a worker's consumer hands out messages and what it publishes is stored, by consumer";
+    ConsumerPending = "chatboard_consumer_pending_messages", "Messages that the consumer has not handed out yet, by consumer";
+    ConsumerAckPending = "chatboard_consumer_ack_pending_messages", "Messages handed out and not acknowledged yet, by consumer";
+    ConsumerRedelivered = "chatboard_consumer_redelivered_messages", "Messages handed out more than once and not acknowledged yet, by consumer";
+    StreamMessages = "chatboard_stream_messages", "Messages that a stream holds, by stream";
+    StreamMessagesMax = "chatboard_stream_max_messages", "Messages that a stream may hold, by stream; +Inf without a bound";
+    StreamBytes = "chatboard_stream_bytes", "Bytes that a stream holds, by stream";
+    StreamBytesMax = "chatboard_stream_max_bytes", "Bytes that a stream may hold, by stream; +Inf without a bound";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
@@ -125,8 +138,11 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 10] = [
+const LABELLED: [Counter; 13] = [
     Counter::ConnectionsRefused,
+    Counter::FramesRefused,
+    Counter::NatsErrors,
+    Counter::JetStreamPublishFailures,
     Counter::Previews,
     Counter::JanitorRemoved,
     Counter::HttpRequests,
@@ -181,6 +197,17 @@ mod record {
         /// Sets the gauge of some labels.
         pub fn set_with(self, value: f64, labels: Vec<Label>) {
             gauge!(self.name(), labels).set(value);
+        }
+
+        /// Stops exporting the gauge until it is set again: its source does not answer, and its
+        /// last value would be taken for the current one.
+        pub fn forget(self) {
+            gauge!(self.name()).set(f64::NAN);
+        }
+
+        /// [`Self::forget`] for the gauge of some labels.
+        pub fn forget_with(self, labels: Vec<Label>) {
+            gauge!(self.name(), labels).set(f64::NAN);
         }
 
         /// Moves the gauge.

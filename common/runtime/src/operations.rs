@@ -4,13 +4,24 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::Lifecycle;
+use crate::meter::{Gauge, label};
+
+/// How often readiness is probed.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// How long one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The reason while the probe does not answer in time.
+const PROBE_SILENT: &str = "the readiness probe does not answer";
 
 /// Whether a role can do its work.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,6 +54,15 @@ impl Check {
             detail: None,
         }
     }
+
+    /// A check of something that is observed elsewhere; `None` is no fault.
+    pub fn known(fault: Option<String>) -> Self {
+        Self {
+            status: if fault.is_none() { "ok" } else { "unavailable" },
+            latency_ms: None,
+            detail: fault,
+        }
+    }
 }
 
 impl Readiness {
@@ -69,13 +89,52 @@ impl Readiness {
         Self { status, checks: BTreeMap::from([("nats", Check::of(nats))]) }
     }
 
-    /// Says of a check that failed what is wrong.
+    /// A role that consumes a stream: it needs Postgres, NATS and its consumer.
+    pub fn of_worker(
+        postgres: Option<Duration>,
+        nats: Option<Duration>,
+        consumer_fault: Option<String>,
+    ) -> Self {
+        let checks = BTreeMap::from([
+            ("postgres", Check::of(postgres)),
+            ("nats", Check::of(nats)),
+            ("consumer", Check::known(consumer_fault)),
+        ]);
+        let is_ok = checks.values().all(|check| check.status == "ok");
+        Self { status: if is_ok { "ok" } else { "unavailable" }, checks }
+    }
+
+    /// Adds the reason to a check that failed.
     #[must_use]
     pub fn explained(mut self, check: &'static str, fault: Option<String>) -> Self {
         if let Some(check) = self.checks.get_mut(check).filter(|check| check.latency_ms.is_none()) {
             check.detail = fault;
         }
         self
+    }
+
+    /// Adds a dependency without which the process is degraded.
+    #[must_use]
+    pub fn with_helper(mut self, name: &'static str, fault: Option<String>) -> Self {
+        if fault.is_some() && self.status == "ok" {
+            self.status = "degraded";
+        }
+        self.checks.insert(name, Check::known(fault));
+        self
+    }
+
+    /// A process that cannot be judged, or is not to be used any more.
+    fn unavailable(reason: &str) -> Self {
+        let check = Check::known(Some(reason.to_owned()));
+        Self { status: "unavailable", checks: BTreeMap::from([("process", check)]) }
+    }
+
+    fn export(&self) {
+        Gauge::Ready.set(f64::from(u8::from(self.is_ready())));
+        for (&name, check) in &self.checks {
+            let is_up = f64::from(u8::from(check.status == "ok"));
+            Gauge::DependencyUp.set_with(is_up, vec![label("dependency", name)]);
+        }
     }
 
     /// Whether load balancers should send work here.
@@ -94,6 +153,44 @@ impl IntoResponse for Readiness {
 
 /// Asks a role whether it is ready.
 pub type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync>;
+
+/// Runs a probe every second in the background and exports its result as metrics. Returns a probe
+/// that answers at once with the latest result, so that requests for readiness cost the
+/// dependencies nothing.
+pub fn in_background(probe: Probe, life: &Lifecycle) -> Probe {
+    let (sender, receiver) = watch::channel::<Option<(Instant, Readiness)>>(None);
+    let life_of_task = life.clone();
+    life.spawn(async move {
+        loop {
+            let probed = tokio::time::timeout(PROBE_TIMEOUT, probe()).await;
+            let readiness = probed.unwrap_or_else(|_| Readiness::unavailable(PROBE_SILENT));
+            readiness.export();
+            sender.send_replace(Some((Instant::now(), readiness)));
+            tokio::select! {
+                () = tokio::time::sleep(PROBE_EVERY) => {}
+                () = life_of_task.draining() => return,
+            }
+        }
+    });
+    let life = life.clone();
+    Arc::new(move || {
+        let (mut receiver, life) = (receiver.clone(), life.clone());
+        Box::pin(async move {
+            if life.is_draining() {
+                return Readiness::unavailable("the process is stopping");
+            }
+            let first = receiver.wait_for(Option::is_some);
+            let known = match tokio::time::timeout(PROBE_TIMEOUT * 2, first).await {
+                Ok(Ok(known)) => known.clone(),
+                Ok(Err(_)) | Err(_) => None,
+            };
+            match known {
+                Some((at, readiness)) if at.elapsed() < PROBE_TIMEOUT * 2 => readiness,
+                Some(_) | None => Readiness::unavailable(PROBE_SILENT),
+            }
+        })
+    })
+}
 
 /// The operations port's routes: `metrics` renders the Prometheus text.
 pub fn router(

@@ -25,6 +25,10 @@ const SIZE_BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 25
 /// How often recorded values are folded into the histograms, or memory would grow with them.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Modules that are off unless the filter names them: the `nats` crate logs every fault itself, with
+/// server and user, where async-nats repeats a bare "authorization violation" many times a second.
+const QUIET: &str = "async_nats=off,";
+
 /// Log lines that wait to be written; further ones are dropped and counted.
 const LOG_LINES_MAX: usize = 8_192;
 
@@ -35,6 +39,9 @@ static QUEUE_DROPS: OnceLock<ErrorCounter> = OnceLock::new();
 /// Ends the writer thread, which first writes what waits.
 static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 
+/// How long the last words of a process may take to be written.
+const COMPLAIN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Starts logging to stderr. `filter` is an `EnvFilter`; a wrong one is `info`.
 ///
 /// A thread of its own writes the lines. A log that cannot be written (full disk, reader gone or
@@ -43,7 +50,10 @@ static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 ///
 /// Does nothing when the process logs already.
 pub fn log(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // Lines that are dropped are counted from the first on.
+    Metrics::install();
+    let of = |filter: &str| EnvFilter::try_new(format!("{QUIET}{filter}"));
+    let filter = of(filter).unwrap_or_else(|_| EnvFilter::new(format!("{QUIET}info")));
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
         .buffered_lines_limit(LOG_LINES_MAX)
@@ -64,6 +74,7 @@ pub fn log(filter: &str, format: LogFormat) {
     if started.is_ok() {
         let _ = QUEUE_DROPS.set(drops);
         *WRITER.lock() = Some(guard);
+        std::panic::set_hook(Box::new(log_panic));
     }
 }
 
@@ -95,6 +106,29 @@ fn lines_dropped() -> u64 {
     UNWRITTEN_LINES.load(Ordering::Relaxed) + u64::try_from(queued).unwrap_or(u64::MAX)
 }
 
+/// The default hook writes to stderr itself, and would wait for a pipe that nobody reads.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let reason = panic.payload_as_str().unwrap_or("a value that is not text");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let backtrace = std::backtrace::Backtrace::capture();
+    let is_captured = backtrace.status() == std::backtrace::BacktraceStatus::Captured;
+    let backtrace = if is_captured { format!("\n{backtrace}") } else { String::new() };
+    tracing::error!(place, "panic at {place}: {reason}{backtrace}");
+}
+
+/// Writes a line to stderr outside of the log, and gives up after a second: the process ends for
+/// the reason in this line, whether or not stderr can be written.
+pub fn complain(line: String) {
+    let (done, written) = std::sync::mpsc::channel();
+    let writing = std::thread::Builder::new().spawn(move || {
+        let _ = writeln!(io::stderr(), "{line}");
+        let _ = done.send(());
+    });
+    if writing.is_ok() {
+        let _ = written.recv_timeout(COMPLAIN_PATIENCE);
+    }
+}
+
 /// The process's metrics.
 #[derive(Clone)]
 pub struct Metrics(PrometheusHandle);
@@ -122,10 +156,10 @@ impl Metrics {
             .clone()
     }
 
-    /// All of them in Prometheus' text format.
+    /// All of them in Prometheus' text format, without gauges whose source does not answer.
     pub fn render(&self) -> String {
         Counter::LogLinesDropped.reach(lines_dropped());
-        self.0.render()
+        without_unknown(&self.0.render())
     }
 
     /// Folds recorded values into the histograms from time to time, while `life` lasts.
@@ -142,6 +176,11 @@ impl Metrics {
     }
 }
 
+/// Removes samples that are `NaN`: see [`crate::meter::Gauge::forget`].
+fn without_unknown(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.trim_end().ends_with(" NaN")).collect()
+}
+
 fn builder() -> PrometheusBuilder {
     let seconds = Matcher::Suffix("_seconds".to_owned());
     let sizes = Matcher::Suffix("_messages".to_owned());
@@ -155,7 +194,7 @@ fn builder() -> PrometheusBuilder {
 #[cfg(test)]
 mod tests {
     use super::Metrics;
-    use crate::meter::{Counter, Histogram};
+    use crate::meter::{Counter, Gauge, Histogram};
 
     #[test]
     fn metrics_can_be_installed_many_times_and_have_buckets() {
@@ -169,5 +208,16 @@ mod tests {
         assert!(text.contains("# HELP chatboard_messages_posted_total Messages committed"));
         assert!(text.contains("chatboard_events_dead_total 0"), "there before the first: {text}");
         assert!(!text.contains("chatboard_rpc_answered_total"), "not without its label: {text}");
+    }
+
+    #[test]
+    fn a_gauge_whose_source_failed_is_not_exported() {
+        let metrics = Metrics::install();
+        Gauge::OutboxAge.set(7.0);
+        assert!(metrics.render().contains("chatboard_outbox_oldest_seconds 7"));
+        Gauge::OutboxAge.forget();
+        assert!(!metrics.render().contains("\nchatboard_outbox_oldest_seconds "));
+        Gauge::OutboxAge.set(8.0);
+        assert!(metrics.render().contains("chatboard_outbox_oldest_seconds 8"));
     }
 }

@@ -135,8 +135,8 @@ pub(crate) async fn append_noted(
              from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[])
                  as t (seq, kind, message_id, user_id, data)
          ), pending as (
-             insert into outbox (room_id, seq, publish_after, epoch)
-             select $1, seq, $8, $12 from unnest($3::bigint[]) as t (seq)
+             insert into outbox (room_id, seq, publish_after, epoch, committed_at)
+             select $1, seq, $8, $12, $2 from unnest($3::bigint[]) as t (seq)
          )
          update rooms set last_seq = $9 where id = $1",
         room.id.0,
@@ -238,12 +238,13 @@ pub async fn append_org(
         r#"with place as (
                update organizations set last_seq = last_seq + 1 where id = $1 returning last_seq
            )
-           insert into outbox (org_id, seq, payload, publish_after, epoch)
-           select $1, last_seq, $2, $3, $4 from place returning seq as "seq: Seq""#,
+           insert into outbox (org_id, seq, payload, publish_after, epoch, committed_at)
+           select $1, last_seq, $2, $3, $4, $5 from place returning seq as "seq: Seq""#,
         org.0,
         payload,
         (now + PUBLISH_GRACE) as Timestamp,
         epoch,
+        now as Timestamp,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -112,16 +112,17 @@ async fn take(api: &Api, message: Message, slots: &Arc<Semaphore>) {
     let api = api.clone();
     api.life().clone().spawn(async move {
         let started = Instant::now();
-        match submitted {
+        let outcome = match submitted {
             Some(submitted) => {
                 let answer = posted(&api, submitted).await;
-                reply(&api, &message, &wrap(answer)).await;
+                reply(&api, &message, &wrap(answer)).await
             }
             None => answer(&api, &verb, &message).await,
-        }
-        let verb = [label("verb", verb)];
-        Histogram::RpcSeconds.record_with(started.elapsed().as_secs_f64(), verb.to_vec());
-        Counter::RpcAnswered.add_with(1, verb.to_vec());
+        };
+        let seconds = started.elapsed().as_secs_f64();
+        let verb = label("verb", verb);
+        Histogram::RpcSeconds.record_with(seconds, vec![verb.clone()]);
+        Counter::RpcAnswered.add_with(1, vec![verb, label("outcome", outcome)]);
         drop(slot);
     });
 }
@@ -147,7 +148,8 @@ async fn passed(by: Option<tokio::time::Instant>) {
     }
 }
 
-async fn answer(api: &Api, verb: &str, message: &Message) {
+/// Answers a question other than a send; returns the outcome for the metrics.
+async fn answer(api: &Api, verb: &str, message: &Message) -> &'static str {
     match verb {
         Keys::VERB => ask(api, message, keys).await,
         Open::VERB => ask(api, message, open).await,
@@ -162,7 +164,7 @@ async fn answer(api: &Api, verb: &str, message: &Message) {
     }
 }
 
-async fn ask<Q, F, A>(api: &Api, message: &Message, handler: F)
+async fn ask<Q, F, A>(api: &Api, message: &Message, handler: F) -> &'static str
 where
     Q: Question,
     F: FnOnce(Api, Q) -> A,
@@ -175,7 +177,7 @@ where
             .unwrap_or_else(|_| Err(Refusal::Unavailable.into())),
         Err(error) => Err(Problem::bug(&anyhow::anyhow!("question {}: {error}", Q::VERB))),
     };
-    reply(api, message, &wrap(answer)).await;
+    reply(api, message, &wrap(answer)).await
 }
 
 fn wrap<T>(answer: Result<T, Problem>) -> Answer<T> {
@@ -185,12 +187,24 @@ fn wrap<T>(answer: Result<T, Problem>) -> Answer<T> {
     }
 }
 
-async fn reply<T: Serialize>(api: &Api, message: &Message, answer: &Answer<T>) {
-    let Some(subject) = message.reply.clone() else { return };
+/// Sends an answer; returns its outcome for the metrics.
+async fn reply<T: Serialize>(api: &Api, message: &Message, answer: &Answer<T>) -> &'static str {
+    let outcome = outcome(answer);
+    let Some(subject) = message.reply.clone() else { return outcome };
     let payload = nats::frames::text(answer);
     let mut headers = HeaderMap::new();
     headers.insert(HEADER_NODE, api.node());
     api.bus().tell(subject.to_string(), headers, payload.into()).await;
+    outcome
+}
+
+fn outcome<T>(answer: &Answer<T>) -> &'static str {
+    match answer {
+        Answer::Ok(_) => "ok",
+        Answer::Refused(refused) if refused.code == Refusal::Unavailable.code() => "unavailable",
+        Answer::Refused(refused) if refused.code == Refusal::Internal.code() => "internal",
+        Answer::Refused(_) => "refused",
+    }
 }
 
 fn submit(api: &Api, payload: &[u8]) -> Submitted {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{OrgId, Refusal, RoomId, Timestamp};
@@ -48,15 +49,28 @@ const TRIES: usize = 5;
 /// Transactions at once when group commit is off, as many as a pool of usual size serves.
 const UNGROUPED_MAX: usize = 16;
 
-/// Takes sends. Clones share the queue.
+/// Takes sends. Clones share the queue, which closes when the last of them is dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Poster(Arc<Shared>);
+pub(crate) struct Poster(Arc<Submitters>);
+
+/// What all clones of a [`Poster`] hold; dropping it closes the queue.
+#[derive(Debug)]
+struct Submitters(Arc<Shared>);
+
+impl Drop for Submitters {
+    fn drop(&mut self) {
+        self.0.is_closed.store(true, Ordering::Release);
+        self.0.wake.notify_one();
+    }
+}
 
 #[derive(Debug)]
 struct Shared {
     queue: Mutex<FairQueue<Job>>,
-    /// Something is in the queue.
+    /// Something is in the queue, or it was closed.
     wake: Notify,
+    /// Nothing is submitted any more.
+    is_closed: AtomicBool,
     /// The organizations of rooms, as far as sends have shown them.
     orgs: Mutex<HashMap<RoomId, OrgId>>,
 }
@@ -92,6 +106,7 @@ impl Poster {
         let shared = Arc::new(Shared {
             queue: Mutex::new(FairQueue::new(QUEUE)),
             wake: Notify::new(),
+            is_closed: AtomicBool::new(false),
             orgs: Mutex::default(),
         });
         let worker = Worker { shared: Arc::clone(&shared), store, publisher, clock, org_quota };
@@ -102,7 +117,7 @@ impl Poster {
             let task = worker.commit_each(life.clone());
             life.spawn_essential("poster", task);
         }
-        Self(shared)
+        Self(Arc::new(Submitters(shared)))
     }
 
     /// Puts a send in the queue, at once or not at all: sends of one caller to one room that are
@@ -113,32 +128,34 @@ impl Poster {
     pub(crate) fn submit(&self, post: Post) -> Result<Pending, Problem> {
         let bytes = post.message.bytes();
         // Until it is known whose a room is, it has a line of its own. Ids are positive.
-        let known = self.0.orgs.lock().get(&post.room).copied();
+        let shared = &self.0.0;
+        let known = shared.orgs.lock().get(&post.room).copied();
         let tenant = known.map_or(-post.room.0, |org| org.0);
         let (answer, pending) = oneshot::channel();
-        let refused = self.0.queue.lock().push(tenant, Job { post, answer }, bytes);
+        let refused = shared.queue.lock().push(tenant, Job { post, answer }, bytes);
         if refused.is_some() {
             Counter::PostsRefused.add(1);
             return Err(Refusal::Unavailable.into());
         }
-        self.0.wake.notify_one();
+        shared.wake.notify_one();
         Ok(Pending(pending))
     }
 }
 
 impl Shared {
-    /// Takes the next group of at most `items` sends; empty when the node drains and nothing is
-    /// left.
+    /// Takes the next group of at most `items` sends; empty when nothing is left and the queue was
+    /// closed or the node drains.
     async fn next(&self, items: usize, life: &Lifecycle) -> Vec<Job> {
         let group = Group { items, bytes: GROUP_BYTES_MAX, tenant_bytes: GROUP_ORG_BYTES_MAX };
         loop {
+            let is_closed = self.is_closed.load(Ordering::Acquire);
             let (jobs, waiting) = {
                 let mut queue = self.queue.lock();
                 (queue.take(group), queue.len())
             };
             #[expect(clippy::cast_precision_loss, reason = "a queue of at most 8,192")]
             Gauge::PostQueue.set(waiting as f64);
-            if !jobs.is_empty() {
+            if !jobs.is_empty() || is_closed {
                 return jobs;
             }
             tokio::select! {

@@ -345,5 +345,6 @@ impl Api {
         let nats = self.0.bus.round_trip(nobody).await;
         runtime::operations::Readiness::with_record(postgres, nats)
             .explained("postgres", self.0.store.fault())
+            .explained("nats", self.0.bus.fault())
     }
 }

@@ -10,11 +10,13 @@ use axum::Router;
 use domain::UserId;
 use domain::registration::{AbuseLimits, RegistrationPolicy};
 use nats::bus::Bus;
+use nats::streams::StreamSettings;
 use nats::subjects::Subjects;
 use objects::Objects;
 use runtime::address::TrustedProxies;
 use runtime::config::Settings;
 use runtime::lifecycle::End;
+use runtime::meter::{Gauge, label};
 use runtime::operations::{Probe, Readiness};
 use runtime::serve::{Gate, Limits};
 use runtime::telemetry::Metrics;
@@ -94,10 +96,19 @@ pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<Ex
         settings.require(role.name(), role.needs())?;
     }
     runtime::telemetry::log(settings.log.as_str(), settings.log_format);
+    log_start(roles);
     let life = Lifecycle::new();
     life.heed_signals()?;
     start(&settings, roles, &[], &life).await?;
     Ok(wait(&life).await)
+}
+
+/// The first line of a process: its version and its roles.
+fn log_start(roles: &[Role]) {
+    let version = env!("CARGO_PKG_VERSION");
+    let names: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+    let roles = names.join(", ");
+    tracing::info!(version, roles, "chatboard {version} starts as {roles}");
 }
 
 /// Waits until the process is asked to stop, or a part of it fails; then stops in order.
@@ -119,6 +130,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<()> {
     let metrics = Metrics::install();
     metrics.keep_up(life);
+    Gauge::BuildInfo.set_with(1.0, vec![label("version", env!("CARGO_PKG_VERSION"))]);
     let objects = files::connect(settings)?.filter(|_| roles.iter().any(|role| role.has_files()));
     if let Some(objects) = &objects {
         life.spawn(files::watch(objects.clone(), life.clone()));
@@ -132,15 +144,15 @@ pub(crate) async fn start(
         Starter { settings, objects, store, clock, life, gate: gate.clone(), sockets_max };
     let api = if roles.contains(&Role::Api) { Some(starter.api().await?) } else { None };
     let edge = if roles.contains(&Role::Edge) { Some(starter.edge("edge").await?) } else { None };
-    let mut worker = None;
+    let mut workers = Vec::new();
     if roles.contains(&Role::Relay) {
-        worker = Some(starter.relay().await?);
+        workers.push(starter.relay().await?);
     }
     if roles.contains(&Role::Webhooks) {
-        worker = Some(starter.webhooks().await?);
+        workers.push(starter.webhooks().await?);
     }
     if roles.contains(&Role::Notifier) {
-        worker = Some(starter.notifier().await?);
+        workers.push(starter.notifier().await?);
     }
     let janitor =
         if roles.contains(&Role::Janitor) { Some(starter.janitor().await?) } else { None };
@@ -149,7 +161,7 @@ pub(crate) async fn start(
         let more = starter.edge(&format!("edge {}", number + 2)).await?;
         serve(address, edge_router(&more), ("an edge", &gate), life).await?;
     }
-    let probe = probe(api, edge, worker, janitor);
+    let probe = operations::in_background(probe(api, edge, workers, janitor), life);
     let operations = operations::router(probe, move || metrics.render());
     let gate = Gate::new(Limits::operations(), TrustedProxies::default());
     serve(settings.ops_addr, operations, ("operations", &gate), life).await
@@ -194,25 +206,44 @@ fn gate(settings: &Settings, connections: usize) -> Gate {
     Gate::new(limits, TrustedProxies::new(settings.trusted_proxies.clone()))
 }
 
-/// Whether the process can do its work: that of the role that needs the most. `worker` is what a
-/// role that answers nobody works with.
+/// The connections of a role that consumes a stream.
+#[derive(Clone)]
+struct Worker {
+    /// The name of its consumer's check in a process that also is an api.
+    name: &'static str,
+    store: Store,
+    bus: Bus,
+}
+
+impl Worker {
+    async fn readiness(&self) -> Readiness {
+        let nobody = self.bus.subjects().user(UserId::NOWHERE);
+        let (postgres, nats) = tokio::join!(self.store.round_trip(), self.bus.round_trip(nobody));
+        Readiness::of_worker(postgres, nats, self.bus.consumer_fault())
+            .explained("postgres", self.store.fault())
+            .explained("nats", self.bus.fault())
+    }
+}
+
+/// Whether the process can do its work: that of the role that needs the most.
 fn probe(
     api: Option<api::Api>,
     edge: Option<edge::Edge>,
-    worker: Option<(Store, Bus)>,
+    workers: Vec<Worker>,
     janitor: Option<Store>,
 ) -> Probe {
     Arc::new(move || {
-        let (api, edge, worker) = (api.clone(), edge.clone(), worker.clone());
+        let (api, edge, workers) = (api.clone(), edge.clone(), workers.clone());
         let janitor = janitor.clone();
         Box::pin(async move {
-            match (api, edge, worker, janitor) {
-                (Some(api), ..) => api.readiness().await,
-                (None, _, Some((store, bus)), _) => {
-                    let nobody = bus.subjects().user(UserId::NOWHERE);
-                    Readiness::with_record(store.round_trip().await, bus.round_trip(nobody).await)
-                        .explained("postgres", store.fault())
+            match (api, edge, workers.first(), janitor) {
+                (Some(api), ..) => {
+                    let readiness = api.readiness().await;
+                    workers.iter().fold(readiness, |readiness, worker| {
+                        readiness.with_helper(worker.name, worker.bus.consumer_fault())
+                    })
                 }
+                (None, _, Some(worker), _) => worker.readiness().await,
                 (None, Some(edge), None, _) => edge.readiness().await,
                 (None, None, None, Some(store)) => {
                     Readiness::with_record_alone(store.round_trip().await)
@@ -222,6 +253,15 @@ fn probe(
             }
         })
     })
+}
+
+/// How streams are made.
+pub(crate) fn streams(settings: &Settings) -> StreamSettings {
+    let bytes = i64::from(settings.nats_rooms_mib) * 1024 * 1024;
+    StreamSettings {
+        replicas: settings.nats_replicas.count(),
+        rooms_bytes_max: (bytes > 0).then_some(bytes),
+    }
 }
 
 /// What clients reach us under.
@@ -256,6 +296,7 @@ impl Starter<'_> {
         let url = self.settings.nats_url.as_ref().context("CHATBOARD_NATS_URL is missing")?;
         let subjects = Subjects::new(self.settings.nats_prefix.as_str());
         let bus = Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await?;
+        nats::diagnostics::watch(&bus, self.life);
         // Which is there is checked before anything is served; one that comes later, then.
         let allows = self.settings.nats_allow_unauthenticated;
         nats::admission::check_if_there(&bus, allows).await?;
@@ -329,41 +370,39 @@ impl Starter<'_> {
         edge::start(config, self.bus(name).await?, self.clock.clone(), self.life).await
     }
 
-    async fn relay(&self) -> anyhow::Result<(Store, Bus)> {
-        let config = relay::Config {
-            replicas: self.settings.nats_replicas.count(),
-            mail_delay: self.settings.mail_delay,
-        };
+    async fn relay(&self) -> anyhow::Result<Worker> {
+        let config =
+            relay::Config { streams: streams(self.settings), mail_delay: self.settings.mail_delay };
         let (store, bus) = (self.store()?, self.bus("relay").await?);
         relay::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
-        Ok((store, bus))
+        Ok(Worker { name: "relay_consumer", store, bus })
     }
 
-    async fn webhooks(&self) -> anyhow::Result<(Store, Bus)> {
+    async fn webhooks(&self) -> anyhow::Result<Worker> {
         let config = webhooks::Config {
-            replicas: self.settings.nats_replicas.count(),
+            streams: streams(self.settings),
             guard: self.guard(),
             retry_schedule: self.settings.webhook_retry_schedule.clone(),
             ..webhooks::Config::default()
         };
         let (store, bus) = (self.store()?, self.bus("webhooks").await?);
         webhooks::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
-        Ok((store, bus))
+        Ok(Worker { name: "webhooks_consumer", store, bus })
     }
 
-    async fn notifier(&self) -> anyhow::Result<(Store, Bus)> {
+    async fn notifier(&self) -> anyhow::Result<Worker> {
         let settings = self.settings;
         let config = notifier::Config {
             public_url: public_url(settings),
             smtp_url: settings.smtp_url.as_ref().map(|url| url.expose().to_owned()),
             mail_from: settings.mail_from.clone(),
             mail_delay: settings.mail_delay,
-            replicas: settings.nats_replicas.count(),
+            streams: streams(settings),
             ..notifier::Config::default()
         };
         let (store, bus) = (self.store()?, self.bus("notifier").await?);
         notifier::start(config, store.clone(), bus.clone(), self.clock.clone(), self.life).await?;
-        Ok((store, bus))
+        Ok(Worker { name: "notifier_consumer", store, bus })
     }
 
     async fn janitor(&self) -> anyhow::Result<Store> {

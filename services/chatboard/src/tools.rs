@@ -21,7 +21,7 @@ const SCHEMA_FAILED: &str = "the schema could not be brought up to date";
 
 /// Says why the process ends, one line each, without a backtrace.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let _ = writeln!(std::io::stderr(), "chatboard: {error:#}");
+    runtime::telemetry::complain(format!("chatboard: {error:#}"));
 }
 
 /// Prints a text.
@@ -76,7 +76,7 @@ pub(crate) async fn migrate(settings: &Settings) -> anyhow::Result<ExitCode> {
         let bus = Bus::connect(url.expose(), subjects, "chatboard migrate").await?;
         wait_for_nats(&bus).await?;
         nats::admission::check(&bus, settings.nats_allow_unauthenticated).await?;
-        nats::streams::migrate(&bus, settings.nats_replicas.count()).await?;
+        nats::streams::migrate(&bus, crate::roles::streams(settings)).await?;
         tracing::info!("the streams are up to date");
     }
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@
 use domain::limits::SUBSCRIBE_ROOMS_MAX;
 use domain::{Epoch, FieldErrors, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
 use nats::rpc::Refused;
+use runtime::meter::{Counter, label};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -324,6 +325,7 @@ impl ServerFrame<'_> {
 
 /// The `error` frame of a refusal: the one place where a refusal becomes a frame.
 pub(crate) fn refusal(refusal: &Refusal, echo: &Echo) -> Text {
+    count(refusal.code());
     let errors = refusal.field_errors().map(FieldErrors::to_map);
     ServerFrame::Error {
         code: refusal.code(),
@@ -341,6 +343,7 @@ pub(crate) fn refusal(refusal: &Refusal, echo: &Echo) -> Text {
 
 /// The `error` frame of a refusal by the api.
 pub(crate) fn refused(refused: &Refused, echo: &Echo) -> Text {
+    count(&refused.code);
     ServerFrame::Error {
         code: &refused.code,
         detail: &refused.detail,
@@ -350,6 +353,10 @@ pub(crate) fn refused(refused: &Refused, echo: &Echo) -> Text {
         retry_after_ms: refused.retry_after_ms,
     }
     .text()
+}
+
+fn count(code: &str) {
+    Counter::FramesRefused.add_with(1, vec![label("code", code.to_owned())]);
 }
 
 #[cfg(test)]

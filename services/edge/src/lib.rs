@@ -193,7 +193,10 @@ impl Edge {
     /// Whether the edge can do its work, which needs NATS alone.
     pub async fn readiness(&self) -> Readiness {
         let subject = self.bus().subjects().rpc("ping");
-        Readiness::with_nats(self.bus().round_trip(subject).await)
+        let pushes = self.interest().and_then(Interest::fault);
+        let fault = self.bus().fault().or(pushes.clone());
+        let round_trip = self.bus().round_trip(subject).await.filter(|_| pushes.is_none());
+        Readiness::with_nats(round_trip).explained("nats", fault)
     }
 
     fn config(&self) -> &Config {

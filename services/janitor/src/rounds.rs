@@ -29,10 +29,23 @@ pub(crate) async fn finish<E: std::fmt::Display>(
         }
         Err(error) => {
             Counter::JanitorFailures.add(1);
+            // Their last values would pass for the present ones.
+            for gauge in gauges(work) {
+                gauge.forget();
+            }
             tracing::warn!(error = %error, work, "janitor task {work} failed, will retry: {error}");
         }
     }
     pause(janitor, janitor.config.scan_every).await;
+}
+
+/// What a kind of work measures in each round.
+fn gauges(work: &str) -> &'static [Gauge] {
+    match work {
+        "retention" => &[Gauge::JanitorBacklog],
+        "files" => &[Gauge::FilesRemoving, Gauge::PreviewsDue],
+        _ => &[],
+    }
 }
 
 /// Does one batch, and rests for [`REST_TIMES`] as long as it took: whoever else uses the record

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use domain::mail::MailKind;
 use nats::bus::Bus;
+use nats::streams::StreamSettings;
 use runtime::meter::{Counter, Gauge, label};
 use runtime::{Clock, Lifecycle};
 use store::Store;
@@ -42,8 +43,8 @@ pub struct Config {
     pub scan_every: Duration,
     /// The pause after the first attempt that failed; it doubles with each further one.
     pub retry_after: Duration,
-    /// Replicas of the stream, should it have to be made.
-    pub replicas: usize,
+    /// How the stream is made, should it be missing.
+    pub streams: StreamSettings,
 }
 
 impl Default for Config {
@@ -55,7 +56,7 @@ impl Default for Config {
             mail_delay: Duration::from_secs(60),
             scan_every: Duration::from_secs(1),
             retry_after: Duration::from_secs(5),
-            replicas: 1,
+            streams: StreamSettings::default(),
         }
     }
 }

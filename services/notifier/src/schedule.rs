@@ -10,6 +10,8 @@ use async_nats::HeaderMap;
 use domain::mail::DueMail;
 use domain::{MailId, Timestamp, UserId};
 use futures_util::StreamExt;
+use nats::stored::{Stored, publish_stored};
+use nats::streams::StreamKind;
 use runtime::meter::{Counter, Gauge, label};
 use store::actions::{digests, mails};
 use store::queries::mails::{due_mails, mail_backlog};
@@ -44,7 +46,9 @@ pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
         let is_full = match look(&notifier, are_edges_back).await {
             Ok(is_full) => is_full,
             Err(error) => {
-                tracing::warn!(error = %error, "the mail schedule failed and goes on: {error}");
+                Gauge::MailsWaiting.forget();
+                Gauge::MailOldest.forget();
+                tracing::warn!(error = %error, "mail schedule failed, will retry: {error}");
                 false
             }
         };
@@ -89,21 +93,20 @@ async fn look(notifier: &Notifier, are_edges_back: bool) -> store::Result<bool> 
     let mut conn = notifier.store.read().await?;
     let due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
     drop(conn);
-    for mail in &due {
-        put_on_queue(notifier, mail, now).await;
-    }
+    let jobs = due.iter().map(|mail| job(notifier, mail, now)).collect();
+    publish_stored(&notifier.bus, StreamKind::Notifications, jobs).await;
     Ok(claimed > 0 || due.len() >= usize::try_from(DUE_MAX).unwrap_or(usize::MAX))
 }
 
-async fn put_on_queue(notifier: &Notifier, mail: &DueMail, now: Timestamp) {
+/// The job that points at a mail.
+fn job(notifier: &Notifier, mail: &DueMail, now: Timestamp) -> Stored {
     let mut headers = HeaderMap::new();
     // Another time due is another job: what was put off must not pass for a repeat.
     let age = now.since(mail.due_at).as_secs() / REPEAT_AFTER.as_secs();
     let id = format!("mail-{}-{}-{age}", mail.id, mail.due_at.unix_micros());
     headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
     let subject = notifier.bus.subjects().mail_work(mail.kind.as_str());
-    let payload = mail.id.to_string();
-    notifier.bus.tell(subject, headers, payload.into()).await;
+    Stored { subject, headers, payload: mail.id.to_string().into() }
 }
 
 /// The mail that a job points at.

@@ -31,7 +31,7 @@ const TRIED_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
 const RECORD_TRIES: u32 = 20;
 
 pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
-    let durable = (Durable::NOTIFIER, notifier.config.replicas);
+    let durable = (Durable::NOTIFIER, notifier.config.streams);
     let (bus, life) = (notifier.bus.clone(), notifier.life.clone());
     consume(bus, durable, life, move |messages| work_off(notifier.clone(), messages)).await;
     Ok(())

@@ -15,21 +15,22 @@ mod sweep;
 use std::time::Duration;
 
 use nats::bus::Bus;
+use nats::streams::StreamSettings;
 use runtime::{Clock, Lifecycle};
 use store::Store;
 
 /// How the relay is set up.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Replicas of the stream, should it have to be made.
-    pub replicas: usize,
+    /// How the stream is made, should it be missing.
+    pub streams: StreamSettings,
     /// How long a notification may stay unread before it is looked at whether to mail it.
     pub mail_delay: Duration,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { replicas: 1, mail_delay: Duration::from_secs(60) }
+        Self { streams: StreamSettings::default(), mail_delay: Duration::from_secs(60) }
     }
 }
 

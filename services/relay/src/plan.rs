@@ -47,7 +47,7 @@ const HAND_OUT_MAX: usize = 5_000;
 const PEOPLE_MAX: i64 = 20_000;
 
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
-    let durable = (Durable::RELAY, relay.config.replicas);
+    let durable = (Durable::RELAY, relay.config.streams);
     let bus = relay.bus.clone();
     let of_batch = life.clone();
     consume(bus, durable, life, move |messages| plan(relay.clone(), of_batch.clone(), messages))

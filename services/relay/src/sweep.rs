@@ -1,26 +1,36 @@
-//! The sweep: events that nobody has planned in time are published again.
+//! The sweep: publishes events again that were not planned in time.
 //!
 //! A crash between commit and publish, a NATS that was away or lost its disk, a full queue: each
 //! leaves an outbox row behind, and this finds it. What is repeated goes to `chat.again.*`, which
 //! ROOMS captures and edges do not hear.
+//!
+//! JetStream acknowledges each event that it stores. While it stores none, one event a second is
+//! tried; once it stores again, every waiting event is due at once.
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use domain::{LogEvent, RoomId, Seq};
+use domain::{LogEvent, RoomId, Seq, Timestamp};
 use nats::frames::{EventFrame, text};
 use nats::publish::event_headers;
+use nats::stored::{Stored, publish_stored};
+use nats::streams::StreamKind;
 use nats::subjects::HEADER_SEQ;
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Gauge};
-use store::actions::outbox::{Overdue, claim_overdue, set_aside, settle};
+use store::actions::outbox::{Overdue, claim_overdue, make_due, set_aside, settle};
 use store::queries::outbox::{LogPlace, backlog};
 use store::queries::room_log::room_log;
+use tokio::sync::watch;
 
 use crate::Relay;
 
 /// Events claimed at once.
 const CLAIM_MAX: i64 = 500;
+/// Events claimed at once while JetStream stores nothing: enough to see when it does again.
+const PROBE_MAX: i64 = 1;
+/// Events made due by one statement after JetStream was away.
+const MAKE_DUE_MAX: i64 = 5_000;
 /// The pause when there is nothing more to do.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long one sweep may take: a Postgres whose machine is gone says nothing.
@@ -30,13 +40,29 @@ const REPEAT_BUDGET: Duration = Duration::from_secs(3);
 /// Attempts after which an event that cannot be rendered is set aside.
 const ATTEMPTS_MAX: i32 = 5;
 
+/// What the sweep knows of JetStream.
+#[derive(Debug)]
+struct Sweep {
+    relay: Relay,
+    /// Changes with every connection to NATS.
+    connections: watch::Receiver<u64>,
+    /// The last repeats were not stored.
+    is_refused: bool,
+    /// Events may wait for a repeat that is put off for no reason any more.
+    is_behind: bool,
+}
+
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
+    let connections = relay.bus.connections();
+    let mut sweep = Sweep { relay, connections, is_refused: false, is_behind: true };
     while !life.is_draining() {
-        let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep(&relay)).await;
+        let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep.once()).await;
         let is_full = match swept.unwrap_or(Err(store::Error::TimedOut)) {
-            Ok(swept) => swept >= usize::try_from(CLAIM_MAX).unwrap_or(usize::MAX),
+            Ok(is_full) => is_full,
             Err(error) => {
-                tracing::warn!(error = %error, "the sweep failed and goes on: {error}");
+                Gauge::OutboxRows.forget();
+                Gauge::OutboxAge.forget();
+                tracing::warn!(error = %error, "outbox sweep failed, will retry: {error}");
                 false
             }
         };
@@ -50,41 +76,104 @@ pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Publishes again what is overdue. Returns how much it was.
-async fn sweep(relay: &Relay) -> store::Result<usize> {
-    let now = relay.clock.now();
-    relay.store.check().await?;
-    let mut conn = relay.store.read().await?;
-    let waiting = backlog(&mut conn, now).await?;
-    drop(conn);
-    #[expect(clippy::cast_precision_loss, reason = "at most 10,000 are counted")]
-    Gauge::OutboxRows.set(waiting.events as f64);
-    Gauge::OutboxAge.set(waiting.oldest_seconds);
-    // Claiming puts the next repeat off: while NATS is away there is nothing to gain from it.
-    if !relay.bus.is_connected() {
-        return Ok(0);
-    }
-    let mut tx = relay.store.begin().await?;
-    let overdue = claim_overdue(&mut tx, CLAIM_MAX, now).await?;
-    let _nothing_to_publish = tx.commit().await?;
-    for event in &overdue {
-        let repeated = tokio::time::timeout(REPEAT_BUDGET, repeat(relay, event)).await;
-        let Err(error) = repeated.unwrap_or(Err(store::Error::TimedOut)) else { continue };
-        // The others were put off with it, and do not wait for what is wrong with one.
-        if error.is_transient() && !relay.store.answers().await {
-            return Err(error);
+impl Sweep {
+    /// Publishes again what is overdue. Returns whether there may be more.
+    async fn once(&mut self) -> store::Result<bool> {
+        let relay = &self.relay;
+        let now = relay.clock.now();
+        relay.store.check().await?;
+        let mut conn = relay.store.read().await?;
+        let waiting = backlog(&mut conn, now).await?;
+        drop(conn);
+        #[expect(clippy::cast_precision_loss, reason = "at most 10,000 are counted")]
+        Gauge::OutboxRows.set(waiting.events as f64);
+        Gauge::OutboxAge.set(waiting.oldest_seconds);
+        // Claiming puts the next repeat off: while NATS is away there is nothing to gain from it.
+        if !relay.bus.is_connected() {
+            return Ok(false);
         }
-        if event.attempts >= ATTEMPTS_MAX && !error.is_conflict() {
-            bury(relay, event.place, &error.to_string()).await?;
-        } else {
-            tracing::warn!(place = ?event.place, error = %error,
-                "{:?} cannot be published again, retrying: {error}", event.place);
+        if self.connections.has_changed().unwrap_or(false) {
+            self.connections.mark_unchanged();
+            self.is_behind = true;
         }
+        if self.is_behind && !self.is_refused {
+            self.is_behind = self.catch_up(now).await?;
+        }
+        let mut overdue = self.claim(now).await?;
+        if overdue.is_empty() && self.is_refused && self.make_due(PROBE_MAX, now).await? > 0 {
+            overdue = self.claim(now).await?;
+        }
+        self.repeat_all(&overdue).await?;
+        let is_full = i64::try_from(overdue.len()).is_ok_and(|swept| swept >= CLAIM_MAX);
+        Ok(is_full && !self.is_refused)
     }
-    Ok(overdue.len())
+
+    async fn claim(&self, now: Timestamp) -> store::Result<Vec<Overdue>> {
+        let limit = if self.is_refused { PROBE_MAX } else { CLAIM_MAX };
+        let mut tx = self.relay.store.begin().await?;
+        let overdue = claim_overdue(&mut tx, limit, now).await?;
+        let _nothing_to_publish = tx.commit().await?;
+        Ok(overdue)
+    }
+
+    /// Publishes events again, and learns whether JetStream stores them.
+    async fn repeat_all(&mut self, overdue: &[Overdue]) -> store::Result<()> {
+        let relay = self.relay.clone();
+        let mut repeats = Vec::with_capacity(overdue.len());
+        for event in overdue {
+            let repeated = tokio::time::timeout(REPEAT_BUDGET, repeat(&relay, event)).await;
+            let error = match repeated.unwrap_or(Err(store::Error::TimedOut)) {
+                Ok(found) => {
+                    repeats.extend(found);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            // The others were put off with it, and do not wait for what is wrong with one.
+            if error.is_transient() && !relay.store.answers().await {
+                self.is_behind = true;
+                return Err(error);
+            }
+            if event.attempts >= ATTEMPTS_MAX && !error.is_conflict() {
+                bury(&relay, event.place, &error.to_string()).await?;
+            } else {
+                tracing::warn!(place = ?event.place, error = %error,
+                    "{:?} cannot be published again, retrying: {error}", event.place);
+            }
+        }
+        let count = publish_stored(&relay.bus, StreamKind::Rooms, repeats).await;
+        Counter::EventsSwept.add(count.stored as u64);
+        if count.stored > 0 {
+            self.is_refused = false;
+        } else if count.failed > 0 {
+            self.is_refused = true;
+            self.is_behind = true;
+        }
+        Ok(())
+    }
+
+    /// Makes due what waits for its next repeat. Returns whether there is more.
+    async fn catch_up(&self, now: Timestamp) -> store::Result<bool> {
+        let made_due = self.make_due(MAKE_DUE_MAX, now).await?;
+        if made_due > 0 {
+            tracing::info!(
+                events = made_due,
+                "JetStream works again: publishing {made_due} waiting events now"
+            );
+        }
+        Ok(i64::try_from(made_due).is_ok_and(|made_due| made_due >= MAKE_DUE_MAX))
+    }
+
+    async fn make_due(&self, limit: i64, now: Timestamp) -> store::Result<u64> {
+        let mut tx = self.relay.store.begin().await?;
+        let made_due = make_due(&mut tx, limit, now).await?;
+        let _nothing_to_publish = tx.commit().await?;
+        Ok(made_due)
+    }
 }
 
-async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
+/// The message that repeats an event; `None` where there is nothing to repeat.
+async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<Option<Stored>> {
     match event.place {
         LogPlace::Room(room, seq) => match find_event(relay, room, seq).await {
             Ok(Some(found)) => {
@@ -92,12 +181,11 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
                 // Not the first's id: the stream would drop the repeat as a duplicate.
                 let id = again_id(relay, &format!("{room}:{seq}:{}", event.attempts));
                 headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
-                let frame = text(&EventFrame::from(&found));
+                let payload = text(&EventFrame::from(&found)).into();
                 let subject = relay.bus.subjects().room_again(room);
-                publish(relay, subject, headers, frame).await;
-                Ok(())
+                Ok(Some(Stored { subject, headers, payload }))
             }
-            Ok(None) => forget(relay, event.place).await,
+            Ok(None) => forget(relay, event.place).await.map(|()| None),
             Err(error) => Err(error),
         },
         LogPlace::Org(org, seq) => {
@@ -106,8 +194,8 @@ async fn repeat(relay: &Relay, event: &Overdue) -> store::Result<()> {
             let id = again_id(relay, &format!("org-{org}:{seq}:{}", event.attempts));
             headers.insert(async_nats::header::NATS_MESSAGE_ID, id);
             let payload = event.payload.as_ref().map(ToString::to_string).unwrap_or_default();
-            publish(relay, relay.bus.subjects().org_log(org), headers, payload).await;
-            Ok(())
+            let (subject, payload) = (relay.bus.subjects().org_log(org), payload.into());
+            Ok(Some(Stored { subject, headers, payload }))
         }
     }
 }
@@ -140,10 +228,4 @@ pub(crate) async fn bury(relay: &Relay, place: LogPlace, reason: &str) -> store:
     set_aside(&mut tx, place, reason, relay.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
     Ok(())
-}
-
-async fn publish(relay: &Relay, subject: String, headers: HeaderMap, payload: String) {
-    if relay.bus.tell(subject, headers, payload.into()).await {
-        Counter::EventsSwept.add(1);
-    }
 }

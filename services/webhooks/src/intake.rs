@@ -21,7 +21,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 const ROOM_AFTER: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
-    let durable = (Durable::WEBHOOKS, worker.config.replicas);
+    let durable = (Durable::WEBHOOKS, worker.config.streams);
     let (bus, life) = (worker.bus.clone(), worker.life.clone());
     consume(bus, durable, life, move |messages| take(worker.clone(), messages)).await;
     Ok(())

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use domain::limits::WEBHOOK_TIMEOUT;
 use nats::bus::Bus;
+use nats::streams::StreamSettings;
 use outbound::{Client, Guard};
 use parking_lot::Mutex;
 use runtime::{Clock, Lifecycle};
@@ -33,8 +34,8 @@ const OTHERS_AT_ONCE_MAX: usize = 4;
 /// How deliveries are made.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Replicas of the queue, should it have to be made.
-    pub replicas: usize,
+    /// How the queue is made, should it be missing.
+    pub streams: StreamSettings,
     /// Where requests may go.
     pub guard: Guard,
     /// The pauses between attempts; after the last a delivery has failed.
@@ -46,7 +47,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            replicas: 1,
+            streams: StreamSettings::default(),
             guard: Guard::default(),
             retry_schedule: [5, 30, 120, 600, 3_600, 21_600, 86_400]
                 .map(Duration::from_secs)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nats::work::{WebhookJob, hand_out_webhook_job};
+use nats::work::{WebhookJob, store_webhook_jobs};
 use runtime::meter::{Counter, Gauge};
 use store::actions::deliveries::{Due, hand_out, hand_out_probes, unpark};
 use store::queries::deliveries::waiting;
@@ -32,7 +32,11 @@ pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
         let is_full = match sweep(&worker).await {
             Ok(seen) => seen >= HAND_OUT_MAX,
             Err(error) => {
-                tracing::warn!(error = %error, "the schedule of webhooks waits: {error}");
+                // Their last values would pass for the present ones.
+                for gauge in [Gauge::WebhooksDue, Gauge::WebhooksDueAge, Gauge::WebhooksBroken] {
+                    gauge.forget();
+                }
+                tracing::warn!(error = %error, "webhook schedule failed, will retry: {error}");
                 false
             }
         };
@@ -80,11 +84,9 @@ async fn sweep(worker: &Worker) -> store::Result<usize> {
     let mut tx = worker.store.begin().await?;
     let probes = hand_out_probes(&mut tx, PROBES_MAX, worker.lease(), now).await?;
     let _nothing_to_publish = tx.commit().await?;
-    for Due { id, webhook, is_probe } in due.into_iter().chain(probes) {
-        let job = WebhookJob { webhook, delivery: id, is_probe };
-        if hand_out_webhook_job(&worker.bus, job).await {
-            Counter::WebhookJobs.add(1);
-        }
-    }
+    let due = due.into_iter().chain(probes);
+    let job = |Due { id, webhook, is_probe }| WebhookJob { webhook, delivery: id, is_probe };
+    let stored = store_webhook_jobs(&worker.bus, due.map(job).collect()).await;
+    Counter::WebhookJobs.add(stored as u64);
     Ok(seen)
 }

@@ -70,6 +70,8 @@ settings! {
             "How every subject begins, so that several deployments can share one NATS.";
         nats_replicas: Replicas = "1", "NATS_REPLICAS",
             "Copies that a NATS cluster keeps of each stream: 1, 3 or 5, and no more than it has servers.";
+        nats_rooms_mib: u32 = "1024" in 0..=1_048_576, "NATS_ROOMS_MIB",
+            "MiB that the stream ROOMS may hold, in each copy; beyond that, and after 24 hours, its oldest events are dropped, which loses nothing. JetStream reserves that much, so it must fit into `max_file_store` of nats-server; 0 is no bound. `chatboard migrate` changes an existing stream.";
     }
     "Serving" {
         http_addr: SocketAddr = "127.0.0.1:8080", "HTTP_ADDR",

@@ -133,6 +133,24 @@ pub async fn claim_overdue(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Ve
         .collect())
 }
 
+/// Makes at most `limit` rows due now that wait for their next repeat: what kept them from being
+/// planned is over. Returns how many.
+///
+/// Their attempts count on, so a repeat has an id of its own.
+pub async fn make_due(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+    let done = sqlx::query!(
+        "update outbox set publish_after = $1
+         where id = any(array(
+             select id from outbox where publish_after > $1 and attempts > 0
+             order by publish_after limit $2 for update skip locked))",
+        now as Timestamp,
+        limit,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Notes how often planning has failed with events, where that is more than before.
 pub async fn note_failures(tx: &mut Tx, failures: &[(LogPlace, u32)]) -> Result<()> {
     let (mut rooms, mut orgs) = (Places::default(), Places::default());

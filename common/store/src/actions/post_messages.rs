@@ -420,8 +420,8 @@ impl Rows {
                    order by at
                    returning id, room_id, seq
                ), pending as (
-                   insert into outbox (room_id, seq, publish_after, epoch)
-                   select room_id, seq, $12, $16
+                   insert into outbox (room_id, seq, publish_after, epoch, committed_at)
+                   select room_id, seq, $12, $16, $11
                    from unnest($2::bigint[], $3::bigint[]) as t (room_id, seq)
                ), ends as (
                    update rooms set last_seq = t.last_seq, last_message_at = $11

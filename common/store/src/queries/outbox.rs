@@ -19,16 +19,16 @@ pub enum LogPlace {
 pub struct Backlog {
     /// Events, counted up to 10,000.
     pub events: i64,
-    /// Age of the one that has been due for longest, in seconds; 0 when none is due.
+    /// Seconds since the oldest of them was committed; 0 when there is none.
     pub oldest_seconds: f64,
 }
 
-/// How much waits.
+/// How much waits. The oldest is the one with the lowest id: rows are numbered as they are written.
 pub async fn backlog(conn: &mut PgConnection, now: domain::Timestamp) -> Result<Backlog> {
     let row = sqlx::query!(
         r#"select (select count(*) from (select 1 from outbox limit 10000) counted) as "events!",
-                  coalesce(extract(epoch from $1 - min(publish_after)), 0)::float8 as "oldest!"
-           from outbox"#,
+                  coalesce((select extract(epoch from $1 - coalesce(committed_at, publish_after))
+                            from outbox order by id limit 1), 0)::float8 as "oldest!""#,
         now as domain::Timestamp,
     )
     .fetch_one(conn)
