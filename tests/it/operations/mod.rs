@@ -1,6 +1,7 @@
 //! What an operator meets: logs that cannot be written, servers that are away or refuse, and
 //! whether alerts and readiness say so.
 
+mod alerts;
 mod jetstream;
 mod logs;
 mod nats;
