@@ -19,11 +19,16 @@ const SWITCH: &str = "CHATBOARD_TEST_PROMETHEUS";
 /// How long after its fault an alert may take: the rule's own time, and a minute for the rest.
 const FIRES_WITHIN: Duration = Duration::from_secs(150);
 
-/// Prometheus; `None`, said loudly, where there is none and nothing requires it.
+/// Prometheus, with faketime beside it; `None`, said loudly, where either is missing and nothing
+/// requires them.
 async fn tools() -> Option<&'static Programs> {
     static TOOLS: OnceCell<Option<Programs>> = OnceCell::const_new();
     let found = TOOLS.get_or_init(|| async {
-        match tokio::task::spawn_blocking(programs).await.unwrap() {
+        let finding = tokio::task::spawn_blocking(|| {
+            devstack::faketime::environment(0)?;
+            programs()
+        });
+        match finding.await.unwrap() {
             Ok(tools) => Some(tools),
             Err(error) if std::env::var_os(SWITCH).is_some_and(|value| value == "required") => {
                 panic!("{error:#}")
