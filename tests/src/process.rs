@@ -243,10 +243,19 @@ impl Process {
 
     /// Bytes of memory that it holds, while it runs.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most bytes of memory that it has held at once, while it runs.
+    pub fn peak_resident_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let pid = self.pid().expect("it runs");
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let kilobytes = status.lines().find_map(|line| {
-            line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse::<u64>().ok()
+            line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok()
         });
         kilobytes.unwrap_or(0) * 1024
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::OrgId;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use rustls::{ClientConfig, RootCertStore};
@@ -26,6 +27,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A request to be made: a `POST` of JSON.
 #[derive(Clone, Debug)]
 pub struct Request {
+    /// The organization whose bounds it counts towards.
+    pub org: OrgId,
     /// Headers besides those of every request.
     pub headers: Vec<(&'static str, String)>,
     /// The body's very bytes.
@@ -109,7 +112,8 @@ impl Client {
             headers.insert(HeaderName::from_static(name), value);
         }
         let call = self.http.post(target.url().clone()).headers(headers).body(request.body);
-        let mut response = tokio::time::timeout(request.timeout, call.send())
+        let call = ORG.scope(request.org, call.send());
+        let mut response = tokio::time::timeout(request.timeout, call)
             .await
             .map_err(|_| Failure::Timeout)?
             .map_err(|error| failure(&error))?;
@@ -148,16 +152,22 @@ fn tls() -> anyhow::Result<ClientConfig> {
         .with_no_client_auth())
 }
 
+tokio::task_local! {
+    /// The organization of the request being made, for [`Guarded`], which is told a name alone.
+    static ORG: OrgId;
+}
+
 /// Resolves names for connections: they go to what this returns and nowhere else.
 struct Guarded(Guard);
 
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = self.0.clone();
+        let org = ORG.try_with(|org| *org).unwrap_or(OrgId::NOWHERE);
         Box::pin(async move {
-            let found = guard.resolve(name.as_str()).await?;
+            let found = guard.resolve(name.as_str(), org).await?;
             let addresses: Addrs =
-                Box::new(found.into_iter().map(|address| SocketAddr::new(address, 0)));
+                Box::new(found.to_vec().into_iter().map(|address| SocketAddr::new(address, 0)));
             Ok(addresses)
         })
     }

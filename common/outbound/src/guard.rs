@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use domain::OrgId;
 use ipnet::IpNet;
 
 use crate::address::is_public;
@@ -47,11 +48,12 @@ impl Guard {
     /// Whether a target may be given to us: it is, or resolves to, admitted addresses alone. A
     /// name that cannot be resolved now may be later, unless it is one for use inside of networks.
     /// This is a courtesy to whoever gives the target: connections are checked by themselves.
+    /// Lookups count towards `org`.
     ///
     /// # Errors
     /// What is forbidden about it.
-    pub async fn check(&self, target: &Target) -> Result<(), Forbidden> {
-        match self.addresses(target).await {
+    pub async fn check(&self, target: &Target, org: OrgId) -> Result<(), Forbidden> {
+        match self.addresses(target, org).await {
             Err(Forbidden::Unresolved) if !is_private_name(target.name()) => Ok(()),
             Err(Forbidden::Unresolved) => Err(Forbidden::NotPublic),
             other => other.map(|_| ()),
@@ -59,11 +61,11 @@ impl Guard {
     }
 
     /// The addresses that a connection to the target may go to.
-    async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, Forbidden> {
+    async fn addresses(&self, target: &Target, org: OrgId) -> Result<Arc<[IpAddr]>, Forbidden> {
         match target.ip() {
-            Some(address) if self.admits(address) => Ok(vec![address]),
+            Some(address) if self.admits(address) => Ok(Arc::new([address])),
             Some(_) => Err(Forbidden::NotPublic),
-            None => self.resolve(target.name()).await,
+            None => self.resolve(target.name(), org).await,
         }
     }
 
@@ -71,8 +73,8 @@ impl Guard {
     ///
     /// # Errors
     /// When one of them is not, or there is none.
-    pub(crate) async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, Forbidden> {
-        let found = self.names.resolve(name).await;
+    pub(crate) async fn resolve(&self, name: &str, org: OrgId) -> Result<Arc<[IpAddr]>, Forbidden> {
+        let found = self.names.resolve(name, org).await;
         if found.is_empty() {
             return Err(Forbidden::Unresolved);
         }

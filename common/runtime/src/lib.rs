@@ -18,6 +18,7 @@ pub mod serve;
 pub mod slots;
 pub mod telemetry;
 pub mod tokens;
+pub mod workers;
 
 pub use clock::Clock;
 pub use lifecycle::Lifecycle;

@@ -48,6 +48,7 @@ meters! { Counter, describe_counter,
     WebhookJobs = "chatboard_webhook_jobs_total", "Deliveries put on the queue by the schedule";
     WebhookJobsPutBack = "chatboard_webhook_jobs_put_back_total", "Deliveries left on the schedule because too many wait";
     WebhookAttempts = "chatboard_webhook_attempts_total", "Attempts to deliver, by outcome: sent, retrying, failed";
+    NameLookups = "chatboard_name_lookups_total", "Lookups of webhook hosts, by outcome: found, missing, timeout, refused (too many in flight)";
     WebhooksDisabled = "chatboard_webhooks_disabled_total", "Webhooks disabled because they answered 410 or only fail";
     RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb and outcome: ok, refused, unavailable, internal";
     RpcAskedAgain = "chatboard_rpc_asked_again_total", "Questions asked of another api because the first did not answer";
@@ -95,6 +96,7 @@ meters! { Gauge, describe_gauge,
     WebhooksDueAge = "chatboard_webhook_due_oldest_seconds", "How long the first of them has been due";
     WebhooksBroken = "chatboard_webhook_broken_endpoints", "Endpoints to which only probes go through";
     WebhookQueue = "chatboard_webhook_queue_jobs", "Deliveries waiting in this worker";
+    NameLookups = "chatboard_name_lookups", "Lookups of webhook hosts in flight";
     WebhookAttempts = "chatboard_webhook_attempts", "Attempts being made, by lane: fast, unproven, slow";
     MailsWaiting = "chatboard_mails_waiting", "Mails that are due or put off (at most 10,000 counted)";
     MailOldest = "chatboard_mail_oldest_seconds", "How long the oldest thing has waited to be mailed";
@@ -138,7 +140,8 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 13] = [
+const LABELLED: [Counter; 14] = [
+    Counter::NameLookups,
     Counter::ConnectionsRefused,
     Counter::FramesRefused,
     Counter::NatsErrors,

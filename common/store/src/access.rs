@@ -220,12 +220,18 @@ pub async fn lock_org_and_room(
 #[derive(Clone, Copy, Debug)]
 pub struct WebhookAccess {
     id: WebhookId,
+    org: OrgId,
 }
 
 impl WebhookAccess {
     /// The webhook.
     pub fn id(&self) -> WebhookId {
         self.id
+    }
+
+    /// Its organization.
+    pub fn org(&self) -> OrgId {
+        self.org
     }
 }
 
@@ -253,7 +259,7 @@ pub async fn webhook(
             .await?
             .ok_or(Refusal::NotFound)?;
     org_as_admin(conn, caller, org).await?;
-    Ok(WebhookAccess { id })
+    Ok(WebhookAccess { id, org })
 }
 
 /// The webhook, as [`webhook`], its row locked.

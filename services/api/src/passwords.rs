@@ -1,7 +1,7 @@
 //! Passwords: Argon2id (RFC 9106), 19 MiB, two passes.
 //!
-//! One hash takes some 30 ms of a core. So hashing has as many slots as there are cores, on
-//! threads of its own, and a bounded number may wait for them: a flood of sign-ins takes neither
+//! One hash takes some 30 ms of a core. So hashing has as many slots as there are cores, a thread
+//! of its own for each, and a bounded number may wait for them: a flood of sign-ins takes neither
 //! the runtime nor the memory from everybody else, and clients take turns ([`PasswordQueue`]). Each
 //! slot keeps the memory that it works on, since allocators hold on to blocks of that size, one
 //! for each thread that ever asked.
@@ -17,6 +17,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use domain::Refusal;
 use domain::password::{NewPassword, composed};
 use parking_lot::Mutex;
+use runtime::workers::Workers;
 
 use crate::password_queue::PasswordQueue;
 use crate::problem::Problem;
@@ -56,6 +57,7 @@ impl Verified {
 pub(crate) struct Passwords {
     params: Params,
     queue: PasswordQueue,
+    workers: Workers,
     memories: Arc<Mutex<Vec<Memory>>>,
     /// What the password of someone unknown is verified against, at the cost of anyone's.
     nobody: Arc<str>,
@@ -71,7 +73,7 @@ impl Passwords {
     /// A hasher with as many slots as there are cores.
     ///
     /// # Errors
-    /// When Argon2 refuses its parameters, which are constants.
+    /// When Argon2 refuses its parameters, which are constants, or the system refuses a thread.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let params = Params::new(MEMORY_KIB, PASSES, 1, None)
             .map_err(|error| anyhow::anyhow!("Argon2's parameters: {error}"))?;
@@ -79,9 +81,12 @@ impl Passwords {
         let random: [u8; 32] = rand::random();
         let nobody = hash_now(&params, &random, &mut memory)?.into();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let slots = cores.min(SLOTS_MAX);
         Ok(Self {
             params,
-            queue: PasswordQueue::new(cores.min(SLOTS_MAX)),
+            queue: PasswordQueue::new(slots),
+            // Whoever has a slot has a thread: nothing waits in the queue for longer than a moment.
+            workers: Workers::start("passwords", slots, slots)?,
             memories: Arc::new(Mutex::new(vec![memory])),
             nobody,
         })
@@ -153,7 +158,7 @@ impl Passwords {
         let slot = self.queue.acquire(client).await.map_err(|_| Refusal::Unavailable)?;
         // The slot goes with the work, which runs on when the request is given up.
         let memories = Arc::clone(&self.memories);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = self.workers.run(move || {
             let mut memory = memories.lock().pop().unwrap_or_default();
             let done = work(&mut memory);
             memories.lock().push(memory);

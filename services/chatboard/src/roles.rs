@@ -312,7 +312,7 @@ impl Starter<'_> {
     /// Where requests to addresses that strangers chose may go.
     fn guard(&self) -> outbound::Guard {
         let allowed = self.settings.webhook_allowed_networks.clone();
-        outbound::Guard::new(allowed, outbound::Names::default())
+        outbound::Guard::new(allowed, outbound::Names::by(&self.settings.webhook_resolvers))
     }
 
     fn allowed_origins(&self) -> Vec<String> {

@@ -1,13 +1,18 @@
 //! Small pictures of images that strangers chose.
 //!
 //! **Invariants:** an image is refused by its size in pixels before any of them is decoded, and
-//! while it is, by what that takes; what comes out holds pixels alone, nothing else of the original.
+//! while it is, by what that takes; a decoder sees nothing of a file that a picture does not need
+//! ([`essentials`]); what comes out holds pixels alone, nothing else of the original.
+
+mod essentials;
 
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use self::essentials::{Essentials, essentials};
 
 /// Pixels of a preview's longer side: sharp at the 400 CSS pixels that the page shows, also on
 /// displays with two pixels for each.
@@ -16,7 +21,7 @@ const SIDE_MAX: u32 = 960;
 const IMAGE_SIDE_MAX: u32 = 20_000;
 /// Pixels of an image of which there is a preview.
 const IMAGE_PIXELS_MAX: u64 = 50_000_000;
-/// Bytes that decoding may take.
+/// Bytes that decoding may take, besides the file and a copy of it.
 const DECODING_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes that a JPEG which comes in several scans takes for each pixel besides the pixel itself: two
 /// for each of at most four components. Its decoder heeds no limit of memory.
@@ -41,26 +46,26 @@ pub(crate) struct Picture {
 /// When it is no image, is damaged, or is larger than we decode.
 pub(crate) fn shrink(bytes: &[u8]) -> Result<Picture, String> {
     let refused = |error: image::ImageError| error.to_string();
-    let mut reader =
-        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| e.to_string())?;
-    let format = reader.format();
+    let format = image::guess_format(bytes).map_err(refused)?;
+    let Essentials { bytes, bytes_per_pixel } = essentials(bytes, format)?;
+    let mut reader = ImageReader::with_format(Cursor::new(&bytes[..]), format);
     let mut limits = Limits::default();
     limits.max_image_width = Some(IMAGE_SIDE_MAX);
     limits.max_image_height = Some(IMAGE_SIDE_MAX);
     limits.max_alloc = Some(DECODING_BYTES_MAX);
-    reader.limits(limits);
+    reader.limits(limits.clone());
     let mut decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    let held = if format == Some(ImageFormat::Jpeg) && may_be_held_whole(bytes) {
-        pixels * SCANS_BYTES_PER_PIXEL
-    } else {
-        0
-    };
-    let is_bomb = pixels > IMAGE_PIXELS_MAX || decoder.total_bytes() + held > DECODING_BYTES_MAX;
-    if is_bomb {
+    let is_held_whole = format == ImageFormat::Jpeg && may_be_held_whole(&bytes);
+    let scans = if is_held_whole { SCANS_BYTES_PER_PIXEL } else { 0 };
+    let taken = decoder.total_bytes() + pixels * (bytes_per_pixel + scans);
+    if pixels > IMAGE_PIXELS_MAX || taken > DECODING_BYTES_MAX {
         return Err(format!("{width} times {height} pixels are too many"));
     }
+    // What a decoder may reserve besides, as for a GIF's frame that is larger than the image.
+    limits.max_alloc = Some(DECODING_BYTES_MAX - taken);
+    decoder.set_limits(limits).map_err(refused)?;
     let orientation = decoder.orientation().map_err(refused)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
     if width.max(height) > SIDE_MAX {

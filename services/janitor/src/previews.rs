@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use domain::UploadId;
 use objects::Objects;
 use runtime::meter::{Counter, label};
+use runtime::workers::Workers;
 use store::actions::files_upkeep::{
     DuePreview, claim_preview, fail_hopeless_previews, fail_preview, give_preview_back,
     note_preview,
@@ -32,10 +34,12 @@ const AWAY_PAUSE: Duration = Duration::from_secs(30);
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()> {
-    // Held by the thread that decodes, which cannot be stopped: a second would not start beside it.
-    let decoding = Arc::new(Semaphore::new(1));
+    let decoder = Decoder {
+        slot: Arc::new(Semaphore::new(1)),
+        workers: Workers::start("previews", 1, 1).context("no thread for previews")?,
+    };
     while !janitor.life.is_draining() {
-        let made = next(&janitor, &objects, &decoding).await;
+        let made = next(&janitor, &objects, &decoder).await;
         if let Err(error) = &made {
             Counter::JanitorFailures.add(1);
             tracing::warn!(error = %error, "a preview could not be made and is put off: {error}");
@@ -54,15 +58,12 @@ pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()
 }
 
 /// Makes the next preview. Whether there was one to make.
-async fn next(
-    janitor: &Janitor,
-    objects: &Objects,
-    decoding: &Arc<Semaphore>,
-) -> Result<bool, Failure> {
+async fn next(janitor: &Janitor, objects: &Objects, decoder: &Decoder) -> Result<bool, Failure> {
     // One that is stuck is waited for before the next is claimed.
-    let Ok(slot) = Arc::clone(decoding).acquire_owned().await else { return Ok(false) };
+    let Ok(slot) = Arc::clone(&decoder.slot).acquire_owned().await else { return Ok(false) };
     let Some(due) = removing_batch(janitor, claim(janitor)).await? else { return Ok(false) };
-    let outcome = make(janitor, objects, slot, &due).await;
+    let work = Decoding { workers: &decoder.workers, slot };
+    let outcome = make(janitor, objects, work, &due).await;
     if matches!(outcome, Err(Failure::Objects(_))) {
         batch(janitor, give_back(janitor, due.id)).await?;
     }
@@ -75,14 +76,14 @@ async fn next(
 async fn make(
     janitor: &Janitor,
     objects: &Objects,
-    slot: OwnedSemaphorePermit,
+    decoding: Decoding<'_>,
     due: &DuePreview,
 ) -> Result<&'static str, Failure> {
     if due.file_size > i64::try_from(IMAGE_BYTES_MAX).unwrap_or(i64::MAX) {
         return fail(janitor, due).await;
     }
     let bytes = objects.get(&due.object_key, IMAGE_BYTES_MAX).await.map_err(Failure::Objects)?;
-    match decode(slot, bytes).await {
+    match decoding.run(bytes).await {
         Some(Ok(picture)) => put(janitor, objects, due, picture).await,
         Some(Err(reason)) => {
             tracing::debug!("there is no preview of {}: {reason}", due.id);
@@ -105,16 +106,33 @@ async fn claim(janitor: &Janitor) -> store::Result<Option<DuePreview>> {
     Ok(due)
 }
 
-/// Decodes an image beside everything else; `None` when that takes too long, or panics.
-async fn decode(
+/// The one thread that decodes.
+struct Decoder {
+    /// Held by the thread while it decodes, which cannot be interrupted: no second image is claimed
+    /// before it is free.
+    slot: Arc<Semaphore>,
+    workers: Workers,
+}
+
+/// The right to decode one image.
+struct Decoding<'a> {
+    workers: &'a Workers,
     slot: OwnedSemaphorePermit,
-    bytes: impl AsRef<[u8]> + Send + 'static,
-) -> Option<Result<Picture, String>> {
-    let decoded = tokio::task::spawn_blocking(move || {
-        let _slot = slot;
-        picture::shrink(bytes.as_ref())
-    });
-    tokio::time::timeout(DECODING_TIMEOUT, decoded).await.ok()?.ok()
+}
+
+impl Decoding<'_> {
+    /// Decodes an image; `None` when that takes too long, or panics.
+    async fn run(
+        self,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Option<Result<Picture, String>> {
+        let slot = self.slot;
+        let decoded = self.workers.run(move || {
+            let _slot = slot;
+            picture::shrink(bytes.as_ref())
+        });
+        tokio::time::timeout(DECODING_TIMEOUT, decoded).await.ok()?.ok()
+    }
 }
 
 async fn put(

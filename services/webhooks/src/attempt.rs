@@ -170,7 +170,7 @@ async fn post(worker: &Worker, claimed: &Claimed) -> Result<Answer, Failure> {
     ];
     let body = Bytes::from(claimed.body.clone());
     let timeout = worker.config.timeout;
-    worker.client.post(&target, Request { headers, body, timeout }).await
+    worker.client.post(&target, Request { org: claimed.org, headers, body, timeout }).await
 }
 
 /// Records an attempt. The request cannot be unmade, so it is tried again while Postgres is away.

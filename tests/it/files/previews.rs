@@ -26,12 +26,70 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     header.extend([8, 2, 0, 0, 0]);
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     for (name, data) in [(b"IHDR", header), (b"IDAT", zlib), (b"IEND", Vec::new())] {
-        let named = [&name[..], &data].concat();
-        bytes.extend(u32::try_from(data.len()).unwrap().to_be_bytes());
-        bytes.extend(&named);
-        bytes.extend(checksum(&named).to_be_bytes());
+        bytes.extend(chunk(name, &data));
     }
     bytes
+}
+
+/// A PNG's chunk.
+fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let named = [&name[..], data].concat();
+    let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+    [&length[..], &named, &checksum(&named).to_be_bytes()].concat()
+}
+
+/// So many zeros and one more, 258 at a time, as one block of zlib's format (RFC 1950, 1951).
+fn zeros(times_258: u32) -> Vec<u8> {
+    let mut bytes = vec![0x78, 0x01];
+    let (mut held, mut count) = (0_u64, 0);
+    // Codes are written from their first bit on; so a block that is the last, with fixed codes, a
+    // zero, repetitions (length 258, distance 1), and the end.
+    let start = [(0b11, 2), (0, 1), (0b0011_0000, 8)];
+    let repetitions = (0..times_258).map(|_| (0b1_1000_1010_0000, 13));
+    for (code, bits) in start.into_iter().chain(repetitions).chain([(0, 7), (0, 7)]) {
+        for bit in (0..bits).rev() {
+            held |= (code >> bit & 1) << count;
+            count += 1;
+        }
+        while count >= 8 {
+            bytes.push(u8::try_from(held & 0xff).unwrap());
+            held >>= 8;
+            count -= 8;
+        }
+    }
+    let sum = (u64::from(times_258) * 258 + 1) % 65_521;
+    bytes.extend((u32::try_from(sum).unwrap() << 16 | 1).to_be_bytes());
+    bytes
+}
+
+/// A small PNG with a profile and texts that unpack to 300 MB each.
+fn png_with_huge_metadata() -> Vec<u8> {
+    let zeros = zeros(300_000_000 / 258);
+    let plain = png(30, 20);
+    // Behind the header.
+    let (head, rest) = plain.split_at(33);
+    let chunks = [
+        chunk(b"iCCP", &[&b"profile\0\0"[..], &zeros].concat()),
+        chunk(b"zTXt", &[&b"Raw profile type iptc\0\0"[..], &zeros].concat()),
+        chunk(b"iTXt", &[&b"XML:com.adobe.xmp\0\x01\0\0\0"[..], &zeros].concat()),
+    ];
+    [head, &chunks.concat(), rest].concat()
+}
+
+/// An animated WebP of 7,000 times 7,000 pixels with a frame of one: a canvas, a frame and a
+/// picture of 600 MB.
+fn webp_with_huge_canvas() -> Vec<u8> {
+    let part = |name: &[u8; 4], data: &[u8]| {
+        [&name[..], &u32::try_from(data.len()).unwrap().to_le_bytes(), data].concat()
+    };
+    let side = 6_999_u32.to_le_bytes();
+    let head = [&[0x12, 0, 0, 0], &side[..3], &side[..3]].concat();
+    // One pixel, lossless.
+    let pixel = part(b"VP8L", &[0x2f, 0, 0, 0, 0x10, 7, 0x10, 0x11, 0x11, 0x88, 0x88, 8]);
+    let frame = part(b"ANMF", &[&[0; 16][..], &pixel].concat());
+    let parts = [part(b"VP8X", &head), part(b"ANIM", &[0; 6]), frame].concat();
+    let length = u32::try_from(parts.len() + 4).unwrap().to_le_bytes();
+    [&b"RIFF"[..], &length, b"WEBP", &parts].concat()
 }
 
 fn checksum(bytes: &[u8]) -> u32 {
@@ -121,4 +179,28 @@ async fn a_preview_that_kills_is_tried_three_times() {
         )
         .await;
     state(&board, &upload, "failed").await;
+}
+
+/// How far decoding may raise the janitor's memory: far less than the bombs unpack to, and than the
+/// 256 MiB that an honest large image may take.
+const GROWTH_MAX: u64 = 64 * 1024 * 1024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_and_frames_that_unpack_to_hundreds_of_megabytes_take_no_memory() {
+    let board = Board::builder().processes().edges(1).janitors(1).start().await;
+    let alice = board.person("alice").await;
+    let fine = alice.uploads("fine.png", "image/png", &png(30, 20)).await;
+    state(&board, &fine, "made").await;
+    let peak = async || {
+        let processes = board.processes().await;
+        processes[processes.len() - 1].peak_resident_bytes()
+    };
+    let before = peak().await;
+    let metadata = png_with_huge_metadata();
+    let metadata = alice.uploads("metadata.png", "image/png", &metadata).await;
+    state(&board, &metadata, "made").await;
+    let canvas = alice.uploads("canvas.webp", "image/webp", &webp_with_huge_canvas()).await;
+    state(&board, &canvas, "failed").await;
+    let growth = peak().await - before;
+    assert!(growth < GROWTH_MAX, "the janitor's memory grew by {growth} bytes");
 }

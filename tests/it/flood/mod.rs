@@ -2,3 +2,4 @@
 
 mod poison;
 mod texts;
+mod threads;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use outbound::{Guard, Lookup, Names};
+use outbound::{Found, Guard, Lookup, Names};
 use testkit::{Board, Receiver, json};
 
 use super::{admin, newest_is, test};
@@ -194,7 +194,7 @@ async fn no_spelling_of_an_address_that_is_not_public_is_taken_or_reached() {
 struct Rebinding(AtomicUsize);
 
 impl Lookup for Rebinding {
-    fn lookup(&self, name: String) -> Pin<Box<dyn Future<Output = Vec<IpAddr>> + Send>> {
+    fn lookup(&self, name: String) -> Pin<Box<dyn Future<Output = Found> + Send>> {
         let public: IpAddr = "93.184.215.14".parse().unwrap();
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
         let calls = self.0.fetch_add(1, Ordering::SeqCst);
@@ -203,7 +203,8 @@ impl Lookup for Rebinding {
             _ if calls == 0 => vec![public],
             _ => vec![loopback],
         };
-        Box::pin(async move { addresses })
+        // A TTL of 0, as an attacker would have it.
+        Box::pin(async move { Found { addresses, lifetime: Duration::ZERO } })
     }
 }
 

@@ -5,6 +5,7 @@ mod breaking;
 mod crud;
 mod delivery;
 mod events;
+mod names;
 mod retries;
 
 use testkit::{Board, Person, Receiver, Value, json};

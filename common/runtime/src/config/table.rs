@@ -134,6 +134,8 @@ settings! {
     "Webhooks" {
         webhook_allowed_networks: Vec<IpNet> = "", "WEBHOOK_ALLOWED_NETWORKS",
             "Networks besides the public Internet that webhooks may reach, as `10.0.0.0/8`, separated by commas; `dev` allows the loopback.";
+        webhook_resolvers: Vec<SocketAddr> = "", "WEBHOOK_RESOLVERS",
+            "Name servers that resolve the hosts of webhooks, as `9.9.9.9:53`, separated by commas. Without it, `/etc/hosts` and the name servers of `/etc/resolv.conf`; both files are read again within 30 s of a change.";
         webhook_retry_schedule: Vec<Duration> = "5s,30s,2m,10m,1h,6h,24h", "WEBHOOK_RETRY_SCHEDULE",
             "The pauses between attempts of a delivery; after the last it has failed.";
     }

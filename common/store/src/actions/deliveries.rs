@@ -110,6 +110,8 @@ pub struct Claimed {
     pub id: DeliveryId,
     /// Whose it is.
     pub webhook: WebhookId,
+    /// Whose webhook it is.
+    pub org: OrgId,
     /// Where it goes.
     pub url: String,
     /// What signs: the secret, then the one before while it does too.
@@ -156,13 +158,13 @@ pub async fn claim(
                    and d.next_attempt_at <= $2
                    and (d.claimed_until is null or d.claimed_until <= $2)
                    and w.is_active and (w.probe_at is null or $4)
-               returning d.event_id, d.sequence, d.retries, d.created_at, w.url, w.secret,
+               returning d.event_id, d.sequence, d.retries, d.created_at, w.org_id, w.url, w.secret,
                          case when w.previous_secret_expires_at > $2 then w.previous_secret end
                              as previous_secret,
                          w.failures_in_row, w.last_triggered is null as is_first
            )
-           select c.event_id, c.sequence, c.retries, c.created_at as "created_at: Timestamp", c.url,
-                  c.secret, c.previous_secret, c.failures_in_row,
+           select c.event_id, c.sequence, c.retries, c.created_at as "created_at: Timestamp",
+                  c.org_id as "org: OrgId", c.url, c.secret, c.previous_secret, c.failures_in_row,
                   c.is_first as "is_first!", p.body
            from claimed c join webhook_payloads p on p.event_id = c.event_id"#,
         due.id.0,
@@ -179,6 +181,7 @@ pub async fn claim(
     Ok(Some(Claimed {
         id: due.id,
         webhook: due.webhook,
+        org: row.org,
         url: row.url,
         secrets: [Some(row.secret), row.previous_secret].into_iter().flatten().collect(),
         event: row.event_id,

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::webhook::WebhookChange;
-use domain::{FieldErrors, Refusal, WebhookId};
+use domain::{FieldErrors, OrgId, Refusal, WebhookId};
 use serde::Deserialize;
 use store::actions::webhooks;
 use store::{access, queries};
@@ -41,12 +41,12 @@ pub(crate) struct ChangeWebhook {
 }
 
 impl ChangeWebhook {
-    async fn parse(self, api: &Api) -> Result<WebhookChange, Refusal> {
+    async fn parse(self, api: &Api, org: OrgId) -> Result<WebhookChange, Refusal> {
         let mut errors = FieldErrors::default();
         let url = self.url.patched("url", &mut errors);
         let url = checked(url, "url", &mut errors, |url| target(&url));
         if let Some(url) = &url
-            && let Err(why) = check_target(api, url).await
+            && let Err(why) = check_target(api, url, org).await
         {
             errors.add("url", why);
         }
@@ -76,8 +76,8 @@ pub(crate) async fn change_webhook(
     Body(body): Body<ChangeWebhook>,
 ) -> Result<Json<WebhookView>, Problem> {
     // A stranger's host is not even resolved.
-    access::webhook(&mut *api.store().read().await?, caller, id).await?;
-    let change = body.parse(&api).await?;
+    let access = access::webhook(&mut *api.store().read().await?, caller, id).await?;
+    let change = body.parse(&api, access.org()).await?;
     let now = api.clock().now();
     let webhook = transact!(api, |tx| {
         let access = access::webhook_for_changing(tx, caller, id).await?;

@@ -47,12 +47,13 @@ pub(crate) struct CreateWebhook {
 }
 
 impl CreateWebhook {
-    async fn parse(self, api: &Api) -> Result<NewWebhook, Refusal> {
+    /// Without an organization no host is resolved.
+    async fn parse(self, api: &Api, org: Option<OrgId>) -> Result<NewWebhook, Refusal> {
         let mut errors = FieldErrors::default();
         let url = self.url.required("url", &mut errors);
         let url = checked(url, "url", &mut errors, |url| target(&url));
-        if let Some(url) = &url
-            && let Err(why) = check_target(api, url).await
+        if let (Some(url), Some(org)) = (&url, org)
+            && let Err(why) = check_target(api, url, org).await
         {
             errors.add("url", why);
         }
@@ -95,7 +96,7 @@ pub(crate) async fn create_webhook(
     if let Some(org) = org {
         access::org_as_admin(&mut *api.store().read().await?, caller, org).await?;
     }
-    let new = match (org, body.parse(&api).await) {
+    let new = match (org, body.parse(&api, org).await) {
         (Some(org), Ok(new)) => (org, new),
         (Some(_), Err(refusal)) => return Err(refusal.into()),
         (None, other) => {

@@ -93,8 +93,9 @@ fn target(text: &str) -> Result<Target, String> {
     Target::parse(text)
 }
 
-/// Whether deliveries may go there, by what the host resolves to now. Not within a transaction.
-async fn check_target(api: &Api, target: &Target) -> Result<(), String> {
-    let checked = api.config().guard.check(target).await;
+/// Whether deliveries of an organization may go there, by what the host resolves to now. Not
+/// within a transaction.
+async fn check_target(api: &Api, target: &Target, org: OrgId) -> Result<(), String> {
+    let checked = api.config().guard.check(target, org).await;
     checked.map_err(|_| "must lead to a public address, and to nothing else".to_owned())
 }
