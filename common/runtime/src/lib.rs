@@ -3,6 +3,7 @@
 //! **Invariant:** nothing here knows a table, a subject or a route.
 
 pub mod address;
+pub mod asset;
 pub mod clock;
 pub mod config;
 pub mod lifecycle;

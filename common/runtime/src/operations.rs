@@ -151,6 +151,29 @@ impl IntoResponse for Readiness {
     }
 }
 
+/// How long an answer about readiness is given again.
+const READINESS_LIFETIME: Duration = Duration::from_secs(1);
+
+/// The last answer about readiness, so that probing costs one look at Postgres and NATS a second at
+/// most, whoever asks and however often. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct ReadinessCache(Arc<tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>>);
+
+impl ReadinessCache {
+    /// The answer of the last second, or that of `probe`. Those who ask meanwhile wait for it.
+    pub async fn get(&self, probe: impl Future<Output = Readiness>) -> Readiness {
+        let mut last = self.0.lock().await;
+        if let Some((at, readiness)) = &*last
+            && at.elapsed() < READINESS_LIFETIME
+        {
+            return readiness.clone();
+        }
+        let readiness = probe.await;
+        *last = Some((tokio::time::Instant::now(), readiness.clone()));
+        readiness
+    }
+}
+
 /// Asks a role whether it is ready.
 pub type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Readiness> + Send>> + Send + Sync>;
 
@@ -207,4 +230,31 @@ pub fn health(probe: Probe) -> Router {
     Router::new()
         .route("/health/live", get(move || async move { live }))
         .route("/health/ready", get(move || async move { probe().await }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{READINESS_LIFETIME, Readiness, ReadinessCache};
+
+    #[tokio::test(start_paused = true)]
+    async fn probes_are_one_look_a_second() {
+        let cache = ReadinessCache::default();
+        let looks = AtomicUsize::new(0);
+        let probe = || async {
+            looks.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Readiness::with_nats(None)
+        };
+        let (first, second) = tokio::join!(cache.get(probe()), cache.get(probe()));
+        assert_eq!((first.status, second.status), ("unavailable", "unavailable"));
+        for _ in 0..100 {
+            cache.get(probe()).await;
+        }
+        assert_eq!(looks.load(Ordering::SeqCst), 1);
+        tokio::time::advance(READINESS_LIFETIME).await;
+        cache.get(probe()).await;
+        assert_eq!(looks.load(Ordering::SeqCst), 2);
+    }
 }

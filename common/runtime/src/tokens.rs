@@ -22,6 +22,12 @@ const VERIFIED_MAX: usize = 100_000;
 /// Public keys that are held.
 const KEYS_MAX: usize = 16;
 
+/// The issuer and the audience of our tokens. Tokens without them, as older versions signed them,
+/// are ours too; those with others are not, whoever signed them.
+const OURS: &str = "chatboard";
+/// Seconds by which the clocks of two nodes may differ before a token that begins later counts as one of the future.
+const CLOCK_LEEWAY_SECONDS: i64 = 60;
+
 /// What an access token says.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Claims {
@@ -32,6 +38,36 @@ struct Claims {
     iat: i64,
     exp: i64,
     token_type: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aud: Option<Audience>,
+}
+
+/// RFC 7519, section 4.1.3: one, or several.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Claims {
+    /// Whether the token is for us and from us, and has begun to be valid. When it was issued says
+    /// nothing: the clock of the node that signed it may be wrong.
+    fn is_ours(&self, now: Timestamp) -> bool {
+        let is_for_us = match &self.aud {
+            None => true,
+            Some(Audience::One(one)) => one == OURS,
+            Some(Audience::Several(all)) => all.iter().any(|one| one == OURS),
+        };
+        let latest_begin = now.unix_seconds().saturating_add(CLOCK_LEEWAY_SECONDS);
+        is_for_us
+            && self.iss.as_deref().is_none_or(|issuer| issuer == OURS)
+            && self.nbf.is_none_or(|begin| begin <= latest_begin)
+    }
 }
 
 /// A verified access token.
@@ -134,6 +170,9 @@ impl SigningKeys {
             iat: now.unix_seconds(),
             exp: (now + lifetime).unix_seconds(),
             token_type: "access".to_owned(),
+            nbf: None,
+            iss: Some(OURS.to_owned()),
+            aud: Some(Audience::One(OURS.to_owned())),
         };
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
         Ok(jsonwebtoken::encode(&header, &claims, &self.encoding)?)
@@ -223,7 +262,7 @@ impl Verifier {
             self.verified.remove(token);
             return Err(TokenError::Expired);
         }
-        let verified = self.verify_signature(token)?;
+        let verified = self.verify_signature(token, now)?;
         if now >= verified.expires_at {
             return Err(TokenError::Expired);
         }
@@ -231,10 +270,15 @@ impl Verifier {
         Ok(verified)
     }
 
-    fn verify_signature(&self, token: &str) -> Result<Verified, TokenError> {
+    fn verify_signature(&self, token: &str, now: Timestamp) -> Result<Verified, TokenError> {
         install_crypto();
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenError::Invalid)?;
-        if header.alg != Algorithm::EdDSA {
+        let is_jwt = header.typ.as_deref().is_none_or(|typ| {
+            ["JWT", "at+jwt", "application/at+jwt"]
+                .iter()
+                .any(|ours| typ.eq_ignore_ascii_case(ours))
+        });
+        if header.alg != Algorithm::EdDSA || !is_jwt {
             return Err(TokenError::Invalid);
         }
         let kid = header.kid.ok_or(TokenError::Invalid)?;
@@ -246,14 +290,16 @@ impl Verifier {
         let key = DecodingKey::from_ed_components(&x).map_err(|_| TokenError::Invalid)?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_required_spec_claims(&["exp", "sub"]);
-        // The clock is ours, so that tests can move it.
+        // The clock is ours, so that tests can move it; `is_ours` looks at the rest.
         validation.validate_exp = false;
+        validation.validate_nbf = false;
         validation.validate_aud = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &key, &validation)
             .map_err(|_| TokenError::Invalid)?
             .claims;
         let user = UserId::from_client(claims.user_id).ok_or(TokenError::Invalid)?;
-        if claims.token_type != "access" || claims.sub != user.to_string() {
+        let is_access = claims.token_type == "access" && claims.sub == user.to_string();
+        if !is_access || !claims.is_ours(now) {
             return Err(TokenError::Invalid);
         }
         let expires_at = Timestamp::from_unix_seconds(claims.exp).ok_or(TokenError::Invalid)?;
@@ -311,5 +357,92 @@ impl signature::Verifier<Vec<u8>> for SignatureVerifier {
 impl JwtVerifier for SignatureVerifier {
     fn algorithm(&self) -> Algorithm {
         Algorithm::EdDSA
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{Caller, LoginId, Timestamp, UserId};
+    use jsonwebtoken::{Algorithm, Header};
+
+    use super::{Audience, Claims, SigningKeys, TokenError, Verifier, install_crypto};
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn now() -> Timestamp {
+        Timestamp::from_unix_seconds(NOW).unwrap()
+    }
+
+    fn keys() -> SigningKeys {
+        SigningKeys::parse(&SigningKeys::generate().unwrap()).unwrap()
+    }
+
+    /// A token as the first version signed it, with a change.
+    fn signed(keys: &SigningKeys, typ: Option<&str>, change: impl FnOnce(&mut Claims)) -> String {
+        install_crypto();
+        let mut claims = Claims {
+            user_id: 7,
+            sub: "7".to_owned(),
+            sid: LoginId(9),
+            jti: "x".to_owned(),
+            iat: NOW,
+            exp: NOW + 900,
+            token_type: "access".to_owned(),
+            nbf: None,
+            iss: None,
+            aud: None,
+        };
+        change(&mut claims);
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.kid = Some(keys.kid.clone());
+        header.typ = typ.map(str::to_owned);
+        jsonwebtoken::encode(&header, &claims, &keys.encoding).unwrap()
+    }
+
+    #[test]
+    fn tokens_of_before_are_good_and_those_for_others_are_not() {
+        let keys = keys();
+        let verifier = Verifier::new(keys.public().clone());
+        let one = |text: &str| Some(Audience::One(text.to_owned()));
+        let good = [
+            signed(&keys, Some("JWT"), |_| {}),
+            signed(&keys, None, |_| {}),
+            signed(&keys, Some("at+jwt"), |claims| claims.nbf = Some(NOW)),
+            signed(&keys, Some("jwt"), |claims| claims.iss = Some("chatboard".to_owned())),
+            signed(&keys, Some("JWT"), |claims| {
+                let both = ["other", "chatboard"].map(str::to_owned).to_vec();
+                claims.aud = Some(Audience::Several(both));
+            }),
+            // Signed by a node whose clock is ahead.
+            signed(&keys, Some("JWT"), |claims| claims.iat = NOW + 7_200),
+        ];
+        for token in &good {
+            assert!(verifier.verify(token, now()).is_ok(), "{token}");
+        }
+        let bad = [
+            signed(&keys, Some("secevent+jwt"), |_| {}),
+            signed(&keys, Some("JWT"), |claims| claims.iss = Some("other".to_owned())),
+            signed(&keys, Some("JWT"), |claims| claims.aud = one("other")),
+            signed(&keys, Some("JWT"), |claims| claims.aud = Some(Audience::Several(vec![]))),
+            signed(&keys, Some("JWT"), |claims| claims.nbf = Some(NOW + 3_600)),
+            signed(&keys, Some("JWT"), |claims| claims.nbf = Some(i64::MAX)),
+        ];
+        for token in &bad {
+            assert_eq!(verifier.verify(token, now()), Err(TokenError::Invalid), "{token}");
+        }
+    }
+
+    #[test]
+    fn what_is_signed_now_says_by_whom_and_for_whom() {
+        let keys = keys();
+        let caller = Caller { user: UserId(7), login: LoginId(9) };
+        let token = keys.sign(caller, "x".to_owned(), now(), Duration::from_secs(900)).unwrap();
+        let verifier = Verifier::new(keys.public().clone());
+        assert_eq!(verifier.verify(&token, now()).unwrap().caller, caller);
+        let claims = jsonwebtoken::dangerous::insecure_decode::<Claims>(&token).unwrap().claims;
+        assert_eq!(claims.iss.as_deref(), Some("chatboard"));
+        assert!(matches!(claims.aud, Some(Audience::One(aud)) if aud == "chatboard"));
     }
 }

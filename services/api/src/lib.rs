@@ -9,6 +9,7 @@ mod auth;
 pub mod body;
 pub mod caller;
 mod commands;
+mod documents;
 mod epoch;
 mod fair;
 pub mod http;

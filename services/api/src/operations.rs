@@ -1,8 +1,11 @@
 //! Health and documents: public, and outside `/api/v1`.
 
+use std::sync::LazyLock;
+
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use runtime::asset::Asset;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -48,8 +51,12 @@ async fn ready(State(api): State<Api>) -> Response {
     security(()),
     responses((status = 200, description = "The document", body = Object))
 )]
-async fn asyncapi() -> Response {
-    json_text(nats::asyncapi::DOCUMENT)
+async fn asyncapi(headers: HeaderMap) -> Response {
+    static DOCUMENT: LazyLock<Asset> =
+        LazyLock::new(|| Asset::new("application/json", nats::asyncapi::DOCUMENT.as_bytes()));
+    let mut response = DOCUMENT.answer(&headers);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
 }
 
 fn json_text(text: &'static str) -> Response {

@@ -6,7 +6,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Api, http};
+use crate::{Api, documents, http};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -86,9 +86,11 @@ pub fn openapi() -> String {
 /// REST whole: every route, and a 404 for all else.
 pub fn router(api: &Api) -> Router {
     let (router, document) = documented().split_for_parts();
-    let docs = utoipa_swagger_ui::SwaggerUi::new("/api/docs").url("/api/schema/", document);
+    let mut router = router.route("/api/schema/", documents::schema(&document));
+    if api.config().has_docs {
+        router = router.merge(documents::docs());
+    }
     let router = router
-        .merge(docs)
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::method_not_allowed)
         .layer(middleware::from_fn_with_state(api.clone(), http::around))

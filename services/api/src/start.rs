@@ -14,6 +14,8 @@ use nats::frames::LiveFrame;
 use nats::publish::Publisher;
 use objects::Objects;
 use runtime::address::{TrustedProxies, client_prefix};
+use runtime::operations::{Readiness, ReadinessCache};
+use runtime::origin::Origins;
 use runtime::revoked::RevokedLogins;
 use runtime::slots::Slots;
 use runtime::tokens::{SigningKeys, Verifier};
@@ -39,6 +41,10 @@ pub struct Config {
     pub public_url: String,
     /// Other origins whose pages may call us.
     pub allowed_origins: Vec<String>,
+    /// Hosts under which our own pages are served; any when empty.
+    pub allowed_hosts: Vec<String>,
+    /// Whether Swagger UI is served.
+    pub has_docs: bool,
     /// How long an access token lives.
     pub access_token_ttl: Duration,
     /// How long a refresh token lives.
@@ -68,6 +74,8 @@ impl Default for Config {
         Self {
             public_url: "http://localhost:8080".to_owned(),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            has_docs: true,
             access_token_ttl: Duration::from_secs(15 * 60),
             refresh_token_ttl: Duration::from_secs(7 * 24 * 3600),
             requests_per_minute: 100,
@@ -104,6 +112,7 @@ pub struct Api(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    origins: Origins,
     config: Config,
     store: Store,
     bus: Bus,
@@ -124,6 +133,7 @@ struct Inner {
     /// The name under which edges ask this node alone.
     node: String,
     ready: watch::Sender<bool>,
+    readiness: ReadinessCache,
     life: Lifecycle,
 }
 
@@ -141,6 +151,11 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
     );
     let last_seen = LastSeen::start(store.clone(), life);
     let api = Api(Arc::new(Inner {
+        origins: Origins {
+            public_url: config.public_url.clone(),
+            allowed_origins: config.allowed_origins.clone(),
+            allowed_hosts: config.allowed_hosts.clone(),
+        },
         limits: Limits::new(config.requests_per_minute, config.sign_ins_per_minute),
         open_requests: Slots::new(config.open_requests_per_user.into()),
         verifier: Verifier::new(keys.public().clone()),
@@ -159,6 +174,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         searches: Searches::default(),
         node: format!("{:016x}", rand::random::<u64>()),
         ready: watch::Sender::new(false),
+        readiness: ReadinessCache::default(),
         life: life.clone(),
     }));
     life.spawn_essential("readiness", crate::ready::watch(api.clone()));
@@ -328,22 +344,19 @@ impl Api {
     pub(crate) fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let config = &self.0.config;
-        runtime::origin::is_allowed(
-            origin.to_str().ok()?,
-            host,
-            &config.public_url,
-            &config.allowed_origins,
-        )
-        .then(|| origin.clone())
+        self.0.origins.allow(origin.to_str().ok()?, host).then(|| origin.clone())
     }
 
-    /// Whether this api can do its work.
-    pub async fn readiness(&self) -> runtime::operations::Readiness {
+    /// Whether this api can do its work, as of the last second.
+    pub async fn readiness(&self) -> Readiness {
+        self.0.readiness.get(self.probe()).await
+    }
+
+    async fn probe(&self) -> Readiness {
         let postgres = self.0.store.round_trip().await;
         let nobody = self.0.bus.subjects().user(UserId::NOWHERE);
         let nats = self.0.bus.round_trip(nobody).await;
-        runtime::operations::Readiness::with_record(postgres, nats)
+        Readiness::with_record(postgres, nats)
             .explained("postgres", self.0.store.fault())
             .explained("nats", self.0.bus.fault())
     }

@@ -17,7 +17,7 @@ use runtime::address::TrustedProxies;
 use runtime::config::Settings;
 use runtime::lifecycle::End;
 use runtime::meter::{Gauge, label};
-use runtime::operations::{Probe, Readiness};
+use runtime::operations::{Probe, Readiness, ReadinessCache};
 use runtime::serve::{Gate, Limits};
 use runtime::telemetry::Metrics;
 use runtime::tokens::SigningKeys;
@@ -319,6 +319,10 @@ impl Starter<'_> {
         self.settings.allowed_origins.iter().map(|origin| origin.as_str().to_owned()).collect()
     }
 
+    fn allowed_hosts(&self) -> Vec<String> {
+        self.settings.allowed_hosts.iter().map(|host| host.as_str().to_owned()).collect()
+    }
+
     async fn api(&self) -> anyhow::Result<api::Api> {
         let settings = self.settings;
         let path =
@@ -331,6 +335,8 @@ impl Starter<'_> {
         let config = api::Config {
             public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
+            allowed_hosts: self.allowed_hosts(),
+            has_docs: settings.api_docs,
             access_token_ttl: settings.access_token_ttl,
             refresh_token_ttl: settings.refresh_token_ttl,
             requests_per_minute: settings.requests_per_minute,
@@ -362,6 +368,7 @@ impl Starter<'_> {
             id: None,
             public_url: public_url(self.settings),
             allowed_origins: self.allowed_origins(),
+            allowed_hosts: self.allowed_hosts(),
             frames_per_second: self.settings.socket_frames_per_second,
             user_frames_per_second: self.settings.user_frames_per_second,
             user_replay_kib_per_second: self.settings.user_replay_kib_per_second,
@@ -452,10 +459,10 @@ impl Starter<'_> {
 
 /// An edge on a port of its own also answers for its health there.
 fn edge_router(edge: &edge::Edge) -> Router {
-    let edge_of_probe = edge.clone();
+    let (edge_of_probe, cache) = (edge.clone(), ReadinessCache::default());
     let probe: Probe = Arc::new(move || {
-        let edge = edge_of_probe.clone();
-        Box::pin(async move { edge.readiness().await })
+        let (edge, cache) = (edge_of_probe.clone(), cache.clone());
+        Box::pin(async move { cache.get(edge.readiness()).await })
     });
     edge::router(edge).merge(operations::health(probe))
 }

@@ -4,23 +4,23 @@
 //! it for ever comes from the import map, which `page` extends: every module of ours is
 //! mapped to its address with the hash of its content behind it. **Invariants:** only an address
 //! whose hash is that of the content is immutable, one with another hash is none, everything else
-//! is asked for again with its `ETag`; nothing runs or loads that the policy does not name; what lies below `/api`, `/ws`,
+//! is asked for again with its `ETag`; each is compressed once (`runtime::asset`); nothing runs or loads that the policy does not name; what lies below `/api`, `/ws`,
 //! `/health` and `/.well-known` is none of ours. Debug builds read the files from disk each time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use parking_lot::Mutex;
+use runtime::asset::Asset;
 use rust_embed::{EmbeddedFile, RustEmbed};
 use tower::ServiceExt;
-use tower_http::CompressionLevel;
-use tower_http::compression::CompressionLayer;
 
-use crate::page;
+use crate::page::{self, Page};
 
 /// What a browser is given; tools of ours lie in the same folder.
 const KINDS: [(&str, &str); 8] = [
@@ -49,6 +49,9 @@ const SCREENS: [&str; 10] = [
 /// The first parts of the addresses that others answer.
 const FOREIGN: [&str; 4] = ["api", "ws", "health", ".well-known"];
 
+/// What the page is kept under: the path of no file.
+const PAGE: &str = "/";
+
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
@@ -69,13 +72,8 @@ pub(crate) struct Origins {
 /// Puts the page before `router`, which answers everything else.
 pub(crate) fn before(router: Router, origins: Origins) -> Router {
     // Only files are compressed: in what the api answers, a guess could lie beside a secret.
-    let files = Router::new().fallback(answer).layer(compression()).with_state(Arc::new(origins));
+    let files = Router::new().fallback(answer).with_state(Arc::new(origins));
     router.layer(middleware::from_fn_with_state(files, choose))
-}
-
-/// Files are kept for ever once they are fetched: worth some milliseconds more than the default.
-fn compression() -> CompressionLayer {
-    CompressionLayer::new().quality(CompressionLevel::Precise(7))
 }
 
 async fn choose(State(files): State<Router>, request: Request, next: Next) -> Response {
@@ -110,7 +108,7 @@ pub(crate) fn kind(path: &str) -> Option<&'static str> {
 async fn answer(State(origins): State<Arc<Origins>>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let mut response = match (Files::get(path), kind(path)) {
-        (Some(file), Some(kind)) => of_file(&file, kind, &uri, &headers),
+        (Some(file), Some(kind)) => of_file(path, file, kind, &uri, &headers),
         _ if is_screen(path) => of_page(&origins, &headers),
         _ => missing(),
     };
@@ -137,8 +135,8 @@ fn missing() -> Response {
     (StatusCode::NOT_FOUND, caching, "There is no such file.\n").into_response()
 }
 
-fn of_file(file: &EmbeddedFile, kind: &'static str, uri: &Uri, headers: &HeaderMap) -> Response {
-    let version = page::version(file);
+fn of_file(path: &str, file: EmbeddedFile, kind: &str, uri: &Uri, headers: &HeaderMap) -> Response {
+    let version = page::version(&file);
     let asked = uri.query().and_then(|query| query.strip_prefix("v="));
     let caching = match asked {
         Some(asked) if asked == version => IMMUTABLE,
@@ -146,47 +144,41 @@ fn of_file(file: &EmbeddedFile, kind: &'static str, uri: &Uri, headers: &HeaderM
         Some(_) => return missing(),
         None => REVALIDATE,
     };
-    let body = || Body::from(file.data.to_vec());
-    with_tag(&version, headers, caching, kind, body)
+    let asset = kept(path, version, |version| Asset::versioned(kind, file.data, version));
+    answered(&asset, headers, caching)
 }
 
 fn of_page(origins: &Origins, headers: &HeaderMap) -> Response {
     let Some(page) = page::page() else {
         return (StatusCode::NOT_FOUND, "There is no page.\n").into_response();
     };
-    let body = || Body::from(page.html.clone());
+    let Page { html, version, script } = page;
     let kind = "text/html; charset=utf-8";
-    let mut response = with_tag(&page.version, headers, REVALIDATE, kind, body);
-    if let Ok(policy) = policy(origins, Some(&page.script)).parse() {
+    let asset = kept(PAGE, version, |version| Asset::versioned(kind, html.into_bytes(), version));
+    let mut response = answered(&asset, headers, REVALIDATE);
+    if let Ok(policy) = policy(origins, Some(&script)).parse() {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     response
 }
 
-/// The content, or that it is the one that the browser has. The tag is weak: the same content may
-/// come compressed.
-fn with_tag(
-    version: &str,
-    headers: &HeaderMap,
-    caching: HeaderValue,
-    kind: &'static str,
-    body: impl FnOnce() -> Body,
-) -> Response {
-    let tag = format!("W/\"{version}\"");
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let is_known = known.is_some_and(|tags| {
-        tags.split(',').any(|one| matches!(one.trim(), "*") || one.trim() == tag)
-    });
-    let mut response = if is_known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(header::CONTENT_TYPE, kind)], body()).into_response()
-    };
-    if let Ok(tag) = tag.parse() {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+fn answered(asset: &Asset, headers: &HeaderMap, caching: HeaderValue) -> Response {
+    let mut response = asset.answer(headers);
     response.headers_mut().insert(header::CACHE_CONTROL, caching);
     response
+}
+
+/// The file under a path, or the page, as it was made when it was first asked for: as many are kept
+/// as there are. A debug build makes one anew when it has changed on disk.
+fn kept(path: &str, version: String, make: impl FnOnce(String) -> Asset) -> Arc<Asset> {
+    static KEPT: LazyLock<Mutex<HashMap<String, Arc<Asset>>>> = LazyLock::new(Mutex::default);
+    let mut kept = KEPT.lock();
+    if let Some(asset) = kept.get(path).filter(|asset| asset.version() == version) {
+        return Arc::clone(asset);
+    }
+    let asset = Arc::new(make(version));
+    kept.insert(path.to_owned(), Arc::clone(&asset));
+    asset
 }
 
 /// What may run and load. `script` is the hash of the one inline script, the import map.

@@ -20,7 +20,8 @@ use nats::interest::Interest;
 use parking_lot::Mutex;
 use runtime::meter::{Counter, label};
 use runtime::operations::Readiness;
-use runtime::{Clock, Lifecycle, origin};
+use runtime::origin::Origins;
+use runtime::{Clock, Lifecycle};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,8 @@ pub struct Config {
     pub public_url: String,
     /// Other origins whose pages may connect.
     pub allowed_origins: Vec<String>,
+    /// Hosts under which our own pages are served; any when empty.
+    pub allowed_hosts: Vec<String>,
     /// Frames that a client may send in a second; 0 for any number.
     pub frames_per_second: u32,
     /// Frames that a user may send in a second over all sockets and edges; 0 for any number.
@@ -97,6 +100,7 @@ impl Default for Config {
             id: None,
             public_url: "http://localhost:8080".to_owned(),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
             frames_per_second: 20,
             user_frames_per_second: 40,
             user_replay_kib_per_second: 2_048,
@@ -114,6 +118,7 @@ pub struct Edge {
 #[derive(Debug)]
 struct Inner {
     config: Config,
+    origins: Origins,
     api: ApiClient,
     /// Heads are compared at once.
     compare_now: Notify,
@@ -156,6 +161,11 @@ pub async fn start(
     let api = ApiClient::new(bus.clone());
     let edge = Edge {
         inner: Arc::new(Inner {
+            origins: Origins {
+                public_url: config.public_url.clone(),
+                allowed_origins: config.allowed_origins.clone(),
+                allowed_hosts: config.allowed_hosts.clone(),
+            },
             config,
             auth: Auth::new(bus.clone(), clock),
             hub: Hub::new(sockets_max),
@@ -264,10 +274,7 @@ impl Edge {
         // What is no browser names none and may.
         let Some(origin) = origin else { return true };
         let host = host.and_then(|host| host.to_str().ok());
-        let Config { public_url, allowed_origins, .. } = self.config();
-        origin
-            .to_str()
-            .is_ok_and(|origin| origin::is_allowed(origin, host, public_url, allowed_origins))
+        origin.to_str().is_ok_and(|origin| self.inner.origins.allow(origin, host))
     }
 
     /// Waits until the other edges had time to say who is online there.

@@ -8,6 +8,7 @@ mod bounds;
 mod conventions;
 mod disabling;
 mod dms;
+mod documents;
 mod events;
 mod invites;
 mod levels;

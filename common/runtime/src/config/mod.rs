@@ -6,6 +6,7 @@
 //! unknown setting. Read [`table`] first; `docs/config.md` is made from it by [`docs()`].
 
 mod docs;
+mod host;
 mod load;
 mod registration;
 mod table;

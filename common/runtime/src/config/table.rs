@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::registration::{EmailDomain, EmailVerification, RegistrationMode};
 use ipnet::IpNet;
 
+use super::host::HostName;
 use super::load::{ConfigError, Reader};
 use super::value::{
     LogFilter, LogFormat, Name, NatsUrl, Origin, PostgresUrl, Replicas, Secret, SecretUrl, Setting,
@@ -84,6 +85,10 @@ settings! {
             "What clients reach us under, for the links in answers. Without it, `http://localhost` with the port of `CHATBOARD_HTTP_ADDR`.";
         allowed_origins: Vec<Origin> = "", "ALLOWED_ORIGINS",
             "Other origins whose pages may call us: `https://chat.example.org`, separated by commas.";
+        allowed_hosts: Vec<HostName> = "", "ALLOWED_HOSTS",
+            "Host names, without port, under which the page is served besides `CHATBOARD_PUBLIC_URL`, separated by commas: an `Origin` that equals the request's `Host` counts as our own for these and for IP addresses alone. Without it, for any host: set it where browsers reach a server that the Internet does not, so that no foreign name can be made to lead to it (DNS rebinding).";
+        api_docs: bool = "true", "API_DOCS",
+            "Whether Swagger UI is served at `/api/docs/`. It shares its origin with the page; the OpenAPI document at `/api/schema/` is served in any case.";
         trusted_proxies: Vec<IpNet> = "", "TRUSTED_PROXIES",
             "Addresses and networks of proxies whose `X-Forwarded-For` counts, as `192.0.2.7` or `10.0.0.0/8`, separated by commas.";
     }
