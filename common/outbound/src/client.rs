@@ -166,9 +166,9 @@ impl Resolve for Guarded {
         let org = ORG.try_with(|org| *org).unwrap_or(OrgId::NOWHERE);
         Box::pin(async move {
             let found = guard.resolve(name.as_str(), org).await?;
-            let addresses: Addrs =
-                Box::new(found.to_vec().into_iter().map(|address| SocketAddr::new(address, 0)));
-            Ok(addresses)
+            let addresses: Vec<_> =
+                found.iter().map(|&address| SocketAddr::new(address, 0)).collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }

@@ -25,7 +25,7 @@ use crate::name_servers::NameServers;
 
 /// Deadline of one lookup, waiting for its turn included.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Lookups in flight. Each holds at most four sockets: two record types, two name servers.
+/// Lookups in flight. Each holds at most four sockets: UDP and TCP, for IPv4 and for IPv6.
 const LOOKUPS_MAX: usize = 128;
 /// Lookups of one organization, in flight or waiting; further ones fail at once. More than an
 /// organization has webhooks, so that its deliveries never exceed it.

@@ -144,7 +144,7 @@ fn brotli(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let mut writer = brotli::CompressorWriter::new(&mut out, 4096, BROTLI_QUALITY, BROTLI_WINDOW);
     writer.write_all(bytes)?;
-    writer.flush()?;
+    // Writes the end.
     drop(writer);
     Ok(out)
 }

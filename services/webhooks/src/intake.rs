@@ -13,7 +13,7 @@ use store::actions::deliveries::park;
 use store::queries::deliveries::fares;
 
 use crate::Worker;
-use crate::lanes::{Fare, Offer};
+use crate::lanes::{Fare, Offer, Target};
 
 /// When jobs are handed out again that came while Postgres was away.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -43,13 +43,13 @@ async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outc
     for (message, job) in messages.into_iter().zip(jobs) {
         let taken = job.and_then(|job| Some((job, *known.get(&job.webhook)?)));
         // No job, or one whose endpoint is gone or broken: that was parked.
-        let Some((job, fare)) = taken.filter(|&(job, fare)| !is_parked(job, fare)) else {
+        let Some((job, target)) = taken.filter(|&(job, target)| !is_parked(job, target)) else {
             done.push(message);
             outcomes.push(Outcome::Done);
             continue;
         };
         let delivery = (job.delivery, job.is_probe);
-        match worker.lanes.lock().offer(job.webhook, fare, delivery, message) {
+        match worker.lanes.lock().offer(target, delivery, message) {
             Offer::Queued => {}
             Offer::Known(message) => {
                 done.push(message);
@@ -69,15 +69,15 @@ async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outc
 }
 
 /// Whether a job is not to be attempted now: its endpoint is broken, and it is no probe.
-fn is_parked(job: WebhookJob, fare: Fare) -> bool {
-    fare == Fare::Broken && !job.is_probe
+fn is_parked(job: WebhookJob, target: Target) -> bool {
+    target.fare == Fare::Broken && !job.is_probe
 }
 
 /// How the endpoints of jobs fare. Jobs of broken ones that are no probes are parked.
 async fn look_up(
     worker: &Worker,
     jobs: &[Option<WebhookJob>],
-) -> store::Result<HashMap<WebhookId, Fare>> {
+) -> store::Result<HashMap<WebhookId, Target>> {
     let jobs: Vec<WebhookJob> = jobs.iter().flatten().copied().collect();
     let mut webhooks: Vec<WebhookId> = jobs.iter().map(|job| job.webhook).collect();
     webhooks.sort_unstable();
@@ -85,7 +85,7 @@ async fn look_up(
     let mut conn = worker.store.read().await?;
     let found = fares(&mut conn, &webhooks).await?;
     drop(conn);
-    let known: HashMap<WebhookId, Fare> = found
+    let known: HashMap<WebhookId, Target> = found
         .into_iter()
         .map(|endpoint| {
             let fare = match () {
@@ -94,11 +94,12 @@ async fn look_up(
                 () if endpoint.is_proven => Fare::Proven,
                 () => Fare::New,
             };
-            (endpoint.webhook, fare)
+            let (webhook, org) = (endpoint.webhook, endpoint.org);
+            (webhook, Target { webhook, org, fare })
         })
         .collect();
     let is_parked =
-        |job: &WebhookJob| known.get(&job.webhook).is_some_and(|&fare| is_parked(*job, fare));
+        |job: &WebhookJob| known.get(&job.webhook).is_some_and(|&target| is_parked(*job, target));
     let parked: Vec<DeliveryId> =
         jobs.iter().filter(|job| is_parked(job)).map(|job| job.delivery).collect();
     if !parked.is_empty() {

@@ -1,6 +1,7 @@
 //! What waits to be attempted, and what may start now. Pure: it is told everything.
 //!
-//! Endpoints take turns. A *proven* one, whose last attempt succeeded, has up to [`AT_ONCE_MAX`]
+//! Organizations take turns, and within one its endpoints; none has more than [`ORG_AT_ONCE_MAX`]
+//! attempts at a time that are not slow. A *proven* one, whose last attempt succeeded, has up to [`AT_ONCE_MAX`]
 //! attempts at a time; any other has one, and so does one whose answer is slow in coming. Those
 //! that are not proven share a lane of their own. An attempt that takes long leaves its lane, so
 //! that endpoints that hang give way to those that answer. What waits for an endpoint that breaks
@@ -8,10 +9,15 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use domain::{DeliveryId, WebhookId};
+use domain::{DeliveryId, OrgId, WebhookId};
+
+use crate::turns::Turns;
 
 /// Attempts at a time, per endpoint that answers.
 const AT_ONCE_MAX: usize = 4;
+/// Attempts at a time of one organization, slow ones not counted: what they need of Postgres is not
+/// in the way of others'.
+const ORG_AT_ONCE_MAX: usize = 64;
 /// Attempts at a time in the lane of proven endpoints, as long as they are fast.
 const FAST_MAX: usize = 512;
 /// Attempts at a time in the lane of all others: so many leave it per second at worst, when all hang.
@@ -44,6 +50,14 @@ impl Fare {
             Self::Failing | Self::Broken => 16,
         }
     }
+}
+
+/// An endpoint that a job is for, as the database knows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) webhook: WebhookId,
+    pub(crate) org: OrgId,
+    pub(crate) fare: Fare,
 }
 
 /// Where an attempt counts.
@@ -86,6 +100,7 @@ struct Queued<J> {
 
 #[derive(Debug)]
 struct Endpoint<J> {
+    org: OrgId,
     queue: VecDeque<Queued<J>>,
     fare: Fare,
     in_flight: usize,
@@ -116,8 +131,10 @@ pub(crate) struct Lanes<J> {
     known: HashSet<DeliveryId>,
     queued_proven: usize,
     queued_others: usize,
-    fast_line: VecDeque<WebhookId>,
-    unproven_line: VecDeque<WebhookId>,
+    fast_line: Turns,
+    unproven_line: Turns,
+    /// Attempts of organizations that are not slow.
+    by_org: HashMap<OrgId, usize>,
     fast: usize,
     unproven: usize,
     slow: usize,
@@ -130,8 +147,9 @@ impl<J> Default for Lanes<J> {
             known: HashSet::new(),
             queued_proven: 0,
             queued_others: 0,
-            fast_line: VecDeque::new(),
-            unproven_line: VecDeque::new(),
+            fast_line: Turns::default(),
+            unproven_line: Turns::default(),
+            by_org: HashMap::new(),
             fast: 0,
             unproven: 0,
             slow: 0,
@@ -140,11 +158,10 @@ impl<J> Default for Lanes<J> {
 }
 
 impl<J> Lanes<J> {
-    /// Takes a job of an endpoint; `fare` is how it fares by the record.
+    /// Takes a job of an endpoint.
     pub(crate) fn offer(
         &mut self,
-        webhook: WebhookId,
-        fare: Fare,
+        Target { webhook, org, fare }: Target,
         (delivery, is_probe): (DeliveryId, bool),
         job: J,
     ) -> Offer<J> {
@@ -152,6 +169,7 @@ impl<J> Lanes<J> {
             return Offer::Known(job);
         }
         let endpoint = self.endpoints.entry(webhook).or_insert_with(|| Endpoint {
+            org,
             queue: VecDeque::new(),
             fare,
             in_flight: 0,
@@ -199,13 +217,16 @@ impl<J> Lanes<J> {
         loop {
             let waiting =
                 if lane == Lane::Fast { &mut self.fast_line } else { &mut self.unproven_line };
-            let webhook = waiting.pop_front()?;
+            let by_org = &self.by_org;
+            let webhook = waiting
+                .next(|org| by_org.get(&org).is_none_or(|&count| count < ORG_AT_ONCE_MAX))?;
             let Some(endpoint) = self.endpoints.get_mut(&webhook) else { continue };
             endpoint.is_in_line = false;
             let is_mine = endpoint.lane() == lane && endpoint.may_start();
             let queued = if is_mine { endpoint.queue.pop_front() } else { None };
             if let Some(queued) = &queued {
                 endpoint.in_flight += 1;
+                *self.by_org.entry(endpoint.org).or_default() += 1;
                 let room = if queued.is_proven {
                     &mut self.queued_proven
                 } else {
@@ -223,7 +244,7 @@ impl<J> Lanes<J> {
 
     /// An attempt takes long: it leaves its lane, and its endpoint starts nothing meanwhile.
     pub(crate) fn slowed(&mut self, webhook: WebhookId, lane: Lane) {
-        self.leave(lane);
+        self.leave(webhook, lane);
         self.slow += 1;
         if let Some(endpoint) = self.endpoints.get_mut(&webhook) {
             endpoint.slow += 1;
@@ -239,7 +260,7 @@ impl<J> Lanes<J> {
         lane: Lane,
         fare: Option<Fare>,
     ) -> Vec<J> {
-        self.leave(lane);
+        self.leave(webhook, lane);
         self.known.remove(&delivery);
         let given_back =
             if fare == Some(Fare::Broken) { self.give_back(webhook) } else { Vec::new() };
@@ -270,7 +291,16 @@ impl<J> Lanes<J> {
         jobs
     }
 
-    fn leave(&mut self, lane: Lane) {
+    fn leave(&mut self, webhook: WebhookId, lane: Lane) {
+        if lane != Lane::Slow
+            && let Some(endpoint) = self.endpoints.get(&webhook)
+            && let Some(count) = self.by_org.get_mut(&endpoint.org)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_org.remove(&endpoint.org);
+            }
+        }
         match lane {
             Lane::Fast => self.fast -= 1,
             Lane::Unproven => self.unproven -= 1,
@@ -285,8 +315,8 @@ impl<J> Lanes<J> {
         }
         endpoint.is_in_line = true;
         match endpoint.lane() {
-            Lane::Unproven => self.unproven_line.push_back(webhook),
-            Lane::Fast | Lane::Slow => self.fast_line.push_back(webhook),
+            Lane::Unproven => self.unproven_line.push(endpoint.org, webhook),
+            Lane::Fast | Lane::Slow => self.fast_line.push(endpoint.org, webhook),
         }
     }
 
@@ -302,144 +332,4 @@ impl<J> Lanes<J> {
 }
 
 #[cfg(test)]
-mod tests {
-    use domain::{DeliveryId, WebhookId};
-
-    use super::{AT_ONCE_MAX, FAST_MAX, Fare, Lane, Lanes, Offer, Start, UNPROVEN_MAX};
-
-    fn offer(lanes: &mut Lanes<()>, webhook: i64, delivery: i64, fare: Fare) -> Offer<()> {
-        lanes.offer(WebhookId(webhook), fare, (DeliveryId(delivery), false), ())
-    }
-
-    fn all(lanes: &mut Lanes<()>) -> Vec<Start<()>> {
-        std::iter::from_fn(|| lanes.start()).collect()
-    }
-
-    #[test]
-    fn an_endpoint_has_few_attempts_at_a_time() {
-        for (fare, at_once) in [(Fare::Proven, AT_ONCE_MAX), (Fare::New, 1), (Fare::Failing, 1)] {
-            let mut lanes = Lanes::default();
-            for delivery in 1..=10 {
-                assert_eq!(offer(&mut lanes, 1, delivery, fare), Offer::Queued);
-            }
-            let started = all(&mut lanes);
-            assert_eq!(started.len(), at_once, "{fare:?}");
-            let first = &started[0];
-            lanes.finished(first.webhook, first.delivery, first.lane, Some(fare));
-            assert_eq!(all(&mut lanes).len(), 1, "{fare:?}");
-        }
-    }
-
-    #[test]
-    fn any_number_of_others_leaves_room_for_one_that_answers() {
-        let mut lanes = Lanes::default();
-        for endpoint in 1..=2_000 {
-            let fare = if endpoint % 2 == 0 { Fare::Failing } else { Fare::New };
-            offer(&mut lanes, endpoint, endpoint, fare);
-        }
-        assert_eq!(all(&mut lanes).len(), UNPROVEN_MAX);
-        offer(&mut lanes, 9_999, 9_999, Fare::Proven);
-        assert_eq!(all(&mut lanes)[0].webhook, WebhookId(9_999));
-    }
-
-    #[test]
-    fn endpoints_that_begin_to_hang_give_way() {
-        let mut lanes = Lanes::default();
-        for endpoint in 1..=600 {
-            for delivery in 0..10 {
-                offer(&mut lanes, endpoint, endpoint * 10 + delivery, Fare::Proven);
-            }
-        }
-        let started = all(&mut lanes);
-        assert_eq!(started.len(), FAST_MAX);
-        offer(&mut lanes, 9_999, 9_999, Fare::Proven);
-        assert!(lanes.start().is_none());
-        for attempt in started {
-            lanes.slowed(attempt.webhook, attempt.lane);
-        }
-        let started = all(&mut lanes);
-        assert!(started.iter().any(|attempt| attempt.webhook == WebhookId(9_999)));
-        // What hangs gets nothing more to hang.
-        assert!(started.iter().all(|attempt| attempt.webhook.0 > 512), "{started:?}");
-    }
-
-    #[test]
-    fn what_is_known_or_too_much_is_given_back() {
-        let mut lanes = Lanes::default();
-        for delivery in 1..=16 {
-            assert_eq!(offer(&mut lanes, 1, delivery, Fare::Failing), Offer::Queued);
-        }
-        assert_eq!(offer(&mut lanes, 1, 1, Fare::Failing), Offer::Known(()));
-        assert_eq!(offer(&mut lanes, 1, 9_999, Fare::Failing), Offer::Full((), Fare::Failing));
-        assert_eq!(offer(&mut lanes, 2, 9_999, Fare::Failing), Offer::Queued);
-    }
-
-    #[test]
-    fn what_waits_for_an_endpoint_that_breaks_is_given_back() {
-        let mut lanes = Lanes::default();
-        for delivery in 1..=10 {
-            offer(&mut lanes, 1, delivery, Fare::Proven);
-            offer(&mut lanes, 2, 100 + delivery, Fare::New);
-        }
-        let started = all(&mut lanes);
-        let mut given_back = 0;
-        for start in started.iter().filter(|start| start.webhook == WebhookId(1)) {
-            let Start { webhook, delivery, lane, .. } = *start;
-            given_back += lanes.finished(webhook, delivery, lane, Some(Fare::Broken)).len();
-        }
-        assert_eq!(given_back, 10 - AT_ONCE_MAX);
-        assert_eq!(lanes.queued(), 9);
-        // What was given back may come again, and the other goes on.
-        assert_eq!(offer(&mut lanes, 1, 10, Fare::Broken), Offer::Queued);
-        assert_eq!(all(&mut lanes).len(), 1);
-    }
-
-    #[test]
-    fn what_waits_for_endpoints_that_fail_takes_no_room_of_others() {
-        let mut lanes = Lanes::default();
-        let mut delivery = 0;
-        let mut refused = 0;
-        for endpoint in 1..=2_000 {
-            for _ in 0..16 {
-                delivery += 1;
-                let offered = offer(&mut lanes, endpoint, delivery, Fare::Failing);
-                refused += usize::from(offered != Offer::Queued);
-            }
-        }
-        assert!(refused > 0);
-        assert_eq!(offer(&mut lanes, 9_999, delivery + 1, Fare::Proven), Offer::Queued);
-    }
-
-    #[test]
-    fn everything_that_was_queued_starts_once() {
-        let mut lanes = Lanes::default();
-        let mut offered = 0;
-        for endpoint in 1..=50 {
-            for delivery in 0..20 {
-                let fare = match endpoint % 3 {
-                    0 => Fare::New,
-                    1 => Fare::Proven,
-                    _ => Fare::Failing,
-                };
-                // Of a failing endpoint not all are taken.
-                let answer = offer(&mut lanes, endpoint, endpoint * 100 + delivery, fare);
-                offered += usize::from(answer == Offer::Queued);
-            }
-        }
-        let mut seen = std::collections::HashSet::new();
-        while let Some(start) = lanes.start() {
-            assert!(seen.insert(start.delivery));
-            let is_odd = start.delivery.0 % 2 == 1;
-            let lane = if is_odd { Lane::Slow } else { start.lane };
-            if is_odd {
-                lanes.slowed(start.webhook, start.lane);
-            }
-            let fare = if start.delivery.0 % 5 == 0 { Fare::Failing } else { Fare::Proven };
-            lanes.finished(start.webhook, start.delivery, lane, Some(fare));
-        }
-        assert_eq!(seen.len(), offered);
-        assert_eq!(lanes.queued(), 0);
-        assert!(lanes.endpoints.is_empty() && lanes.known.is_empty());
-        assert_eq!(lanes.in_flight().map(|(_, count)| count), [0, 0, 0]);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! What the webhook workers must know of endpoints, and what waits for them.
 
-use domain::{Timestamp, WebhookId};
+use domain::{OrgId, Timestamp, WebhookId};
 use sqlx::PgConnection;
 
 use crate::Result;
@@ -10,6 +10,8 @@ use crate::Result;
 pub struct Fare {
     /// The endpoint.
     pub webhook: WebhookId,
+    /// Whose it is.
+    pub org: OrgId,
     /// Whether its last attempt failed.
     pub is_failing: bool,
     /// Whether its last attempt succeeded.
@@ -22,7 +24,8 @@ pub struct Fare {
 pub async fn fares(conn: &mut PgConnection, webhooks: &[WebhookId]) -> Result<Vec<Fare>> {
     Ok(sqlx::query_as!(
         Fare,
-        r#"select id as "webhook: WebhookId", failures_in_row > 0 as "is_failing!",
+        r#"select id as "webhook: WebhookId", org_id as "org: OrgId",
+                  failures_in_row > 0 as "is_failing!",
                   failures_in_row = 0 and last_triggered is not null as "is_proven!",
                   probe_at is not null as "is_broken!"
            from webhooks where id = any($1)"#,
