@@ -2,7 +2,6 @@
 
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
-import { icon } from "./icons.js";
 import { LIST_EVERY_MS, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
@@ -15,13 +14,16 @@ async function show(tag, properties = {}) {
   dialog.show(tag, properties);
 }
 
+/** What stands where there is no room, once it is loaded. @type {typeof import("./empty.js")|undefined} */
+let empty;
+
 const LATER_MS = 700;
 /** A break of the connection that is shorter is not spoken of. */
 const QUIET_MS = 2500;
 /** Where the list and the room do not fit side by side; as in chat.css. */
 const narrow = matchMedia("(max-width: 46rem)");
 
-class Chat extends LitElement {
+export class Chat extends LitElement {
   static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, lost: { type: Boolean }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
 
   constructor() {
@@ -237,28 +239,10 @@ class Chat extends LitElement {
   }
 
   renderEmpty() {
-    if (board.status !== "online" && !board.rooms.size) return html`<div class="empty" aria-busy="true"></div>`;
-    const org = board.orgs.find(({ id }) => id === this.org);
-    if (!org) return this.renderNothing("ChatBoard", html`<p>You aren't in an organization yet.</p><p><a href="/orgs/new">Create an organization</a>, or ask a teammate to invite you (<bdi>${board.user?.email}</bdi>).</p>`);
-    if (this.lost) return this.renderNothing("Page not found", html`<p>There is no page at this address.</p><p><a href="/">Back to rooms</a></p>`);
-    if (this.room) return this.renderNothing("Room not found", this.renderGone());
-    if (this.hasRooms) return this.renderNothing(org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
-    return this.renderNothing(org.name, html`<p>No rooms yet.</p>
-      <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Browse rooms</button>${org.role === "MEMBER" ? nothing
-        : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>create the first room</button>`}</p>`);
-  }
-
-  /** Of a room that one cannot see, or no more: what one was writing there can still be had. */
-  renderGone() {
-    const draft = localStorage.getItem(`chatboard.draft.${board.user?.id}.${this.room}`);
-    return html`<p>This room doesn't exist, or you're no longer a member.</p>
-      ${draft ? html`<p>You were writing: <q dir="auto">${draft.slice(0, 80)}</q> <button class="link" @click=${() => navigator.clipboard?.writeText(draft)}>Copy your draft</button></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
-  }
-
-  /** What stands where a room would. @param {string} title @param {any} text */
-  renderNothing(title, text) {
-    return html`<section class="room"><header class="room-head"><button class="icon-button back" aria-label="Rooms" @click=${() => (this.drawer = true)}>${icon("menu")}</button>
-      <div class="room-title"><h1><bdi>${title}</bdi></h1></div></header><div class="empty">${text}</div></section>`;
+    const isOnItsWay = location.pathname === "/" && this.hasRooms;
+    if ((board.status !== "online" && !board.rooms.size) || isOnItsWay) return html`<div class="empty" aria-busy="true"></div>`;
+    if (!empty) import("./empty.js").then((loaded) => { empty = loaded; this.requestUpdate(); }, () => {});
+    return empty?.renderEmpty(this, show) ?? nothing;
   }
 
   renderStatus() {

@@ -2,6 +2,9 @@
 // People after `@`, emoji after `:`.
 
 import { board } from "/state.js";
+import { dress } from "/dress.js";
+
+await dress("more-style");
 
 /** @typedef {{id: number, name: string, note: string, insert: string, emoji?: string}} Choice `id`: a person's, 0 for what is none */
 

@@ -30,19 +30,23 @@ const AT_END = 48;
 /** Pixels of read messages that stay in view above the first unread one. */
 const ABOVE_UNREAD = 80;
 /** With so many unread messages or fewer, a room opens where they begin. */
-const FEW = 45;
+export const FEW = 45;
 /** Rooms whose newest messages stay in memory, so that coming back needs no network. */
 const KEPT_ROOMS = 8;
 /** Rooms that were looked at, the last first. @type {import("/chatboard/room.js").Room[]} */
 let kept = [];
 /** Rows that are hinted at while there is nothing to draw. */
 const HINTED = 6;
+/** What leads to the first unread message, once it is loaded. @type {typeof import("./unread.js")|undefined} */
+let unread;
+const UNREAD_BAR_MS = 1000;
+const withUnread = async () => (unread ??= await import("./unread.js"));
 /** What is seen is reported as read this often. */
 const READ_EVERY_MS = 400;
 /** When an answered message is asked for again that could not be had. */
 const QUOTE_AGAIN_MS = 10_000;
 
-class ChatTimeline extends LitElement {
+export class ChatTimeline extends LitElement {
   static properties = { room: { attribute: false }, target: { type: Number }, moderator: { type: Boolean }, loading: { state: true }, offline: { state: true } };
 
   constructor() {
@@ -209,7 +213,7 @@ class ChatTimeline extends LitElement {
 
   /** @param {() => boolean} isWanted */
   async showPlace(isWanted) {
-    const { timeline, room, target } = this;
+    const { timeline, target } = this;
     if (target) {
       timeline.following = false;
       if (!timeline.get(target)) await timeline.loadAround(target);
@@ -217,7 +221,7 @@ class ChatTimeline extends LitElement {
     }
     if (this.unreadAtOpen === 0 || this.unreadAtOpen > FEW) return this.showEnd(isWanted);
     timeline.following = false;
-    const divider = this.divider ?? await this.findUnread(room);
+    const divider = this.divider ?? await (await withUnread()).findUnread(this);
     if (!isWanted()) return;
     this.divider = divider;
     if (!timeline.reachesFrom(divider)) await timeline.loadAround(divider);
@@ -268,36 +272,6 @@ class ChatTimeline extends LitElement {
     row.classList.add("wanted");
     setTimeout(() => row.classList.remove("wanted"), 2500);
     /** @type {HTMLElement|null} */ (row.querySelector("article"))?.focus({ preventScroll: true });
-  }
-
-  /** Who has read nothing yet since they joined has no marker: counts back. @param {{id: number}} room @returns {Promise<number>} below the first unread message */
-  async findUnread({ id: room }) {
-    let left = this.unreadAtOpen;
-    let next = /** @type {string|null} */ (`/messages/rooms/${room}/?limit=${left <= FEW ? FEW * 2 : 200}`);
-    while (next) {
-      const page = /** @type {any} */ (await board.request("GET", next));
-      for (const { id, sender, is_deleted } of page.results) if (sender !== board.user?.id && !is_deleted && --left === 0) return id - 1;
-      next = page.next;
-    }
-    return 0;
-  }
-
-  async jumpToUnread() {
-    const { timeline, room } = this;
-    const isWanted = this.begin();
-    try {
-      const divider = this.divider ?? await this.findUnread(room);
-      if (!isWanted()) return;
-      this.divider = divider;
-      timeline.following = false;
-      if (!timeline.get(divider)) await timeline.loadAround(divider);
-      if (isWanted()) this.goTo({ id: divider, mark: false });
-    } catch {
-      if (isWanted()) this.offline = true;
-    }
-    if (!isWanted()) return;
-    this.loading = false;
-    this.requestUpdate();
   }
 
   /** What one answers to is not new any more. */
@@ -476,8 +450,9 @@ class ChatTimeline extends LitElement {
 
   renderUnreadBar() {
     if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
-    return html`<div class="unread-bar"><button @click=${() => { this.jumped = true; this.jumpToUnread(); }}>${icon("up")} ${this.unreadAtOpen >= 1000 ? "1,000+" : this.unreadAtOpen} unread messages</button>
-      <button class="icon-button" aria-label="Mark as read" title="Mark as read" @click=${() => { this.jumped = true; this.divider = null; this.jumpToEnd(); }}>${icon("check")}</button></div>`;
+    // The messages come first.
+    if (!unread) setTimeout(() => withUnread().then(() => this.requestUpdate(), () => {}), UNREAD_BAR_MS);
+    return unread?.renderBar(this);
   }
 
   renderSeen() {

@@ -2,6 +2,9 @@
 
 import { LitElement, html, nothing } from "lit";
 import { Follow, board } from "/state.js";
+import { dress } from "/dress.js";
+
+await dress("more-style");
 
 class VerifyBanner extends LitElement {
   static properties = { isRequired: { state: true }, busy: { state: true }, said: { state: true } };

@@ -1,0 +1,45 @@
+// The way to the first unread message, where more is unread than a room opens with.
+
+import { html } from "lit";
+import { board } from "/state.js";
+import { icon } from "./icons.js";
+import { FEW } from "./timeline.js";
+
+/** @typedef {import("./timeline.js").ChatTimeline} ChatTimeline */
+
+/** Who has read nothing yet since they joined has no marker: counts back. @param {ChatTimeline} view @returns {Promise<number>} below the first unread message */
+export async function findUnread({ room, unreadAtOpen }) {
+  let left = unreadAtOpen;
+  let next = /** @type {string|null} */ (`/messages/rooms/${room.id}/?limit=${left <= FEW ? FEW * 2 : 200}`);
+  while (next) {
+    const page = /** @type {any} */ (await board.request("GET", next));
+    for (const { id, sender, is_deleted } of page.results) if (sender !== board.user?.id && !is_deleted && --left === 0) return id - 1;
+    next = page.next;
+  }
+  return 0;
+}
+
+/** @param {ChatTimeline} view */
+async function jump(view) {
+  const { timeline } = view;
+  const isWanted = view.begin();
+  try {
+    const divider = view.divider ?? await findUnread(view);
+    if (!isWanted()) return;
+    view.divider = divider;
+    timeline.following = false;
+    if (!timeline.get(divider)) await timeline.loadAround(divider);
+    if (isWanted()) view.goTo({ id: divider, mark: false });
+  } catch {
+    if (isWanted()) view.offline = true;
+  }
+  if (!isWanted()) return;
+  view.loading = false;
+  view.requestUpdate();
+}
+
+/** How many messages are unread: leads to the first of them, or to the end of them. @param {ChatTimeline} view */
+export function renderBar(view) {
+  return html`<div class="unread-bar"><button @click=${() => { view.jumped = true; jump(view); }}>${icon("up")} ${view.unreadAtOpen >= 1000 ? "1,000+" : view.unreadAtOpen} unread messages</button>
+    <button class="icon-button" aria-label="Mark as read" title="Mark as read" @click=${() => view.answered()}>${icon("check")}</button></div>`;
+}
