@@ -85,9 +85,9 @@ mod tests {
         let panics = workers.run(|| std::panic::resume_unwind(Box::new("expected")));
         assert_eq!(panics.await, Err::<(), _>(WorkError::Panicked));
         let (go, gate) = std::sync::mpsc::channel::<()>();
-        let (began, begun) = tokio::sync::oneshot::channel();
+        let (start, begun) = tokio::sync::oneshot::channel();
         let blocked = workers.run(move || {
-            let _ = began.send(());
+            let _ = start.send(());
             gate.recv().is_ok()
         });
         let crowd = async {

@@ -26,13 +26,13 @@ fn png(width: u32, height: u32) -> Vec<u8> {
     header.extend([8, 2, 0, 0, 0]);
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     for (name, data) in [(b"IHDR", header), (b"IDAT", zlib), (b"IEND", Vec::new())] {
-        bytes.extend(chunk(name, &data));
+        bytes.extend(chunk(*name, &data));
     }
     bytes
 }
 
 /// A PNG's chunk.
-fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let named = [&name[..], data].concat();
     let length = u32::try_from(data.len()).unwrap().to_be_bytes();
     [&length[..], &named, &checksum(&named).to_be_bytes()].concat()
@@ -69,9 +69,9 @@ fn png_with_huge_metadata() -> Vec<u8> {
     // Behind the header.
     let (head, rest) = plain.split_at(33);
     let chunks = [
-        chunk(b"iCCP", &[&b"profile\0\0"[..], &zeros].concat()),
-        chunk(b"zTXt", &[&b"Raw profile type iptc\0\0"[..], &zeros].concat()),
-        chunk(b"iTXt", &[&b"XML:com.adobe.xmp\0\x01\0\0\0"[..], &zeros].concat()),
+        chunk(*b"iCCP", &[&b"profile\0\0"[..], &zeros].concat()),
+        chunk(*b"zTXt", &[&b"Raw profile type iptc\0\0"[..], &zeros].concat()),
+        chunk(*b"iTXt", &[&b"XML:com.adobe.xmp\0\x01\0\0\0"[..], &zeros].concat()),
     ];
     [head, &chunks.concat(), rest].concat()
 }

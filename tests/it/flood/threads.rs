@@ -14,9 +14,9 @@ fn a_sign_in_needs_none_of_the_threads_that_all_blocking_work_shares() {
         let board = Board::builder().start().await;
         let bob = board.person("bob").await;
         let (release, gate) = std::sync::mpsc::channel::<()>();
-        let (began, begun) = tokio::sync::oneshot::channel();
+        let (start, begun) = tokio::sync::oneshot::channel();
         let pinned = tokio::task::spawn_blocking(move || {
-            began.send(()).unwrap();
+            start.send(()).unwrap();
             let _ = gate.recv();
         });
         begun.await.unwrap();

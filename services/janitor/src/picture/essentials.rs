@@ -218,7 +218,7 @@ mod tests {
     }
 
     /// A chunk of a PNG; nobody looks at the checksum of what is left out.
-    fn png_chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    fn png_chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
         let length = u32::try_from(data.len()).unwrap().to_be_bytes();
         [&length, &kind[..], data, &[0; 4]].concat()
     }
@@ -247,9 +247,9 @@ mod tests {
         let (head, body) = plain.split_at(8 + 25);
         let mut full = head.to_vec();
         for kind in [b"iCCP", b"zTXt", b"iTXt", b"tEXt", b"acTL", b"fcTL", b"sPLT", b"huGe"] {
-            full.extend(png_chunk(kind, &[7; 1_000]));
+            full.extend(png_chunk(*kind, &[7; 1_000]));
         }
-        full.extend(png_chunk(b"eXIf", &vec![7; super::EXIF_BYTES_MAX + 1]));
+        full.extend(png_chunk(*b"eXIf", &vec![7; super::EXIF_BYTES_MAX + 1]));
         full.extend_from_slice(body);
         let Essentials { bytes, .. } = essentials(&full, ImageFormat::Png).unwrap();
         assert!(bytes == plain, "{} bytes are left of {}", bytes.len(), full.len());
