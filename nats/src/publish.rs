@@ -195,9 +195,11 @@ async fn publish_all(
         while let Ok(Some(outgoing)) = tokio::time::timeout(FLUSH_IDLE, queue.recv()).await {
             publish(&bus, outgoing).await;
         }
-        // While NATS is away it would wait for its return, and there is nothing to wait for.
+        // While NATS is away it would wait for its return, and there is nothing to wait for. An answer
+        // means that NATS has read everything before.
         if bus.is_connected() {
-            let _ = tokio::time::timeout(NATS_FLUSH_TIMEOUT, bus.client().flush()).await;
+            let asked = bus.round_trip(bus.subjects().user(domain::UserId::NOWHERE));
+            let _ = tokio::time::timeout(NATS_FLUSH_TIMEOUT, asked).await;
         }
     };
     let _ = tokio::time::timeout(FLUSH_TIMEOUT, rest).await;

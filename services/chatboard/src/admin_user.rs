@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Subcommand;
-use domain::LoginId;
+use domain::{LoginId, UserId};
 use nats::bus::Bus;
 use nats::rpc::{RevokedLogin, RevokedReply};
 use nats::subjects::Subjects;
@@ -158,7 +158,9 @@ async fn announce(settings: &Settings, logins: &[LoginId]) -> anyhow::Result<()>
         let bus = Bus::connect(url.expose(), subjects, "chatboard admin").await?;
         bus.connections().wait_for(|&count| count > 0).await?;
         bus.client().publish(bus.subjects().revoked(), payload.into()).await?;
-        bus.client().flush().await?;
+        // This process ends: only an answer says that NATS has read what was sent.
+        let nobody = bus.subjects().user(UserId::NOWHERE);
+        anyhow::ensure!(bus.round_trip(nobody).await.is_some(), "NATS does not answer");
         anyhow::Ok(())
     };
     tokio::time::timeout(NATS_TIMEOUT, tell).await.context("no answer within 3 s")?

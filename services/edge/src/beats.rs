@@ -72,8 +72,10 @@ pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
         }
     }
     beats.send(Roster::Gone).await;
-    // The process is about to end: what is not on the wire now never will be.
-    let _ = tokio::time::timeout(Duration::from_secs(1), beats.edge.bus().client().flush()).await;
+    // The process is about to end, and NATS drops what it has not read of a connection that is reset:
+    // an answer means that it has read everything.
+    let bus = beats.edge.bus();
+    let _ = bus.round_trip(bus.subjects().rpc("ping")).await;
     Ok(())
 }
 

@@ -2,7 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use testkit::{Board, json};
+use futures_util::StreamExt;
+use nats::bus::Bus;
+use nats::rpc::{Beat, Roster};
+use nats::subjects::Subjects;
+use testkit::{Board, json, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_about_to_expire_is_warned_of_and_can_be_renewed() {
@@ -102,4 +106,34 @@ async fn sigterm_ends_every_role_cleanly_while_nats_is_away() {
     for process in board.processes().await.iter_mut() {
         assert_eq!(process.stop().await, Some(0), "{process:?}");
     }
+}
+
+/// Other edges need not wait until they have heard nothing of it for 10 s.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edge_that_stops_says_goodbye_to_the_others() {
+    let board = Board::builder().processes().start().await;
+    let (alice, bob, room) = board.two_members_of("eng").await;
+    let subjects = Subjects::new(board.prefix());
+    let bus = Bus::connect(board.nats_url(), subjects.clone(), "test").await.unwrap();
+    let mut connections = bus.connections();
+    within("NATS answers", connections.wait_for(|&count| count > 0)).await.unwrap();
+    let mut beats = bus.client().subscribe(subjects.edge_beats()).await.unwrap();
+    assert!(bus.round_trip(subjects.rpc("ping")).await.is_some(), "subscribed");
+
+    let mut of_alice = alice.opens(0, room).await;
+    let mut of_bob = bob.opens(1, room).await;
+    of_bob.sees_presence(alice.id, "online").await;
+    assert_eq!(board.restart(Board::EDGE).await, Some(0));
+    assert_eq!(of_alice.closes().await.code, 1012);
+    of_bob.sees_presence(alice.id, "offline").await;
+    within("it says that it is gone", async {
+        while let Some(message) = beats.next().await {
+            let beat: Beat = serde_json::from_slice(&message.payload).unwrap();
+            if matches!(beat.roster, Roster::Gone) {
+                return;
+            }
+        }
+        panic!("the subscription ended");
+    })
+    .await;
 }

@@ -6,6 +6,7 @@ mod connections;
 mod migrating;
 mod reaching;
 mod retention;
+mod roles;
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
