@@ -179,8 +179,11 @@ fn every_port_is_one_that_a_role_listens_on() {
         .map(|name| port(&image[&format!("CHATBOARD_{name}_ADDR")]).to_string());
     assert_eq!(instruction("EXPOSE"), format!("{http} {ws} {ops}"));
     let caddy = file("deploy/Caddyfile");
-    assert!(caddy.contains(&format!("dynamic a api {http} ")), "{caddy}");
-    assert!(caddy.contains(&format!("dynamic a edge {ws} ")), "{caddy}");
+    assert_eq!(yaml(&file("docker-compose.yml"))["name"], "chatboard");
+    for number in 1..=4 {
+        assert!(caddy.contains(&format!(" chatboard-api-{number}:{http}")), "{caddy}");
+        assert!(caddy.contains(&format!(" chatboard-edge-{number}:{ws}")), "{caddy}");
+    }
     let prometheus = yaml(&file("deploy/prometheus.yml"));
     let scraped = prometheus.iter().find(|(path, _)| path.ends_with("/port"));
     assert_eq!(scraped.map(|(_, port)| port), Some(&ops));
@@ -193,10 +196,12 @@ fn every_port_is_one_that_a_role_listens_on() {
     let (outside, inside) = published[0].split_once(':').expect("a published port");
     assert!(caddy.contains(&format!("\n:{inside} {{")));
     assert!(settings_of("api")["CHATBOARD_PUBLIC_URL"].ends_with(outside));
-    assert_eq!(
-        settings_of("api")["CHATBOARD_TRUSTED_PROXIES"],
-        compose["services/proxy/networks/default/ipv4_address"],
-    );
+    for role in ["api", "edge"] {
+        assert_eq!(
+            settings_of(role)["CHATBOARD_TRUSTED_PROXIES"],
+            compose["services/proxy/networks/default/ipv4_address"],
+        );
+    }
 }
 
 #[test]
@@ -307,14 +312,29 @@ fn files_go_to_a_store_that_the_roles_and_browsers_reach() {
     let (compose, api) = (compose(), settings_of("api"));
     assert_eq!(port(&api["CHATBOARD_S3_ENDPOINT"]), 9000);
     assert!(api["CHATBOARD_S3_ENDPOINT"].contains("//objects:"));
-    let published = list(&compose["services/objects/ports"]);
+    // Through the proxy, so that TLS ends in one place.
+    let published = list(&compose["services/proxy/ports"]);
     let outside = port(&api["CHATBOARD_S3_PUBLIC_ENDPOINT"]);
-    assert_eq!(published, [format!("{outside}:9000")]);
+    assert_eq!(published[1..], [format!("{outside}:9000")]);
+    assert!(file("deploy/Caddyfile").contains("\n:9000 {\n"));
     let of_store = |name: &str| &compose[&format!("services/objects/environment/{name}")];
     let of_api = |name: &str| &compose[&format!("services/api/environment/{name}")];
     assert_eq!(of_store("MINIO_ROOT_USER"), of_api("CHATBOARD_S3_ACCESS_KEY"));
     assert_eq!(of_store("MINIO_ROOT_PASSWORD"), of_api("CHATBOARD_S3_SECRET_KEY"));
     assert_eq!(of_store("MINIO_API_CORS_ALLOW_ORIGIN"), of_api("CHATBOARD_PUBLIC_URL"));
+}
+
+#[test]
+fn a_new_signing_key_is_one_that_others_can_read() {
+    use base64::Engine;
+    let made = Command::new(env!("CARGO_BIN_EXE_chatboard")).arg("keys").output().unwrap();
+    let pem = String::from_utf8(made.stdout).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    let der = base64::engine::general_purpose::STANDARD.decode(body).unwrap();
+    // PKCS#8 version 1 (RFC 8410): of version 2, with the public key, OpenSSL 3.0 says nothing good.
+    assert_eq!(der.len(), 48, "a header of 16 bytes and a key of 32");
+    assert_eq!(der[..5], [0x30, 0x2e, 2, 1, 0]);
+    runtime::tokens::SigningKeys::parse(&pem).unwrap();
 }
 
 #[test]

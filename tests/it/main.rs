@@ -25,6 +25,7 @@ mod notifications;
 mod operations;
 mod postgres;
 mod properties;
+mod proxies;
 mod readiness;
 mod rest;
 mod tidy;

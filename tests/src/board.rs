@@ -20,6 +20,7 @@ use crate::process::Process;
 use crate::reply::Reply;
 use crate::servers::Servers;
 use crate::wait::{eventually, within};
+use devstack::proxy::Proxy;
 
 /// How long the outbox may take to be settled: a repeat is due after seconds.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(60);
@@ -34,6 +35,7 @@ pub struct Board {
     pub(crate) store: Store,
     pub(crate) life: Lifecycle,
     pub(crate) own: Option<Servers>,
+    pub(crate) proxy: Option<Proxy>,
     pub(crate) mailbox: Option<Mailbox>,
     pub(crate) files: Files,
     pub(crate) database_url: String,
@@ -46,7 +48,8 @@ pub struct Board {
 pub(crate) enum Host {
     /// In this process.
     Here,
-    /// As processes: api, relay, then the edges, then the notifier if mails go out.
+    /// As processes: api, relay, then the edges, then the notifier if mails go out; further apis are
+    /// last.
     Processes(tokio::sync::Mutex<Vec<Process>>),
 }
 
@@ -331,6 +334,11 @@ impl Board {
         &self.reach.edges[edge % self.reach.edges.len()]
     }
 
+    /// What the reverse proxy has logged, where [`crate::Builder::behind`] was asked for.
+    pub fn proxy_log(&self) -> String {
+        self.proxy.as_ref().map(Proxy::log).unwrap_or_default()
+    }
+
     /// The servers that are the board's own.
     pub fn servers(&self) -> &Servers {
         self.own.as_ref().expect("Builder::own_servers was asked for")
@@ -406,6 +414,15 @@ impl Board {
     /// The process that mails: after that of webhooks, where both were asked for.
     pub fn notifier_process(&self) -> usize {
         self.webhooks_process() + 1
+    }
+
+    /// Asks a process to stop (SIGTERM) and starts it again; returns its exit code once it is ready.
+    pub async fn restart(&self, process: usize) -> Option<i32> {
+        let mut processes = self.processes().await;
+        let code = processes[process].stop().await;
+        processes[process].start_again();
+        processes[process].ready(&self.reach.http).await;
+        code
     }
 
     /// Kills a process and starts it again; returns once it is ready.

@@ -1,5 +1,7 @@
 //! How a board is set up.
 
+mod processes;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::board::{Board, Host, Reach};
 use crate::files::Files;
 use crate::mailbox::Mailbox;
-use crate::process::{Process, free_address};
+use crate::proxied::{Front, ProxyKind};
 use crate::servers::{self, Servers};
 
 /// Connections of an api's pool: many boards share one Postgres.
@@ -53,6 +55,7 @@ pub struct Builder {
     pub(crate) has_limits: bool,
     has_relay: bool,
     place: Place,
+    proxy: Option<ProxyKind>,
     has_own_servers: bool,
     jetstream_bytes_max: Option<u64>,
     origins: Vec<String>,
@@ -80,6 +83,7 @@ impl Default for Builder {
             has_limits: false,
             has_relay: true,
             place: Place::Here,
+            proxy: None,
             has_own_servers: false,
             jetstream_bytes_max: None,
             origins: vec!["https://friend.example".to_owned()],
@@ -122,7 +126,7 @@ impl Builder {
         Self { edges, ..self }
     }
 
-    /// So many api nodes in this process; people ask the first, [`Board::api_node`] names all.
+    /// So many api nodes; people ask the first, [`Board::api_node`] names all.
     #[must_use]
     pub fn apis(self, apis: usize) -> Self {
         Self { apis, ..self }
@@ -144,6 +148,13 @@ impl Builder {
     #[must_use]
     pub fn processes(self) -> Self {
         Self { place: Place::Processes, ..self }
+    }
+
+    /// Two apis and two edges run as processes behind a reverse proxy with the configuration in
+    /// `deploy/`. People reach only the proxy.
+    #[must_use]
+    pub fn behind(self, proxy: ProxyKind) -> Self {
+        Self { proxy: Some(proxy), apis: 2, edges: 2, ..self.processes() }
     }
 
     /// A Postgres and a nats-server of its own, which can be killed.
@@ -271,21 +282,23 @@ impl Builder {
         if let Some(days) = self.retention_days {
             servers::set_retention(&ground.database_url, days).await;
         }
-        let (host, api, edges) = if self.place == Place::Processes {
-            self.start_processes(&ground).await
+        let front = self.proxy.map(Front::new);
+        let (host, mut apis, mut edges) = if self.place == Place::Processes {
+            self.start_processes(&ground, front.as_ref()).await
         } else {
             self.start_here(&ground).await
         };
-        let mut more_apis = Vec::new();
-        for _ in 1..self.apis {
-            more_apis.push(self.start_api(&ground).await);
+        let mut proxy = None;
+        if let Some(front) = &front {
+            proxy = Some(front.start(&apis, &edges, &ground.files).await);
+            (apis, edges) = (vec![front.http_url()], vec![front.ws_url()]);
         }
         let keys = SigningKeys::parse(&ground.pem).expect("a key of ours can be read");
-        let apis = std::iter::once(api).chain(more_apis).collect();
         let reach = Reach::new(apis, edges, keys, ground.clock.clone());
         let store = Store::connect(&ground.database_url, 2).await.expect("the address is good");
         Board {
             own,
+            proxy,
             host,
             reach: Arc::new(reach),
             clock: ground.clock,
@@ -299,8 +312,12 @@ impl Builder {
         }
     }
 
-    async fn start_here(&self, ground: &Ground) -> (Host, String, Vec<String>) {
+    async fn start_here(&self, ground: &Ground) -> (Host, Vec<String>, Vec<String>) {
         let public_url = self.start_api(ground).await;
+        let mut apis = vec![public_url.clone()];
+        for _ in 1..self.apis {
+            apis.push(self.start_api(ground).await);
+        }
         let mut edges = Vec::new();
         for _ in 0..self.edges {
             let (address, router) = self.edge(ground, &public_url).await;
@@ -336,7 +353,7 @@ impl Builder {
             let parts = janitor::Parts { store, objects, clock: ground.clock.clone() };
             janitor::start(config, parts, &ground.life).await.expect("the janitor starts");
         }
-        (Host::Here, public_url, edges)
+        (Host::Here, apis, edges)
     }
 
     async fn store(&self, ground: &Ground, connections: u32) -> Store {
@@ -389,71 +406,6 @@ impl Builder {
         let bus = bus(ground, "edge").await;
         let edge = edge::start(config, bus, ground.clock.clone(), &ground.life);
         (listen().await, edge::router(&edge.await.expect("the edge starts")))
-    }
-
-    async fn start_processes(&self, ground: &Ground) -> (Host, String, Vec<String>) {
-        let key_file = std::env::temp_dir().join(format!(
-            "chatboard-test-{}-{}.pem",
-            std::process::id(),
-            ground.prefix
-        ));
-        std::fs::write(&key_file, &ground.pem).expect("the key can be written");
-        let schedule = self.webhooks.as_ref().map(|config| {
-            let pauses = config.retry_schedule.iter();
-            pauses.map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",")
-        });
-        let mut shared = vec![
-            ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK.to_owned()),
-            ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
-            ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
-            ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
-            ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
-            ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
-            // A bound is reserved, and many boards share one nats-server.
-            ("CHATBOARD_NATS_ROOMS_MIB", "0".to_owned()),
-            ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
-            ("CHATBOARD_ACCESS_TOKEN_TTL", format!("{}s", self.access_ttl.as_secs())),
-        ];
-        shared.extend(self.limit_settings());
-        shared.extend(self.registration_settings());
-        let mail = ground.mailbox.as_ref().zip(self.mail_delay);
-        shared.extend(ground.files.settings());
-        if let Some((mailbox, delay)) = mail {
-            shared.push(("CHATBOARD_SMTP_URL", mailbox.smtp_url()));
-            shared.push(("CHATBOARD_MAIL_DELAY", format!("{}ms", delay.as_millis())));
-        }
-        let start = |role: &'static str, variable: &str, address: &str| {
-            let mut environment: Vec<_> =
-                shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-            environment.push((variable.to_owned(), address.to_owned()));
-            Process::start(role, &free_address(), environment)
-        };
-        let api = free_address();
-        let mut processes = vec![
-            start("api", "CHATBOARD_HTTP_ADDR", &api),
-            start("relay", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"),
-        ];
-        let mut edges = Vec::new();
-        for _ in 0..self.edges {
-            let address = free_address();
-            processes.push(start("edge", "CHATBOARD_WS_ADDR", &address));
-            edges.push(format!("ws://{address}"));
-        }
-        if schedule.is_some() {
-            processes.push(start("webhooks", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
-        }
-        let http = crate::http::client(crate::wait::DEADLINE);
-        if mail.is_some() {
-            processes.push(start("notifier", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
-        }
-        for _ in 0..self.janitors {
-            processes.push(start("janitor", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
-        }
-        for process in &mut processes {
-            process.ready(&http).await;
-        }
-        let host = Host::Processes(tokio::sync::Mutex::new(processes));
-        (host, format!("http://{api}"), edges)
     }
 }
 

@@ -19,7 +19,16 @@ pub struct Follower {
     room: i64,
     place: watch::Receiver<Option<i64>>,
     stop: mpsc::Sender<()>,
-    task: JoinHandle<(Seen, u32)>,
+    task: JoinHandle<(Seen, Returns)>,
+}
+
+/// How often a client had to come back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Returns {
+    /// Sockets that ended before the client was done.
+    pub ended: u32,
+    /// Sockets that could not be opened.
+    pub refused: u32,
 }
 
 impl Follower {
@@ -46,7 +55,7 @@ impl Follower {
     }
 
     /// Stops; returns all events that it saw, and how often it had to come back.
-    pub async fn finish(self) -> (Vec<Event>, u32) {
+    pub async fn finish(self) -> (Vec<Event>, Returns) {
         let _ = self.stop.send(()).await;
         match self.task.await {
             Ok((seen, returns)) => (seen.events(self.room).to_vec(), returns),
@@ -57,14 +66,15 @@ impl Follower {
 
 type Line = (Arc<watch::Sender<Option<i64>>>, mpsc::Receiver<()>);
 
-async fn follow(person: Person, room: i64, mut edge: usize, line: Line) -> (Seen, u32) {
+async fn follow(person: Person, room: i64, mut edge: usize, line: Line) -> (Seen, Returns) {
     let (told, mut stopped) = line;
     let mut seen = Seen::default();
-    let mut returns = 0;
+    let mut returns = Returns::default();
     loop {
         let after = seen.events(room).last().map_or(0, |event| event.seq);
         let opening = person.opening(edge, &format!("/ws/rooms/{room}/?after={after}"));
         let Ok(mut socket) = opening.try_connect().await else {
+            returns.refused += 1;
             if pause(&mut stopped).await {
                 return (seen, returns);
             }
@@ -83,7 +93,7 @@ async fn follow(person: Person, room: i64, mut edge: usize, line: Line) -> (Seen
         if is_done || pause(&mut stopped).await {
             return (seen, returns);
         }
-        returns += 1;
+        returns.ended += 1;
         edge += 1;
     }
 }

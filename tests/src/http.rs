@@ -14,3 +14,15 @@ pub fn client(timeout: Duration) -> reqwest::Client {
         .build()
         .expect("a client can be made")
 }
+
+/// A client whose connections come from this address of the machine.
+#[expect(clippy::disallowed_methods, reason = "what is tested is on this machine")]
+pub fn client_from(address: std::net::IpAddr, timeout: Duration) -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .local_address(address)
+        .timeout(timeout)
+        .no_proxy()
+        .build()
+        .expect("a client can be made")
+}

@@ -17,6 +17,11 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// Whether an api has answered, and not a proxy before it.
+    pub fn is_of_the_api(&self) -> bool {
+        self.headers.contains_key("x-request-id")
+    }
+
     /// The body as JSON; null when it is none.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::board::Board;
-use crate::follower::Follower;
+use crate::follower::{Follower, Returns};
 use crate::person::Person;
 use crate::socket::Socket;
 use crate::wait::spawn;
@@ -44,8 +44,20 @@ pub struct Report {
     pub delivered: usize,
     /// How often clients had to try a send again.
     pub retries: u32,
+    /// Sends over REST that a proxy answered 502, 503 or 504, or whose connection broke. That an api
+    /// itself is too busy is not counted.
+    pub failed_requests: u32,
     /// How often listeners had to come back.
     pub returns: u32,
+    /// Sockets that listeners could not open.
+    pub refused_sockets: u32,
+}
+
+/// What senders had to do again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Retries {
+    all: u32,
+    failed_requests: u32,
 }
 
 /// A message as its sender knows it.
@@ -89,7 +101,7 @@ impl Storm {
             .collect();
         tokio::join!(menace, tokio::time::sleep(self.length));
         is_over.store(true, Ordering::Relaxed);
-        let (mut acknowledged, mut retries) = (Vec::new(), 0);
+        let (mut acknowledged, mut retries) = (Vec::new(), Retries::default());
         for task in tasks {
             let finishing = tokio::time::timeout(CALM_PATIENCE, task);
             let Ok(finished) = finishing.await else { panic!("a sender is stuck") };
@@ -98,11 +110,19 @@ impl Storm {
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             };
             acknowledged.extend(acks);
-            retries += tries;
+            retries.all += tries.all;
+            retries.failed_requests += tries.failed_requests;
         }
         let (delivered, returns) = check(&alice, room, &acknowledged, followers).await;
         board.settle().await;
-        Report { acknowledged: acknowledged.len(), delivered, retries, returns }
+        Report {
+            acknowledged: acknowledged.len(),
+            delivered,
+            retries: retries.all,
+            failed_requests: retries.failed_requests,
+            returns: returns.ended,
+            refused_sockets: returns.refused,
+        }
     }
 }
 
@@ -112,7 +132,7 @@ async fn check(
     room: i64,
     acknowledged: &[Acknowledged],
     followers: Vec<Follower>,
-) -> (usize, u32) {
+) -> (usize, Returns) {
     let last_seq = alice.room(room).await["last_seq"].as_i64().expect("a room has a last_seq");
     let mut history = alice.history(room).await;
     history.reverse();
@@ -133,7 +153,7 @@ async fn check(
         assert_eq!((&message["id"], &message["seq"]), (&json!(ack.id), &json!(ack.seq)));
     }
     assert_eq!(acknowledged.len(), history.len(), "a message that nobody was told of");
-    let (mut delivered, mut returns) = (0, 0);
+    let (mut delivered, mut returns) = (0, Returns::default());
     for mut follower in followers {
         follower.reaches(last_seq, CALM_PATIENCE).await;
         let (events, came_back) = follower.finish().await;
@@ -141,7 +161,8 @@ async fn check(
             events.iter().map(|event| (event.seq, event.message.unwrap())).collect();
         assert_eq!(got, held, "a listener got something else than the record holds");
         delivered += events.len();
-        returns += came_back;
+        returns.ended += came_back.ended;
+        returns.refused += came_back.refused;
     }
     (delivered, returns)
 }
@@ -153,15 +174,26 @@ struct Sender {
     number: usize,
     edge: usize,
     socket: Option<Socket>,
-    retries: u32,
+    retries: Retries,
 }
 
 impl Sender {
     fn new(person: &Person, room: i64, number: usize) -> Self {
-        Self { person: person.clone(), room, number, edge: number, socket: None, retries: 0 }
+        Self {
+            person: person.clone(),
+            room,
+            number,
+            edge: number,
+            socket: None,
+            retries: Retries::default(),
+        }
     }
 
-    async fn sends(mut self, pace: Duration, is_over: Arc<AtomicBool>) -> (Vec<Acknowledged>, u32) {
+    async fn sends(
+        mut self,
+        pace: Duration,
+        is_over: Arc<AtomicBool>,
+    ) -> (Vec<Acknowledged>, Retries) {
         // Spread over the pace, or all would send at the same moment.
         let spread = pace.mul_f64(f64::from(u32::try_from(self.number % 100).unwrap_or(0)) / 100.0);
         let mut ticks = tokio::time::interval_at(Instant::now() + spread, pace);
@@ -177,7 +209,7 @@ impl Sender {
                 };
                 match sent {
                     Some(sent) => break sent,
-                    None => self.retries += 1,
+                    None => self.retries.all += 1,
                 }
                 tokio::time::sleep(RETRY_PAUSE).await;
             };
@@ -190,17 +222,26 @@ impl Sender {
         format!("the message {nonce}")
     }
 
-    async fn over_rest(&self, nonce: &str) -> Option<(i64, i64)> {
+    async fn over_rest(&mut self, nonce: &str) -> Option<(i64, i64)> {
         let path = format!("/messages/rooms/{}/", self.room);
         let body = json!({"body": Self::body(nonce), "nonce": nonce});
         let call = self.person.try_call("POST", &path, Some(&body));
-        let reply = tokio::time::timeout(ANSWER_PATIENCE, call).await.ok()?.ok()?;
+        let Ok(called) = tokio::time::timeout(ANSWER_PATIENCE, call).await else {
+            return None;
+        };
+        let Ok(reply) = called else {
+            self.retries.failed_requests += 1;
+            return None;
+        };
         match reply.status {
             200 | 201 => {
                 let message = reply.json();
                 Some((message["id"].as_i64().unwrap(), message["seq"].as_i64().unwrap()))
             }
-            503 => None,
+            502..=504 => {
+                self.retries.failed_requests += u32::from(!reply.is_of_the_api());
+                None
+            }
             status => panic!("a send was answered {status}: {}", reply.text),
         }
     }

@@ -25,6 +25,7 @@ pub mod ports;
 mod postgres;
 mod postgres_binaries;
 pub mod prometheus;
+pub mod proxy;
 mod stale;
 mod system;
 
@@ -80,6 +81,11 @@ impl Options {
 pub fn progress(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "chatboard: {text}");
+}
+
+/// Whether this process runs as root.
+pub fn is_root() -> bool {
+    system::is_root()
 }
 
 /// Runs what waits for processes where it blocks no task.

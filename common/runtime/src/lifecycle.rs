@@ -1,7 +1,8 @@
 //! Start and stop, the same for every role.
 //!
-//! Stopping is two signals. *Draining*: take nothing new, finish what was accepted. *Aborting*:
-//! time is up. Every task is spawned here, under a name; a task that ends by itself while the
+//! Stopping has three steps. *Leaving*: serve as before, but say "not ready", so that load balancers
+//! send new work elsewhere. *Draining*: take nothing new, finish what was accepted. *Aborting*: time
+//! is up. Every task is spawned here, under a name; a task that ends by itself while the
 //! process is meant to run stops the process, which then exits with 1.
 
 use std::future::Future;
@@ -9,10 +10,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+const SIGTERM: &str = "SIGTERM";
+
+/// The signals that stop a process.
+#[derive(Debug)]
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Waits for one; returns its name.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => SIGTERM,
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
 
 /// How a life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +49,7 @@ pub enum End {
 /// The process's (or one test deployment's) life. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Lifecycle {
+    leaving: CancellationToken,
     draining: CancellationToken,
     aborting: CancellationToken,
     tasks: TaskTracker,
@@ -73,6 +94,16 @@ impl Lifecycle {
         });
     }
 
+    /// Makes the process say that it is not ready, while it serves as before.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Whether load balancers should send new work elsewhere.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled() || self.is_draining()
+    }
+
     /// Asks everything to stop.
     pub fn drain(&self) {
         self.draining.cancel();
@@ -99,33 +130,40 @@ impl Lifecycle {
         self.aborting.cancel();
     }
 
-    /// Drains at the first SIGTERM or SIGINT, aborts at the second.
+    /// Handles SIGTERM and SIGINT. The first SIGTERM makes the process leave, and drain after
+    /// `drain_delay`; the first SIGINT, which a person at a terminal sends, drains at once. A second
+    /// signal drains at once, and one that comes while draining aborts.
     ///
     /// # Errors
     /// When the system lets no signal be handled.
-    pub fn heed_signals(&self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    pub fn heed_signals(&self, drain_delay: Duration) -> std::io::Result<()> {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let signals = Signals { terminate, interrupt };
         let life = self.clone();
         // Not tracked: it would keep the end waiting for a signal that need not come.
         #[expect(clippy::disallowed_methods, reason = "must outlive the drain")]
-        tokio::spawn(async move {
-            for is_second in [false, true] {
-                let name = tokio::select! {
-                    _ = terminate.recv() => "SIGTERM",
-                    _ = interrupt.recv() => "SIGINT",
-                };
-                // First the deed, then its log line: no log may stand in the way of stopping.
-                if is_second {
-                    life.abort();
-                    tracing::warn!(signal = name, "{name} again: stopping at once");
-                } else {
-                    life.drain();
-                    tracing::info!(signal = name, "{name}: finishing what was accepted");
-                }
-            }
-        });
+        tokio::spawn(life.stop_at_signals(signals, drain_delay));
         Ok(())
+    }
+
+    /// First the deed, then its log line: no log may stand in the way of stopping.
+    async fn stop_at_signals(self, mut signals: Signals, drain_delay: Duration) {
+        let mut name = signals.next().await;
+        if name == SIGTERM && !drain_delay.is_zero() && !self.is_draining() {
+            self.leave();
+            tracing::info!(signal = name, "{name}: not ready; draining in {drain_delay:?}");
+            tokio::select! {
+                () = tokio::time::sleep(drain_delay) => {}
+                () = self.draining() => {}
+                next = signals.next() => name = next,
+            }
+        }
+        self.drain();
+        tracing::info!(signal = name, "{name}: finishing what was accepted");
+        let name = signals.next().await;
+        self.abort();
+        tracing::warn!(signal = name, "{name} again: stopping at once");
     }
 
     /// Stops with failure.

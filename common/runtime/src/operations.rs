@@ -104,6 +104,13 @@ impl Readiness {
         Self { status: if is_ok { "ok" } else { "unavailable" }, checks }
     }
 
+    /// A process that was asked to stop: new work goes elsewhere.
+    pub fn stopping() -> Self {
+        let detail = Some("the process was asked to stop".to_owned());
+        let check = Check { detail, ..Check::of(None) };
+        Self { status: "unavailable", checks: BTreeMap::from([("shutdown", check)]) }
+    }
+
     /// Adds the reason to a check that failed.
     #[must_use]
     pub fn explained(mut self, check: &'static str, fault: Option<String>) -> Self {

@@ -23,6 +23,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::Lifecycle;
@@ -34,6 +35,10 @@ pub use gate::{Gate, Limits, UntilWritten};
 const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long what was accepted may take once the process drains.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a connection without a request may take to send one once the process drains.
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Connections that wait to be accepted and are, once the process drains.
+const BACKLOG_MAX: usize = 4_096;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// The pause after the system has refused to accept (out of file descriptors, usually).
@@ -62,31 +67,43 @@ async fn accept_all(listener: TcpListener, server: Server) -> anyhow::Result<()>
             accepted = listener.accept() => accepted,
             () = server.life.draining() => break,
         };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
+        match accepted {
+            Ok((stream, peer)) => server.take(stream, peer, &mut refusals),
             Err(error) => {
                 gate::refused("accept");
                 refusals.note(&error.to_string());
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
             }
-        };
-        let admission = match server.gate.admit(peer.ip()) {
+        }
+    }
+    // Closing the listener resets the connections that it still holds, with the requests on them.
+    let listener = listener.into_std()?;
+    for _ in 0..BACKLOG_MAX {
+        let Ok((stream, peer)) = listener.accept() else { break };
+        stream.set_nonblocking(true)?;
+        server.take(TcpStream::from_std(stream)?, peer, &mut refusals);
+    }
+    Ok(())
+}
+
+impl Server {
+    /// Serves a connection in a task of its own, if the gate admits it.
+    fn take(&self, stream: TcpStream, peer: SocketAddr, refusals: &mut Refusals) {
+        let admission = match self.gate.admit(peer.ip()) {
             Ok(admission) => admission,
             Err(bound) => {
                 gate::refused(bound);
                 refusals.note(&format!("bound of {bound} reached"));
-                continue;
+                return;
             }
         };
-        let connection = connection(server.clone(), stream, peer, admission);
-        server.life.spawn(async move {
+        let connection = connection(self.clone(), stream, peer, admission);
+        self.life.spawn(async move {
             Gauge::Connections.add(1.0);
             connection.await;
             Gauge::Connections.add(-1.0);
         });
     }
-    Ok(())
 }
 
 /// Logs refused connections now and then: who can make them could fill the disk otherwise.
@@ -118,8 +135,11 @@ fn connection(
     let upgraded = wire::Upgraded::default();
     let wire = wire::Wire::new(stream, upgraded.clone(), socket);
     let (life, head) = (server.life.clone(), Arc::new(Mutex::new(head)));
+    let begun = CancellationToken::new();
+    let begins = begun.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         drop(head.lock().take());
+        begins.cancel();
         answer_one(server.clone(), peer, request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -134,7 +154,7 @@ fn connection(
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = life.draining() => {
+            () = last_request(&life, &begun) => {
                 // The request that is being answered is finished, the next is not begun.
                 connection.as_mut().graceful_shutdown();
                 let Ok(ended) = tokio::time::timeout(DRAIN_TIMEOUT, connection).await else {
@@ -149,6 +169,13 @@ fn connection(
             tracing::debug!(peer = %peer, error = %error, "connection of {peer} ended: {error}");
         }
     }
+}
+
+/// Resolves once the process drains and the connection's first request has come, or has had time to:
+/// it may have been on its way.
+async fn last_request(life: &Lifecycle, begun: &CancellationToken) {
+    life.draining().await;
+    let _ = tokio::time::timeout(FIRST_REQUEST_TIMEOUT, begun.cancelled()).await;
 }
 
 async fn answer_one(

@@ -36,7 +36,7 @@ async fn live() -> Response {
     security(()),
     responses(
         (status = 200, description = "`ok`, or `degraded` without NATS", body = Object),
-        (status = 503, description = "`unavailable`: Postgres is away", body = Object)
+        (status = 503, description = "`unavailable`: Postgres is away, or the node is about to stop", body = Object)
     )
 )]
 async fn ready(State(api): State<Api>) -> Response {

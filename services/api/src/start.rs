@@ -349,6 +349,9 @@ impl Api {
 
     /// Whether this api can do its work, as of the last second.
     pub async fn readiness(&self) -> Readiness {
+        if self.0.life.is_leaving() {
+            return Readiness::stopping();
+        }
         self.0.readiness.get(self.probe()).await
     }
 

@@ -68,7 +68,7 @@ pub(crate) async fn run(mut settings: Settings, flags: Flags) -> anyhow::Result<
     let filter = if is_default(&settings, "LOG") { "warn" } else { settings.log.as_str() };
     runtime::telemetry::log(filter, settings.log_format);
     let life = Lifecycle::new();
-    life.heed_signals()?;
+    life.heed_signals(Duration::ZERO)?;
     let folder = Folder::open(&settings.data_dir)?;
     let mut starting = Box::pin(start(&mut settings, &flags, &folder, &life));
     let servers = tokio::select! {

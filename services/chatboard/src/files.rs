@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use domain::media_type;
 use domain::upload::UploadRules;
 use objects::{Config, Objects};
 use runtime::Lifecycle;
@@ -51,7 +50,7 @@ pub(crate) fn config(settings: &Settings) -> anyhow::Result<Option<Config>> {
 pub(crate) fn rules(settings: &Settings) -> UploadRules {
     UploadRules {
         bytes_max: i64::from(settings.upload_max_mib) * MIB,
-        types: settings.upload_types.iter().map(|one| media_type::normalized(one)).collect(),
+        types: settings.upload_types.iter().map(|one| one.as_str().to_owned()).collect(),
         user_quota: i64::from(settings.user_quota_mib) * MIB,
         org_quota: i64::from(settings.org_quota_mib) * MIB,
     }

@@ -27,7 +27,8 @@ use tokio::net::TcpListener;
 
 use crate::{database, files, web};
 
-/// How long stopping may take: within the 30 s that the contract gives it.
+/// How long stopping may take: with the usual `CHATBOARD_DRAIN_DELAY`, within the 30 s that the contract
+/// gives it.
 const STOP_GRACE: Duration = Duration::from_secs(25);
 
 /// What a process can be.
@@ -98,7 +99,10 @@ pub(crate) async fn run(settings: Settings, roles: &[Role]) -> anyhow::Result<Ex
     runtime::telemetry::log(settings.log.as_str(), settings.log_format);
     log_start(roles);
     let life = Lifecycle::new();
-    life.heed_signals()?;
+    // Only load balancers need the delay, and only api and edges are behind some.
+    let is_balanced = roles.iter().any(|role| matches!(role, Role::Api | Role::Edge));
+    let drain_delay = if is_balanced { settings.drain_delay } else { Duration::ZERO };
+    life.heed_signals(drain_delay)?;
     start(&settings, roles, &[], &life).await?;
     Ok(wait(&life).await)
 }

@@ -202,6 +202,9 @@ pub fn router(edge: &Edge) -> Router {
 impl Edge {
     /// Whether the edge can do its work, which needs NATS alone.
     pub async fn readiness(&self) -> Readiness {
+        if self.life().is_leaving() {
+            return Readiness::stopping();
+        }
         let subject = self.bus().subjects().rpc("ping");
         let pushes = self.interest().and_then(Interest::fault);
         let fault = self.bus().fault().or(pushes.clone());

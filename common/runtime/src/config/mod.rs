@@ -10,6 +10,7 @@ mod host;
 mod load;
 mod registration;
 mod table;
+mod uploads;
 mod value;
 
 use std::fmt::Write;
@@ -17,6 +18,7 @@ use std::fmt::Write;
 pub use docs::docs;
 pub use load::{ConfigError, Source};
 pub use table::Settings;
+pub use uploads::MediaType;
 pub use value::{LogFormat, NatsUrl, PostgresUrl, Replicas, Secret, SecretUrl};
 
 /// How the name of every variable begins.

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 
 use super::host::HostName;
 use super::load::{ConfigError, Reader};
+use super::uploads::MediaType;
 use super::value::{
     LogFilter, LogFormat, Name, NatsUrl, Origin, PostgresUrl, Replicas, Secret, SecretUrl, Setting,
     WebUrl,
@@ -81,8 +82,8 @@ settings! {
             "Where an edge listens for WebSockets. Without it, or when equal to `CHATBOARD_HTTP_ADDR`, `all` and `dev` serve both on one port.";
         ops_addr: SocketAddr = "127.0.0.1:9464", "OPS_ADDR",
             "Where metrics and health are served; never make it public.";
-        public_url: Option<WebUrl> = "", "PUBLIC_URL",
-            "What clients reach us under, for the links in answers. Without it, `http://localhost` with the port of `CHATBOARD_HTTP_ADDR`.";
+        public_url: Option<Origin> = "", "PUBLIC_URL",
+            "What clients reach us under, for the links in answers: `https://chat.example.org`, without a path. Without it, `http://localhost` with the port of `CHATBOARD_HTTP_ADDR`.";
         allowed_origins: Vec<Origin> = "", "ALLOWED_ORIGINS",
             "Other origins whose pages may call us: `https://chat.example.org`, separated by commas.";
         allowed_hosts: Vec<HostName> = "", "ALLOWED_HOSTS",
@@ -90,7 +91,9 @@ settings! {
         api_docs: bool = "true", "API_DOCS",
             "Whether Swagger UI is served at `/api/docs/`. It shares its origin with the page; the OpenAPI document at `/api/schema/` is served in any case.";
         trusted_proxies: Vec<IpNet> = "", "TRUSTED_PROXIES",
-            "Addresses and networks of proxies whose `X-Forwarded-For` counts, as `192.0.2.7` or `10.0.0.0/8`, separated by commas.";
+            "Addresses and networks of proxies whose `X-Forwarded-For` counts, as `192.0.2.7` or `10.0.0.0/8`, separated by commas. The same for every `api` and `edge`.";
+        drain_delay: Duration = "4s" in Duration::ZERO..=Duration::from_secs(60), "DRAIN_DELAY",
+            "How long an `api` or `edge` that gets SIGTERM serves as before while `/health/ready` is 503, so that load balancers send new work elsewhere before it closes its listeners. A stop takes this long and up to 25 s more. `dev` does not wait.";
     }
     "Sign-in" {
         signing_key_file: Option<PathBuf> = "", "SIGNING_KEY_FILE",
@@ -169,7 +172,7 @@ settings! {
             "Whether the bucket stands in the path, as most stores want it, and not in the host.";
         upload_max_mib: u32 = "100" in 1..=5_000, "UPLOAD_MAX_MIB",
             "MiB that one file may have.";
-        upload_types: Vec<String> = "", "UPLOAD_TYPES",
+        upload_types: Vec<MediaType> = "", "UPLOAD_TYPES",
             "Media types that can be uploaded, separated by commas: `image/png,application/pdf`. Empty allows every type.";
         user_quota_mib: u32 = "10240", "USER_QUOTA_MIB",
             "MiB that one person's files may have together; 0 is no limit.";

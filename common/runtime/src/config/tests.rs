@@ -106,3 +106,36 @@ fn durations_read_as_they_are_shown() {
         assert!(Duration::parse(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn a_public_url_with_a_path_and_types_that_are_none_are_refused() {
+    let error = Settings::from_sources(
+        None,
+        &[
+            ("CHATBOARD_PUBLIC_URL", "https://example.org/chat"),
+            ("CHATBOARD_UPLOAD_TYPES", "image/png,jpeg"),
+        ],
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.faults,
+        [
+            "CHATBOARD_PUBLIC_URL (environment): \"https://example.org/chat\" is no origin of the form https://host or https://host:port",
+            "CHATBOARD_UPLOAD_TYPES (environment): \"jpeg\" is no media type of the form image/png",
+        ]
+    );
+    for types in ["image/*", "text/plain; charset=utf-8", "text/"] {
+        assert!(Settings::from_sources(None, &[("CHATBOARD_UPLOAD_TYPES", types)]).is_err());
+    }
+    let settings = Settings::from_sources(
+        None,
+        &[
+            ("CHATBOARD_PUBLIC_URL", "https://example.org/"),
+            ("CHATBOARD_UPLOAD_TYPES", "image/PNG,application/octet-stream"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.public_url.unwrap().as_str(), "https://example.org");
+    let types: Vec<_> = settings.upload_types.iter().map(super::MediaType::as_str).collect();
+    assert_eq!(types, ["image/png", "application/octet-stream"]);
+}

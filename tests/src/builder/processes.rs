@@ -1,0 +1,98 @@
+//! Roles as processes of the real binary.
+
+use super::{API_CONNECTIONS, Builder, Ground, LOOPBACK};
+use crate::board::Host;
+use crate::process::{Process, free_address};
+use crate::proxied::Front;
+
+impl Builder {
+    /// Starts api, relay, edges, then the webhook worker, the notifier, the janitors and further apis;
+    /// returns the addresses of apis and edges.
+    pub(super) async fn start_processes(
+        &self,
+        ground: &Ground,
+        front: Option<&Front>,
+    ) -> (Host, Vec<String>, Vec<String>) {
+        let shared = self.process_settings(ground, front);
+        let start = |role: &'static str, variable: &str, address: &str| {
+            let mut environment: Vec<_> =
+                shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            environment.push((variable.to_owned(), address.to_owned()));
+            Process::start(role, &free_address(), environment)
+        };
+        let api = free_address();
+        let mut processes = vec![
+            start("api", "CHATBOARD_HTTP_ADDR", &api),
+            start("relay", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"),
+        ];
+        let mut apis = vec![format!("http://{api}")];
+        let mut edges = Vec::new();
+        for _ in 0..self.edges {
+            let address = free_address();
+            processes.push(start("edge", "CHATBOARD_WS_ADDR", &address));
+            edges.push(format!("ws://{address}"));
+        }
+        if self.webhooks.is_some() {
+            processes.push(start("webhooks", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+        }
+        if ground.mailbox.is_some() {
+            processes.push(start("notifier", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+        }
+        for _ in 0..self.janitors {
+            processes.push(start("janitor", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+        }
+        for _ in 1..self.apis {
+            let address = free_address();
+            processes.push(start("api", "CHATBOARD_HTTP_ADDR", &address));
+            apis.push(format!("http://{address}"));
+        }
+        let http = crate::http::client(crate::wait::DEADLINE);
+        for process in &mut processes {
+            process.ready(&http).await;
+        }
+        (Host::Processes(tokio::sync::Mutex::new(processes)), apis, edges)
+    }
+
+    /// The settings that all processes have.
+    fn process_settings(
+        &self,
+        ground: &Ground,
+        front: Option<&Front>,
+    ) -> Vec<(&'static str, String)> {
+        let key_file = std::env::temp_dir().join(format!(
+            "chatboard-test-{}-{}.pem",
+            std::process::id(),
+            ground.prefix
+        ));
+        std::fs::write(&key_file, &ground.pem).expect("the key can be written");
+        let schedule = self.webhooks.as_ref().map(|config| {
+            let pauses = config.retry_schedule.iter();
+            pauses.map(|pause| format!("{}ms", pause.as_millis())).collect::<Vec<_>>().join(",")
+        });
+        let mut shared = vec![
+            ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK.to_owned()),
+            ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
+            ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
+            ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
+            ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
+            ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
+            // A bound is reserved, and many boards share one nats-server.
+            ("CHATBOARD_NATS_ROOMS_MIB", "0".to_owned()),
+            ("CHATBOARD_SIGNING_KEY_FILE", key_file.display().to_string()),
+            ("CHATBOARD_ACCESS_TOKEN_TTL", format!("{}s", self.access_ttl.as_secs())),
+        ];
+        shared.extend(self.limit_settings());
+        shared.extend(self.registration_settings());
+        let mail = ground.mailbox.as_ref().zip(self.mail_delay);
+        shared.extend(ground.files.settings());
+        if let Some((mailbox, delay)) = mail {
+            shared.push(("CHATBOARD_SMTP_URL", mailbox.smtp_url()));
+            shared.push(("CHATBOARD_MAIL_DELAY", format!("{}ms", delay.as_millis())));
+        }
+        match front {
+            Some(front) => shared.extend(front.settings()),
+            None => shared.push(("CHATBOARD_DRAIN_DELAY", "0s".to_owned())),
+        }
+        shared
+    }
+}
