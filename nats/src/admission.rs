@@ -37,43 +37,39 @@ enum Probed {
 /// # Errors
 /// When a server is too old, or lets anyone in and `allows_unauthenticated` is false.
 pub async fn check(bus: &Bus, allows_unauthenticated: bool) -> anyhow::Result<()> {
-    probe_all(bus, allows_unauthenticated).await.map(drop)
+    check_servers(bus, allows_unauthenticated, bus.servers().to_vec()).await.map(drop)
 }
 
-/// As [`check`], where NATS is there within two seconds; else it may come later.
+/// Checks the servers now, if NATS answers within two seconds, and after each later connection,
+/// as long as the process runs: it stops and fails on a server that must not be used.
 ///
 /// # Errors
 /// As [`check`].
-pub async fn check_if_there(bus: &Bus, allows_unauthenticated: bool) -> anyhow::Result<()> {
+pub async fn keep_checking(
+    bus: &Bus,
+    allows_unauthenticated: bool,
+    life: &Lifecycle,
+) -> anyhow::Result<()> {
     let mut connections = bus.connections();
     let connected = connections.wait_for(|&count| count > 0);
-    match tokio::time::timeout(FIRST_CONNECTION, connected).await {
-        Ok(Ok(_)) => check(bus, allows_unauthenticated).await,
-        Ok(Err(_)) | Err(_) => Ok(()),
+    let is_connected =
+        tokio::time::timeout(FIRST_CONNECTION, connected).await.is_ok_and(|found| found.is_ok());
+    let mut unknown = Vec::new();
+    if is_connected {
+        unknown = check_servers(bus, allows_unauthenticated, bus.servers().to_vec()).await?;
     }
-}
-
-/// Checks after each connection; the process stops and fails on a server that must not be used.
-pub fn keep_checking(bus: &Bus, allows_unauthenticated: bool, life: &Lifecycle) {
     let (bus, life_of_task) = (bus.clone(), life.clone());
     life.spawn_essential("NATS check", async move {
-        let mut connections = bus.connections();
         let checking = async {
-            let mut is_known = *connections.borrow_and_update() == 0;
             loop {
-                let again = async {
-                    if is_known {
-                        std::future::pending::<()>().await;
-                    }
-                    tokio::time::sleep(RETRY).await;
-                };
                 tokio::select! {
-                    changed = connections.changed() => if changed.is_err() {
-                        return std::future::pending().await;
+                    changed = connections.changed() => match changed {
+                        Ok(()) => unknown = bus.servers().to_vec(),
+                        Err(_) => return std::future::pending().await,
                     },
-                    () = again => {}
+                    () = tokio::time::sleep(RETRY), if !unknown.is_empty() => {}
                 }
-                is_known = probe_all(&bus, allows_unauthenticated).await?;
+                unknown = check_servers(&bus, allows_unauthenticated, unknown).await?;
             }
         };
         tokio::select! {
@@ -81,24 +77,29 @@ pub fn keep_checking(bus: &Bus, allows_unauthenticated: bool, life: &Lifecycle) 
             () = life_of_task.draining() => Ok(()),
         }
     });
+    Ok(())
 }
 
-/// Checks the version of the server that we are connected to, and whether any server is open.
-/// Whether all is known.
-async fn probe_all(bus: &Bus, allows_unauthenticated: bool) -> anyhow::Result<bool> {
+/// Checks the version of the server that we are connected to, and whether any of `servers` is
+/// open. Returns those that could not be asked.
+async fn check_servers(
+    bus: &Bus,
+    allows_unauthenticated: bool,
+    servers: Vec<ServerAddr>,
+) -> anyhow::Result<Vec<ServerAddr>> {
     let version = bus.client().server_info().version;
     if is_too_old(&version) {
         let (major, minor) = VERSION_MIN;
         bail!("nats-server {version} is too old: ChatBoard needs {major}.{minor} or later");
     }
+    let mut unknown = Vec::new();
     if allows_unauthenticated {
-        return Ok(true);
+        return Ok(unknown);
     }
-    let mut is_known = true;
-    for server in bus.servers() {
-        match probe(server).await {
+    for server in servers {
+        match probe(&server).await {
             Probed::Closed => {}
-            Probed::Unknown => is_known = false,
+            Probed::Unknown => unknown.push(server),
             Probed::Open => bail!(
                 "NATS at {}:{} accepts connections without signing in, so anyone who reaches it \
                  can read and write every room: set a password (see nats/server.conf), or \
@@ -108,7 +109,7 @@ async fn probe_all(bus: &Bus, allows_unauthenticated: bool) -> anyhow::Result<bo
             ),
         }
     }
-    Ok(is_known)
+    Ok(unknown)
 }
 
 async fn probe(server: &ServerAddr) -> Probed {

@@ -59,6 +59,24 @@ questions! {
     Profile "profile" 5 => ProfileReply;
 }
 
+/// A question that acts or reads for the user whose token it carries.
+pub trait UserQuestion: Question {
+    /// The token.
+    fn token(&mut self) -> &mut UserToken;
+}
+
+macro_rules! user_questions {
+    ($($question:ident)*) => {$(
+        impl UserQuestion for $question {
+            fn token(&mut self) -> &mut UserToken {
+                &mut self.token
+            }
+        }
+    )*};
+}
+
+user_questions! { Open Events Post Read Members Profile }
+
 /// A user's access token, as proof of the user for whom an edge asks. Its `Debug` hides it.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

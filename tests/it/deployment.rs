@@ -223,6 +223,40 @@ fn every_role_has_a_user_of_its_own_at_nats() {
     }
 }
 
+#[test]
+fn made_settings_have_passwords_of_their_own() {
+    let script = testkit::root().join("deploy/make-env.sh");
+    let made = Command::new("sh").arg(script).output().unwrap();
+    let made = String::from_utf8(made.stdout).unwrap();
+    let example = file("deploy/env.example");
+    let passwords: BTreeSet<_> =
+        made.lines().filter_map(|line| line.split_once("_PASSWORD=")).collect();
+    let wanted = example.lines().filter(|line| line.contains("_PASSWORD=")).count();
+    let values: BTreeSet<_> = passwords.iter().map(|(_, password)| *password).collect();
+    assert_eq!((passwords.len(), values.len()), (wanted, wanted), "{made}");
+    for password in values {
+        let is_plain = password.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let begins_with_letter = password.starts_with(|c: char| c.is_ascii_alphabetic());
+        assert!(password.len() >= 32 && is_plain && begins_with_letter, "{password}");
+    }
+    assert_eq!(made.lines().count(), example.lines().count());
+    let others = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.contains("_PASSWORD=")).map(str::to_owned).collect()
+    };
+    assert_eq!(others(&made), others(&example));
+}
+
+#[test]
+fn both_shipped_nats_servers_are_set_up_alike() {
+    let common = |name: &str| {
+        let text = file(name);
+        let (begin, end) =
+            (text.find("server_name:").unwrap(), text.find("authorization {").unwrap());
+        text[begin..end].to_owned()
+    };
+    assert_eq!(common("nats/server.conf"), common("nats/all.conf"));
+}
+
 /// The subjects that a user may publish to or subscribe to, with their wildcards.
 fn allowed(user: &str, verb: &str) -> Vec<String> {
     let server = file("nats/server.conf");

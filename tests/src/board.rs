@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::builder::Builder;
 use crate::files::Files;
 use crate::mailbox::Mailbox;
+use crate::nats_process::NatsProcess;
 use crate::person::Person;
 use crate::process::Process;
 use crate::reply::Reply;
@@ -40,6 +41,7 @@ pub struct Board {
     pub(crate) files: Files,
     pub(crate) database_url: String,
     pub(crate) nats_url: String,
+    pub(crate) shipped_nats: Option<NatsProcess>,
     pub(crate) prefix: String,
 }
 
@@ -374,6 +376,11 @@ impl Board {
             ("CHATBOARD_SIGN_INS_PER_MINUTE", "0".to_owned()),
         ];
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Its nats-server, where [`Builder::shipped_nats`] was asked for.
+    pub fn shipped_nats(&self) -> &NatsProcess {
+        self.shipped_nats.as_ref().expect("Builder::shipped_nats was asked for")
     }
 
     /// Where mails are shown, if any go out.

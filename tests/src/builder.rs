@@ -1,7 +1,5 @@
 //! How a board is set up.
 
-mod processes;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,11 +20,12 @@ use tokio::net::TcpListener;
 use crate::board::{Board, Host, Reach};
 use crate::files::Files;
 use crate::mailbox::Mailbox;
+use crate::nats_process::NatsProcess;
 use crate::proxied::{Front, ProxyKind};
 use crate::servers::{self, Servers};
 
 /// Connections of an api's pool: many boards share one Postgres.
-const API_CONNECTIONS: u32 = 6;
+pub(crate) const API_CONNECTIONS: u32 = 6;
 /// Connections of a relay's pool.
 const RELAY_CONNECTIONS: u32 = 2;
 /// Connections of a webhook worker's pool.
@@ -42,7 +41,7 @@ const MAIL_SCAN: Duration = Duration::from_millis(100);
 
 /// Where roles run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Here,
     Processes,
 }
@@ -50,21 +49,21 @@ enum Place {
 /// What a board is to be like.
 #[derive(Clone, Debug)]
 pub struct Builder {
-    apis: usize,
-    edges: usize,
+    pub(crate) apis: usize,
+    pub(crate) edges: usize,
     pub(crate) has_limits: bool,
-    has_relay: bool,
-    place: Place,
-    proxy: Option<ProxyKind>,
-    has_own_servers: bool,
-    jetstream_bytes_max: Option<u64>,
-    origins: Vec<String>,
-    access_ttl: Duration,
-    webhooks: Option<webhooks::Config>,
-    mail_delay: Option<Duration>,
-    notifiers: usize,
-    janitors: usize,
-    retention_days: Option<u32>,
+    pub(crate) has_relay: bool,
+    pub(crate) place: Place,
+    pub(crate) proxy: Option<ProxyKind>,
+    pub(crate) has_own_servers: bool,
+    pub(crate) jetstream_bytes_max: Option<u64>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) access_ttl: Duration,
+    pub(crate) webhooks: Option<webhooks::Config>,
+    pub(crate) mail_delay: Option<Duration>,
+    pub(crate) notifiers: usize,
+    pub(crate) janitors: usize,
+    pub(crate) retention_days: Option<u32>,
     /// What can be uploaded.
     pub uploads: UploadRules,
     pub(crate) registration: RegistrationPolicy,
@@ -73,6 +72,7 @@ pub struct Builder {
     pub(crate) open_requests_per_user: u32,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) replay_kib_per_second: Option<u32>,
+    pub(crate) shipped_nats: Option<&'static str>,
 }
 
 impl Default for Builder {
@@ -100,6 +100,7 @@ impl Default for Builder {
             open_requests_per_user: 0,
             trusted_proxies: Vec::new(),
             replay_kib_per_second: None,
+            shipped_nats: None,
         }
     }
 }
@@ -108,15 +109,18 @@ impl Default for Builder {
 pub(crate) const LOOPBACK: &str = "127.0.0.0/8";
 
 /// What every role of a board is started with.
-struct Ground {
-    database_url: String,
-    nats_url: String,
-    prefix: String,
-    pem: String,
-    clock: Clock,
-    life: Lifecycle,
-    mailbox: Option<Mailbox>,
-    files: Files,
+pub(crate) struct Ground {
+    pub(crate) database_url: String,
+    pub(crate) nats_url: String,
+    pub(crate) shipped_nats: Option<NatsProcess>,
+    pub(crate) prefix: String,
+    /// Tells it from the other boards of this process.
+    pub(crate) number: u64,
+    pub(crate) pem: String,
+    pub(crate) clock: Clock,
+    pub(crate) life: Lifecycle,
+    pub(crate) mailbox: Option<Mailbox>,
+    pub(crate) files: Files,
 }
 
 impl Builder {
@@ -269,12 +273,21 @@ impl Builder {
             None => None,
         };
         let clock = Clock::system();
+        let number = PREFIXES.fetch_add(1, Ordering::Relaxed);
+        let shipped_nats = match self.shipped_nats {
+            Some(file) => Some(NatsProcess::shipped(file).await),
+            None => None,
+        };
+        // The shipped permissions are for this prefix.
+        let prefix = if shipped_nats.is_some() { "chat".to_owned() } else { format!("t{number}") };
         let ground = Ground {
             files: Files::start(&clock).await,
             mailbox,
             database_url: servers.postgres.database_url(&database),
             nats_url: servers.nats.url(),
-            prefix: format!("t{}", PREFIXES.fetch_add(1, Ordering::Relaxed)),
+            shipped_nats,
+            prefix,
+            number,
             pem: SigningKeys::generate().expect("a key can be made"),
             clock,
             life: Lifecycle::new(),
@@ -308,6 +321,7 @@ impl Builder {
             files: ground.files,
             database_url: ground.database_url,
             nats_url: ground.nats_url,
+            shipped_nats: ground.shipped_nats,
             prefix: ground.prefix,
         }
     }

@@ -210,6 +210,22 @@ impl Process {
         }
     }
 
+    /// Stops it where it is (SIGSTOP), until [`Self::resume`].
+    pub fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.pid().expect("it runs").to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill is there");
+        assert!(sent.success(), "{} got no {signal}", self.role);
+    }
+
     /// Asks it to stop (SIGTERM), and returns its exit code.
     pub async fn stop(&mut self) -> Option<i32> {
         self.stop_within(START_PATIENCE).await
@@ -217,9 +233,8 @@ impl Process {
 
     /// Asks it to stop (SIGTERM), waits for at most `patience`, and returns its exit code.
     pub async fn stop_within(&mut self, patience: Duration) -> Option<i32> {
+        self.signal("-TERM");
         let mut child = self.child.take().expect("it runs");
-        let pid = child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
         let status = eventually("the process stops", patience, || {
             let ended = child.try_wait().expect("a process of ours can be waited for");
             std::future::ready(ended)

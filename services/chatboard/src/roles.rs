@@ -301,10 +301,8 @@ impl Starter<'_> {
         let subjects = Subjects::new(self.settings.nats_prefix.as_str());
         let bus = Bus::connect(url.expose(), subjects, &format!("chatboard {name}")).await?;
         nats::diagnostics::watch(&bus, self.life);
-        // Which is there is checked before anything is served; one that comes later, then.
         let allows = self.settings.nats_allow_unauthenticated;
-        nats::admission::check_if_there(&bus, allows).await?;
-        nats::admission::keep_checking(&bus, allows, self.life);
+        nats::admission::keep_checking(&bus, allows, self.life).await?;
         Ok(bus)
     }
 

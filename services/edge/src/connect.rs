@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::{Caller, RoomId, Seq, UserId};
 use nats::bus::AskError;
-use nats::rpc::{OpenReply, Profile, UserToken};
+use nats::rpc::{Open, OpenReply, Profile, UserToken};
 use runtime::meter::{Counter, label};
 
 use crate::Edge;
@@ -130,8 +130,12 @@ async fn open(
     kind: Kind,
 ) -> Result<Option<OpenReply>, Close> {
     let Kind::Room(room) = kind else { return Ok(None) };
-    let opened = edge.opener().open(caller.user, token, room).await;
-    opened.map(Some).map_err(|error| close_of(&error))
+    let found = edge.opener().find(caller.user, room).await;
+    let opened = match found {
+        Ok(None) => edge.api().ask(&Open { token: token.clone(), room }).await.map(Some),
+        found => found,
+    };
+    opened.map_err(|error| close_of(&error))
 }
 
 async fn email(edge: &Edge, caller: Caller, token: &UserToken) -> Result<Arc<str>, Close> {

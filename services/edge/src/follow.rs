@@ -6,10 +6,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Seq;
 use domain::event::EventKind;
+use domain::{RoomId, Seq};
 use nats::bus::AskError;
-use nats::rpc::{Events, OpenReply};
+use nats::rpc::{Events, Open, OpenReply, UserToken};
 use runtime::meter::{Counter, label};
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::close::Close;
 use crate::frame::{Echo, Named, StartFrom, Text};
 use crate::posts::refused;
 use crate::room::{self, Placed};
+use crate::socket::Socket;
 use crate::subscription::Subscription;
 
 /// A replay that gets no page for this long closes its socket rather than skip.
@@ -52,8 +53,7 @@ impl Start {
 
 /// Opens a subscription of a multi-room socket.
 pub(crate) async fn subscribe(edge: Edge, subscription: Arc<Subscription>, from: StartFrom) {
-    let token = subscription.socket.token();
-    match edge.opener().open(subscription.user(), &token, subscription.room).await {
+    match open(&edge, &subscription.socket, subscription.room).await {
         Ok(opened) => {
             begin(&subscription, opened, from, true);
             follow(edge, subscription, opened.log.last_seq).await;
@@ -61,8 +61,22 @@ pub(crate) async fn subscribe(edge: Edge, subscription: Arc<Subscription>, from:
         Err(error) => {
             let echo = Echo { nonce: None, room: Some(subscription.room) };
             subscription.end_with(Some(refused(&error, &echo)));
-            subscription.socket.refused(&error, &token);
         }
+    }
+}
+
+/// Where a room stands, for a socket whose user is a member of it.
+///
+/// # Errors
+/// `Refused` with `not_a_member`, `not_found` or `unauthenticated`, or `Unavailable`.
+pub(crate) async fn open(
+    edge: &Edge,
+    socket: &Socket,
+    room: RoomId,
+) -> Result<OpenReply, AskError> {
+    match edge.opener().find(socket.user, room).await? {
+        Some(log) => Ok(log),
+        None => socket.ask(edge.api(), Open { token: UserToken::default(), room }).await,
     }
 }
 
@@ -159,8 +173,7 @@ async fn advance(edge: &Edge, subscription: &Arc<Subscription>, head: Seq) -> St
 /// Opens a room anew for a subscription whose numbers belong to a history that has ended: its
 /// client is told `resync`.
 async fn reopen(edge: &Edge, subscription: &Subscription) -> Step {
-    let token = subscription.socket.token();
-    let opened = match edge.opener().open(subscription.user(), &token, subscription.room).await {
+    let opened = match open(edge, &subscription.socket, subscription.room).await {
         Ok(opened) => opened,
         Err(error) if error.is_no_room() => {
             subscription.end_removed();
@@ -168,7 +181,6 @@ async fn reopen(edge: &Edge, subscription: &Subscription) -> Step {
         }
         Err(error) => {
             tracing::debug!(error = %error, "a room is not opened anew yet: {error}");
-            subscription.socket.refused(&error, &token);
             return Step::Failed;
         }
     };
@@ -187,12 +199,8 @@ async fn replay_page(edge: &Edge, subscription: &Subscription) -> Result<Seq, As
     let position = subscription.position();
     let page = {
         let _slot = edge.fetches().acquire().await;
-        let token = subscription.socket.token();
-        let question = Events { token: token.clone(), room: subscription.room, after: position };
-        edge.api()
-            .ask(&question)
-            .await
-            .inspect_err(|error| subscription.socket.refused(error, &token))?
+        let (token, room) = (UserToken::default(), subscription.room);
+        subscription.socket.ask(edge.api(), Events { token, room, after: position }).await?
     };
     if subscription.epoch() != Some(page.epoch) {
         let reason = "a page of another epoch".to_owned();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use domain::{Epoch, RoomId, UserId};
 use nats::bus::AskError;
-use nats::rpc::{Head, Heads, LogEnds, Open, OpenReply, RoomOnEdge, UserToken};
+use nats::rpc::{Head, Heads, LogEnds, OpenReply, RoomOnEdge};
 use runtime::Lifecycle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -56,22 +56,19 @@ impl Opener {
         Self { api: api.clone(), asked }
     }
 
-    /// Where a room stands, for a member of it.
+    /// Where a room stands, if the user is a member of it. Otherwise ask [`nats::rpc::Open`] for
+    /// the exact refusal: those are rare.
     ///
     /// # Errors
-    /// `Refused` with `not_a_member` or `not_found`, or `Unavailable`.
-    pub(crate) async fn open(
+    /// `Unavailable`.
+    pub(crate) async fn find(
         &self,
         user: UserId,
-        token: &UserToken,
         room: RoomId,
-    ) -> Result<OpenReply, AskError> {
+    ) -> Result<Option<OpenReply>, AskError> {
         let answered = self.ask(room, Some(user)).await?;
-        match answered.log {
-            Some(log) if answered.is_member => Ok(OpenReply { log, epoch: answered.epoch }),
-            // Refusals are rare; the exact one is asked for by itself.
-            _ => self.api.ask(&Open { token: token.clone(), room }).await,
-        }
+        let log = answered.log.filter(|_| answered.is_member);
+        Ok(log.map(|log| OpenReply { log, epoch: answered.epoch }))
     }
 
     /// Where a room stands; `None` when it is gone.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 
 use domain::{MessageId, Refusal, RoomId};
 use nats::bus::AskError;
-use nats::rpc::{Post, Read};
+use nats::rpc::{Post, Read, UserToken};
 use serde_json::value::RawValue;
 
 use crate::Edge;
@@ -69,9 +69,8 @@ async fn run(edge: Edge, socket: Arc<Socket>) {
             return;
         }
         let Waiting { room, frame, echo } = waiting;
-        let token = socket.token();
-        let question = Post { token: token.clone(), room, frame };
-        let answer = match edge.bus().ask(&question).await {
+        let question = Post { token: UserToken::default(), room, frame };
+        let answer = match socket.ask(edge.api(), question).await {
             Ok(reply) => ServerFrame::Ack {
                 nonce: echo.nonce.as_deref().unwrap_or_default(),
                 id: reply.id,
@@ -79,11 +78,7 @@ async fn run(edge: Edge, socket: Arc<Socket>) {
                 replayed: reply.replayed,
             }
             .text(),
-            Err(error) => {
-                socket.say(refused(&error, &echo));
-                socket.refused(&error, &token);
-                continue;
-            }
+            Err(error) => refused(&error, &echo),
         };
         socket.say(answer);
     }
@@ -117,11 +112,9 @@ pub(crate) fn read(
     }
     let (edge, socket) = (edge.clone(), Arc::clone(socket));
     edge.life().clone().spawn(async move {
-        let token = socket.token();
-        let question = Read { token: token.clone(), room, message };
-        if let Err(error) = edge.bus().ask(&question).await {
+        let question = Read { token: UserToken::default(), room, message };
+        if let Err(error) = socket.ask(edge.api(), question).await {
             socket.say(refused(&error, &echo));
-            socket.refused(&error, &token);
         }
         socket.reads.fetch_sub(1, Ordering::AcqRel);
     });

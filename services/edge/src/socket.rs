@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 use domain::limits::SOCKET_ROOMS_MAX;
 use domain::{Caller, LoginId, RoomId, UserId};
 use nats::bus::AskError;
-use nats::rpc::UserToken;
+use nats::rpc::{UserQuestion, UserToken};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use crate::close::Close;
+use crate::epochs::ApiClient;
 use crate::frame::Text;
 use crate::posts::Posts;
 use crate::queue::{Outbound, Weight};
@@ -102,12 +103,31 @@ impl Socket {
         self.login.store(login.0, Ordering::Release);
     }
 
-    /// An api refused a question. Closes the socket (4001) when it was for the token that the
-    /// socket still has; one that was renewed meanwhile lives on.
-    pub(crate) fn refused(&self, error: &AskError, token: &UserToken) {
-        if error.is_unauthenticated() && *self.token.lock() == *token {
+    /// Asks an api for this socket's user; whatever token the question has is replaced.
+    ///
+    /// A token that is refused while the client has presented a newer one is replaced by that, once:
+    /// nothing was done yet, and what the client sent before it renewed is not lost. When the api
+    /// refuses the socket's current token, the socket is closed (4001).
+    ///
+    /// # Errors
+    /// As [`ApiClient::ask`].
+    pub(crate) async fn ask<Q: UserQuestion>(
+        &self,
+        api: &ApiClient,
+        mut question: Q,
+    ) -> Result<Q::Reply, AskError> {
+        let mut token = self.token();
+        *question.token() = token.clone();
+        let mut answer = api.ask(&question).await;
+        if is_unauthenticated(&answer) && self.token() != token {
+            token = self.token();
+            *question.token() = token.clone();
+            answer = api.ask(&question).await;
+        }
+        if is_unauthenticated(&answer) && self.token() == token {
             self.out.close(Close::Unauthenticated);
         }
+        answer
     }
 
     /// Queues an answer.
@@ -152,4 +172,8 @@ impl Socket {
     pub(crate) fn clear(&self) -> Vec<Arc<Subscription>> {
         self.rooms.lock().drain().map(|(_, subscription)| subscription).collect()
     }
+}
+
+fn is_unauthenticated<T>(answer: &Result<T, AskError>) -> bool {
+    answer.as_ref().is_err_and(AskError::is_unauthenticated)
 }

@@ -15,6 +15,7 @@ use domain::RoomId;
 use tokio::time::Instant;
 
 use crate::Edge;
+use crate::follow;
 use crate::frame::Echo;
 use crate::posts;
 use crate::socket::Socket;
@@ -169,8 +170,7 @@ impl Edge {
     fn look_and_note(&self, socket: &Arc<Socket>, room: RoomId, echo: Echo) {
         let (edge, socket) = (self.clone(), Arc::clone(socket));
         self.life().spawn(async move {
-            let token = socket.token();
-            let opened = edge.opener().open(socket.user, &token, room).await;
+            let opened = follow::open(&edge, &socket, room).await;
             let waiting = socket.typing.lock().take_waiting(room);
             match (opened, waiting) {
                 (Ok(_), Some(is_typing)) => {
@@ -179,10 +179,7 @@ impl Edge {
                     socket.out.nudge();
                 }
                 (Ok(_), None) => {}
-                (Err(error), _) => {
-                    socket.say(posts::refused(&error, &echo));
-                    socket.refused(&error, &token);
-                }
+                (Err(error), _) => socket.say(posts::refused(&error, &echo)),
             }
         });
     }

@@ -144,7 +144,9 @@ impl Reader {
                     let source = Source::File(path.to_owned());
                     self.values.entry(spec.name).or_insert((text, source));
                 }
-                None => self.faults.push(format!("{shown}: `{key}` must be text, number or list")),
+                None => self.faults.push(format!(
+                    "{shown}: `{key}` must be text, number, true or false, or a list"
+                )),
             }
         }
     }
@@ -156,7 +158,8 @@ impl Reader {
             self.values.get(name).cloned().unwrap_or((spec.default.to_owned(), Source::Default));
         match T::parse(text.trim()) {
             Ok(value) => {
-                self.effective.push(Effective { spec, shown: value.show(), source });
+                let is_example = has_example_password(&text);
+                self.effective.push(Effective { spec, shown: value.show(), source, is_example });
                 Some(value)
             }
             Err(reason) => {
@@ -203,10 +206,21 @@ impl Reader {
     }
 }
 
+/// Whether a value has a password of `deploy/env.example`: `change1me`, `change2me`, …
+fn has_example_password(text: &str) -> bool {
+    text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| {
+        let number = word.strip_prefix("change").and_then(|rest| rest.strip_suffix("me"));
+        number.is_some_and(|number| {
+            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
+}
+
 fn text_of(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(truth) => Some(truth.to_string()),
         toml::Value::Array(items) => {
             items.iter().map(text_of).collect::<Option<Vec<_>>>().map(|items| items.join(","))
         }

@@ -65,6 +65,8 @@ pub struct Effective {
     pub shown: String,
     /// Where the value comes from.
     pub source: Source,
+    /// Whether it has a password of `deploy/env.example`, which everyone knows.
+    pub is_example: bool,
 }
 
 impl Settings {
@@ -81,22 +83,26 @@ impl Settings {
         text
     }
 
-    /// Checks that a role has what it cannot do without.
+    /// Checks that a role has what it cannot do without, and no password from the examples.
     ///
     /// # Errors
-    /// One line for each setting that is missing.
+    /// One line for each setting that is missing or has such a password.
     pub fn require(&self, role: &str, names: &[&str]) -> Result<(), ConfigError> {
         let is_missing = |name: &&&str| {
             self.effective().iter().any(|one| one.spec.name == **name && one.shown.is_empty())
         };
-        let faults: Vec<_> = names
-            .iter()
-            .filter(is_missing)
-            .map(|name| {
-                let key = name.to_ascii_lowercase();
-                format!("{PREFIX}{name}: needed by `chatboard {role}` (or `{key}` in a file)")
-            })
-            .collect();
+        let examples = self.effective().iter().filter(|one| one.is_example).map(|one| {
+            format!(
+                "{} ({}): has a password of deploy/env.example, which everyone knows: set your own",
+                one.spec.variable(),
+                one.source
+            )
+        });
+        let missing = names.iter().filter(is_missing).map(|name| {
+            let key = name.to_ascii_lowercase();
+            format!("{PREFIX}{name}: needed by `chatboard {role}` (or `{key}` in a file)")
+        });
+        let faults: Vec<_> = missing.chain(examples).collect();
         if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
     }
 }

@@ -52,7 +52,7 @@ fn every_fault_is_told_at_once_and_names_its_option() {
         [
             "CHATBOARD_HTTP_ADR: unknown variable, did you mean CHATBOARD_HTTP_ADDR?",
             "chat.toml: unknown key `databse_url`, did you mean database_url?",
-            "chat.toml: `http_addr` must be text, number or list",
+            "chat.toml: `http_addr` must be text, number, true or false, or a list",
             "CHATBOARD_NATS_REPLICAS (environment): \"9\" is not 1, 3 or 5",
             "CHATBOARD_ACCESS_TOKEN_TTL (environment): \"soon\" is no duration: write 500ms, 30s, 15m, 1h30m or 7d",
             "chat.toml: `log_format` \"xml\" is neither `json` nor `pretty`",
@@ -138,4 +138,34 @@ fn a_public_url_with_a_path_and_types_that_are_none_are_refused() {
     assert_eq!(settings.public_url.unwrap().as_str(), "https://example.org");
     let types: Vec<_> = settings.upload_types.iter().map(super::MediaType::as_str).collect();
     assert_eq!(types, ["image/png", "application/octet-stream"]);
+}
+
+#[test]
+fn a_password_of_the_example_is_refused_wherever_it_stands() {
+    let with = |name: &str, value: &str| {
+        let settings = Settings::from_sources(None, &[(name, value)]).unwrap();
+        settings.require("edge", &[]).map_err(|error| error.to_string())
+    };
+    for (name, value) in [
+        ("CHATBOARD_NATS_URL", "nats://edge:change4me@nats:4222"),
+        ("CHATBOARD_NATS_URL", "nats://edge:good@a:4222,nats://edge:change10me@b:4222"),
+        ("CHATBOARD_DATABASE_URL", "postgres://chatboard_app:change2me@postgres:5432/chatboard"),
+        ("CHATBOARD_S3_SECRET_KEY", "change9me"),
+    ] {
+        let refused = with(name, value).unwrap_err();
+        assert!(
+            refused.starts_with(&format!("{name} (environment): has a password of")),
+            "{refused}"
+        );
+        assert!(!refused.contains(value) && refused.lines().count() == 1, "{refused}");
+    }
+    for value in ["changeme", "change1meeting", "exchange1me", "change1"] {
+        with("CHATBOARD_S3_SECRET_KEY", value).unwrap();
+    }
+}
+
+#[test]
+fn a_file_may_say_true_and_false_without_quotes() {
+    let file = Some((Path::new("chat.toml"), "nats_allow_unauthenticated = true\n"));
+    assert!(Settings::from_sources(file, &[]).unwrap().nats_allow_unauthenticated);
 }

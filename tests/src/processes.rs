@@ -1,50 +1,52 @@
 //! Roles as processes of the real binary.
 
-use super::{API_CONNECTIONS, Builder, Ground, LOOPBACK};
 use crate::board::Host;
+use crate::builder::{API_CONNECTIONS, Builder, Ground, LOOPBACK};
 use crate::process::{Process, free_address};
 use crate::proxied::Front;
 
 impl Builder {
-    /// Starts api, relay, edges, then the webhook worker, the notifier, the janitors and further apis;
-    /// returns the addresses of apis and edges.
-    pub(super) async fn start_processes(
+    /// Starts them; returns the addresses of the apis and of the edges too.
+    pub(crate) async fn start_processes(
         &self,
         ground: &Ground,
         front: Option<&Front>,
     ) -> (Host, Vec<String>, Vec<String>) {
-        let shared = self.process_settings(ground, front);
+        let settings = self.settings(ground, front);
         let start = |role: &'static str, variable: &str, address: &str| {
             let mut environment: Vec<_> =
-                shared.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+                settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
             environment.push((variable.to_owned(), address.to_owned()));
+            if let Some(nats) = &ground.shipped_nats {
+                environment.push(("CHATBOARD_NATS_URL".to_owned(), nats.url_of(role)));
+            }
             Process::start(role, &free_address(), environment)
         };
-        let api = free_address();
-        let mut processes = vec![
-            start("api", "CHATBOARD_HTTP_ADDR", &api),
-            start("relay", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"),
-        ];
+        let (api, mut edges) = (free_address(), Vec::new());
         let mut apis = vec![format!("http://{api}")];
-        let mut edges = Vec::new();
-        for _ in 0..self.edges {
-            let address = free_address();
-            processes.push(start("edge", "CHATBOARD_WS_ADDR", &address));
-            edges.push(format!("ws://{address}"));
-        }
-        if self.webhooks.is_some() {
-            processes.push(start("webhooks", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
-        }
-        if ground.mailbox.is_some() {
-            processes.push(start("notifier", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
-        }
-        for _ in 0..self.janitors {
-            processes.push(start("janitor", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
-        }
-        for _ in 1..self.apis {
-            let address = free_address();
-            processes.push(start("api", "CHATBOARD_HTTP_ADDR", &address));
-            apis.push(format!("http://{address}"));
+        let mut processes = Vec::new();
+        if self.shipped_nats == Some("all.conf") {
+            processes.push(start("all", "CHATBOARD_HTTP_ADDR", &api));
+            edges.push(format!("ws://{api}"));
+        } else {
+            processes.push(start("api", "CHATBOARD_HTTP_ADDR", &api));
+            processes.push(start("relay", "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+            for _ in 0..self.edges {
+                let address = free_address();
+                processes.push(start("edge", "CHATBOARD_WS_ADDR", &address));
+                edges.push(format!("ws://{address}"));
+            }
+            let webhooks = self.webhooks.iter().map(|_| "webhooks");
+            let notifier = ground.mailbox.iter().map(|_| "notifier");
+            let janitors = (0..self.janitors).map(|_| "janitor");
+            for role in webhooks.chain(notifier).chain(janitors) {
+                processes.push(start(role, "CHATBOARD_HTTP_ADDR", "127.0.0.1:0"));
+            }
+            for _ in 1..self.apis {
+                let address = free_address();
+                processes.push(start("api", "CHATBOARD_HTTP_ADDR", &address));
+                apis.push(format!("http://{address}"));
+            }
         }
         let http = crate::http::client(crate::wait::DEADLINE);
         for process in &mut processes {
@@ -53,16 +55,12 @@ impl Builder {
         (Host::Processes(tokio::sync::Mutex::new(processes)), apis, edges)
     }
 
-    /// The settings that all processes have.
-    fn process_settings(
-        &self,
-        ground: &Ground,
-        front: Option<&Front>,
-    ) -> Vec<(&'static str, String)> {
+    /// What every process is told; it takes no notice of what is another role's.
+    fn settings(&self, ground: &Ground, front: Option<&Front>) -> Vec<(&'static str, String)> {
         let key_file = std::env::temp_dir().join(format!(
             "chatboard-test-{}-{}.pem",
             std::process::id(),
-            ground.prefix
+            ground.number
         ));
         std::fs::write(&key_file, &ground.pem).expect("the key can be written");
         let schedule = self.webhooks.as_ref().map(|config| {
@@ -71,7 +69,7 @@ impl Builder {
         });
         let mut shared = vec![
             ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK.to_owned()),
-            ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.clone().unwrap_or("5s".to_owned())),
+            ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.unwrap_or("5s".to_owned())),
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
             ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
