@@ -210,22 +210,6 @@ impl Process {
         }
     }
 
-    /// Stops it where it is (SIGSTOP), until [`Self::resume`].
-    pub fn suspend(&self) {
-        self.signal("-STOP");
-    }
-
-    /// Lets it go on (SIGCONT).
-    pub fn resume(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.pid().expect("it runs").to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill is there");
-        assert!(sent.success(), "{} got no {signal}", self.role);
-    }
-
     /// Asks it to stop (SIGTERM), and returns its exit code.
     pub async fn stop(&mut self) -> Option<i32> {
         self.stop_within(START_PATIENCE).await

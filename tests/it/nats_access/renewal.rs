@@ -13,7 +13,7 @@ async fn what_was_sent_before_a_renewal_is_not_lost_when_the_old_token_expires_o
     let expires_at = board.clock.now() + lifetime;
     let mut socket = old.opens(0, room).await;
     // The api takes the question only once the old token has expired.
-    board.processes().await[Board::API].suspend();
+    board.processes().await[Board::API].halt();
     socket.sends(json!({"type": "message", "body": "on its way", "nonce": "n1"})).await;
     socket.catches_up().await;
     let fresh = alice.mint(Duration::from_secs(900));
