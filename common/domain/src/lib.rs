@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod caller;
+pub mod claim;
 pub mod cursor;
 pub mod email;
 pub mod emoji;
@@ -36,6 +37,7 @@ pub mod webhook;
 
 pub use access::{AccessLevel, Role};
 pub use caller::Caller;
+pub use claim::Claim;
 pub use email::Email;
 pub use event::{LogEvent, Person, What};
 pub use ids::*;

@@ -233,9 +233,24 @@ pub struct Decision {
     pub decided_at: Timestamp,
 }
 
+/// Characters of a message that a notification shows.
+const EXCERPT_CHARS: usize = 280;
+
+/// The beginning of a message's text.
+pub fn excerpt(body: &str) -> String {
+    if body.is_empty() {
+        return "A file".to_owned();
+    }
+    let mut chars = body.char_indices().inspect(|_| crate::steps::count(1));
+    match chars.nth(EXCERPT_CHARS) {
+        Some((end, _)) => format!("{}…", &body[..end]),
+        None => body.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Candidate, NotificationType, Suppression, Verdict};
+    use super::{Candidate, EXCERPT_CHARS, NotificationType, Suppression, Verdict, excerpt};
     use crate::room::Notify;
     use crate::user::EmailNotifications;
 
@@ -272,5 +287,14 @@ mod tests {
         assert_eq!(picky.judge(), Verdict::AppAlone(Some(Suppression::Preference)));
         let invite = Candidate { kind: NotificationType::OrgInvite, notify: None, ..MENTION };
         assert_eq!(invite.judge(), Verdict::AppAlone(None));
+    }
+
+    #[test]
+    fn an_excerpt_takes_few_steps_of_any_text() {
+        for (name, text) in crate::steps::worst::texts() {
+            let steps = crate::steps::of(|| excerpt(&text));
+            assert!(steps <= EXCERPT_CHARS + 1, "{name}: {steps} steps");
+            assert!(excerpt(&text).chars().count() <= EXCERPT_CHARS + 1);
+        }
     }
 }

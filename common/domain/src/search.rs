@@ -24,6 +24,9 @@ const PARTS_MAX: usize = 16;
 /// the index, written while the room is locked. A text of 10,000 characters in English has some
 /// 800, one in Chinese some 1,200.
 pub const INDEXED_WORDS_MAX: usize = 1_500;
+/// Different words of a message that are indexed in the transaction that posts it, which it shares
+/// with other organizations' messages. More are indexed in a transaction of their own, soon after.
+pub const INDEXED_AT_ONCE_MAX: usize = 100;
 /// Places of one word that are indexed: as many as a `tsvector` holds.
 const PLACES_MAX: usize = 255;
 /// Letters of a word that count.
@@ -34,7 +37,11 @@ const PREFIX_CHARS_MIN: usize = 2;
 /// What a text is found by: its words with their places, at most [`INDEXED_WORDS_MAX`] different
 /// ones. Made once, when a request is parsed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Words(String);
+pub struct Words {
+    text: String,
+    /// How many different ones they are.
+    count: usize,
+}
 
 impl Words {
     /// Cuts a text into words.
@@ -52,6 +59,7 @@ impl Words {
             }
         }
         let mut text = String::new();
+        let count = order.len();
         for word in order {
             // Words hold letters and digits alone, so nothing needs escaping. Writing to a string
             // cannot fail.
@@ -60,17 +68,22 @@ impl Words {
                 let _ = write!(text, "{}{place}", if nth == 0 { ':' } else { ',' });
             }
         }
-        Self(text)
+        Self { text, count }
+    }
+
+    /// Whether they are more than are indexed in the transaction that posts the message.
+    pub fn are_indexed_later(&self) -> bool {
+        self.count > INDEXED_AT_ONCE_MAX
     }
 
     /// Bytes that they take up.
     pub fn bytes(&self) -> usize {
-        self.0.len()
+        self.text.len()
     }
 
     /// What a message with these words is found by, as a `tsvector`: them, its room, its sender.
     pub fn document(&self, room: RoomId, sender: UserId) -> String {
-        format!("'{}' '{}'{}", room_word(room), sender_word(sender), self.0)
+        format!("'{}' '{}'{}", room_word(room), sender_word(sender), self.text)
     }
 }
 
@@ -263,6 +276,17 @@ mod tests {
         let numbers: Vec<String> = (0..1_501).map(|number| number.to_string()).collect();
         let document = Words::of(&numbers.join(" ")).document(RoomId(7), UserId(9));
         assert!(document.contains("'1499':1500") && !document.contains("'1500'"));
+    }
+
+    #[test]
+    fn long_texts_are_indexed_after_they_are_posted() {
+        let numbers = |count: usize| {
+            let words: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+            Words::of(&words.join(" "))
+        };
+        assert!(!numbers(INDEXED_AT_ONCE_MAX).are_indexed_later());
+        assert!(numbers(INDEXED_AT_ONCE_MAX + 1).are_indexed_later());
+        assert!(!Words::of(&"again ".repeat(1_000)).are_indexed_later());
     }
 
     #[test]

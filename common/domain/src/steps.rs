@@ -63,6 +63,10 @@ pub(crate) mod worst {
             ("letters that expand", repeated("\u{fdfa}")),
             ("dotted words", repeated("ab.")),
             ("emoji", repeated("\u{1f680}")),
+            (
+                "emoji sequences",
+                repeated("\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466}"),
+            ),
             ("capitals that grow", repeated("\u{130}@")),
         ]
     }

@@ -119,6 +119,21 @@ impl Lifecycle {
         self.draining.is_cancelled()
     }
 
+    /// Gives up on `work` when it has not ended `grace` after draining has been asked for.
+    pub async fn unless_drained<T>(
+        &self,
+        grace: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = async {
+                self.draining().await;
+                tokio::time::sleep(grace).await;
+            } => None,
+        }
+    }
+
     /// Resolves when time is up.
     pub async fn aborting(&self) {
         self.aborting.cancelled().await;

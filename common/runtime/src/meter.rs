@@ -70,6 +70,8 @@ meters! { Counter, describe_counter,
     MailAttempts = "chatboard_mail_attempts_total", "Attempts to mail something, by kind and outcome";
     JanitorRemoved = "chatboard_janitor_removed_total", "Rows and objects removed because their time was over, by kind";
     JanitorFailures = "chatboard_janitor_failures_total", "Rounds of the janitor that failed and are repeated";
+    WorkFailed = "chatboard_work_failed_total", "Items of a consumer or schedule that failed alone, by work";
+    WorkDead = "chatboard_work_dead_total", "Items given up because they failed too often, by work";
     Previews = "chatboard_previews_total", "Attempts to make a small picture of an upload, by outcome: made, failed, late";
     ObjectStoreFailures = "chatboard_object_store_failures_total", "Times the object store was asked whether it is there, and was not";
     LogLinesDropped = "chatboard_log_lines_dropped_total", "Log lines that could not be written";
@@ -89,7 +91,9 @@ meters! { Gauge, describe_gauge,
     Subscriptions = "chatboard_subscriptions", "Subscriptions of sockets to rooms";
     OnlineUsers = "chatboard_online_users", "Users online on all edges, as this edge knows";
     PostQueue = "chatboard_post_queue_messages", "Sends waiting for the next group commit";
+    IndexQueue = "chatboard_index_queue_messages", "Long messages whose words wait to be indexed for search";
     PublishQueue = "chatboard_publish_queue_events", "Events waiting to be published";
+    RelayQueue = "chatboard_relay_queue_events", "Events held by this relay that wait for their organization's turn";
     OutboxRows = "chatboard_outbox_rows", "Events whose effects are not recorded yet (at most 10,000 counted)";
     OutboxAge = "chatboard_outbox_oldest_seconds", "Time since the oldest such event was committed";
     WebhooksDue = "chatboard_webhook_due_deliveries", "Deliveries that are due and not on the queue (at most 10,000 counted)";
@@ -107,6 +111,7 @@ meters! { Gauge, describe_gauge,
     FilesRemoving = "chatboard_janitor_files", "Uploads whose objects still have to be removed (at most 10,000 counted)";
     PreviewsDue = "chatboard_previews_due", "Uploads of which a small picture is still to be made (at most 10,000 counted)";
     ObjectStoreUp = "chatboard_object_store_up", "1 while the bucket can be reached, where an object store is set";
+    WorkParked = "chatboard_work_parked", "Items of a consumer or schedule that failed repeatedly and are retried with a growing delay, by work";
     ClockSkew = "chatboard_clock_skew_seconds", "How far this process's clock is ahead of Postgres'";
     RpcReady = "chatboard_rpc_ready", "1 while this api answers questions of edges";
     Ready = "chatboard_ready", "1 while the process can do its work, as /health/ready says";
@@ -140,8 +145,10 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 14] = [
+const LABELLED: [Counter; 16] = [
     Counter::NameLookups,
+    Counter::WorkFailed,
+    Counter::WorkDead,
     Counter::ConnectionsRefused,
     Counter::FramesRefused,
     Counter::NatsErrors,

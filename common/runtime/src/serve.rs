@@ -2,11 +2,13 @@
 //!
 //! [`Gate`] bounds what clients hold: connections, heads that do not end, open requests, answers
 //! that are not read. [`wire`] aborts an answer that its client does not take; [`answer`] counts
-//! an answer until it is taken. hyper itself sets no deadline
+//! an answer until it is taken. [`linger`] reads what a client still sends after it was answered.
+//! hyper itself sets no deadline
 //! for a request's head, and axum's `serve` offers none: half-open connections are cut off here.
 
 mod answer;
 mod gate;
+mod linger;
 mod wire;
 
 use std::convert::Infallible;
@@ -133,13 +135,16 @@ fn connection(
 ) -> impl Future<Output = ()> + Send + 'static {
     let gate::Admission { socket, connection: slot, head } = admission;
     let upgraded = wire::Upgraded::default();
-    let wire = wire::Wire::new(stream, upgraded.clone(), socket);
+    let unread = linger::Unread::default();
+    let marks = wire::Marks { upgraded: upgraded.clone(), unread: unread.clone() };
+    let wire = wire::Wire::new(stream, marks, socket);
     let (life, head) = (server.life.clone(), Arc::new(Mutex::new(head)));
     let begun = CancellationToken::new();
     let begins = begun.clone();
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         drop(head.lock().take());
         begins.cancel();
+        let request = request.map(|body| Body::new(unread.watch(body)));
         answer_one(server.clone(), peer, request)
     });
     let connection = hyper::server::conn::http1::Builder::new()
@@ -181,14 +186,14 @@ async fn last_request(life: &Lifecycle, begun: &CancellationToken) {
 async fn answer_one(
     server: Server,
     peer: SocketAddr,
-    mut request: Request<Incoming>,
+    mut request: Request<Body>,
 ) -> Result<Response, Infallible> {
     let client = server.gate.client(peer.ip(), request.headers());
     let Some(open) = server.gate.open(client) else { return Ok(answer::too_many_requests()) };
     let by_handlers = UntilWritten::default();
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(by_handlers.clone());
-    match server.router.oneshot(request.map(Body::new)).await {
+    match server.router.oneshot(request).await {
         Ok(response) => Ok(answer::counted(&server.gate, client, open, by_handlers, response)),
         Err(never) => match never {},
     }

@@ -180,6 +180,16 @@ impl Store {
         self.round_trip().await.is_some()
     }
 
+    /// Whether an error says something about what was worked on, rather than about Postgres: the
+    /// same work must then not be tried again as a whole.
+    pub async fn blames_work(&self, error: &Error) -> bool {
+        match error {
+            Error::Unusable(_) => false,
+            error if error.is_transient() => self.answers().await,
+            _ => true,
+        }
+    }
+
     /// How long a health check takes; `None` when it fails: see [`Self::fault`].
     pub async fn round_trip(&self) -> Option<Duration> {
         let started = Instant::now();

@@ -3,7 +3,7 @@
 //! One task takes what queued up while the last group committed (bounded in number and bytes; there
 //! is no timer), posts it in one transaction, commits, publishes in commit order, and answers each
 //! sender. One bad row must not fail its neighbours: a group that fails is split. Organizations
-//! take turns ([`crate::fair`]): one that floods waits behind itself.
+//! take turns ([`runtime::fair`]): one that floods waits behind itself.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,28 +13,29 @@ use std::time::{Duration, Instant};
 use domain::{OrgId, Refusal, RoomId, Timestamp};
 use nats::publish::{OrgOutgoing, Publisher};
 use parking_lot::Mutex;
+use runtime::fair::{Bounds, FairQueue, Group};
 use runtime::meter::{Counter, Gauge, Histogram};
 use runtime::{Clock, Lifecycle};
+use store::actions::index_messages::Document;
 use store::actions::post_messages::{Post, Posted, post_messages};
 use store::log::held_rooms;
 use store::{Committed, Error, Store};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
-use crate::fair::{Bounds, FairQueue, Group};
+use crate::indexer::Indexer;
 use crate::problem::Problem;
 
 /// What may wait for the next groups. One organization's line has a quarter of it.
 const QUEUE: Bounds = Bounds {
     items: 8_192,
-    bytes: 64 * 1024 * 1024,
+    weight: 64 * 1024 * 1024,
     tenant_items: 2_048,
-    tenant_bytes: 16 * 1024 * 1024,
+    tenant_weight: 16 * 1024 * 1024,
 };
 /// Bytes of messages in one group.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Bytes of one organization's messages in one group: hundreds of usual ones, a few of the
-/// costliest.
-const GROUP_ORG_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one organization's messages in one group: a hundred usual ones, one of the costliest.
+const GROUP_ORG_BYTES_MAX: usize = 64 * 1024;
 /// Rooms whose organization is remembered; beyond that all are forgotten.
 const ORGS_KNOWN_MAX: usize = 65_536;
 /// How long a sender waits. After that nothing is known of the send: the same nonce asks again.
@@ -90,6 +91,7 @@ struct Worker {
     shared: Arc<Shared>,
     store: Store,
     publisher: Publisher,
+    indexer: Indexer,
     clock: Clock,
     /// Bytes that the files of one organization may hold; 0 is no limit.
     org_quota: i64,
@@ -109,7 +111,9 @@ impl Poster {
             is_closed: AtomicBool::new(false),
             orgs: Mutex::default(),
         });
-        let worker = Worker { shared: Arc::clone(&shared), store, publisher, clock, org_quota };
+        let indexer = Indexer::start(store.clone(), life);
+        let worker =
+            Worker { shared: Arc::clone(&shared), store, publisher, indexer, clock, org_quota };
         if group_max > 1 {
             let task = worker.commit_groups(group_max, life.clone());
             life.spawn_essential("poster", task);
@@ -146,7 +150,7 @@ impl Shared {
     /// Takes the next group of at most `items` sends; empty when nothing is left and the queue was
     /// closed or the node drains.
     async fn next(&self, items: usize, life: &Lifecycle) -> Vec<Job> {
-        let group = Group { items, bytes: GROUP_BYTES_MAX, tenant_bytes: GROUP_ORG_BYTES_MAX };
+        let group = Group { items, weight: GROUP_BYTES_MAX, tenant_weight: GROUP_ORG_BYTES_MAX };
         loop {
             let is_closed = self.is_closed.load(Ordering::Acquire);
             let (jobs, waiting) = {
@@ -237,6 +241,7 @@ impl Worker {
                     Histogram::CommitMessages.record(posts.len() as f64);
                     Counter::MessagesPosted.add(posts.len() as u64);
                     self.shared.learn(&results);
+                    self.index_later(&posts, &results);
                     for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(result.map_err(Problem::from));
                     }
@@ -262,6 +267,19 @@ impl Worker {
                         let _ = answer.send(Err(problem.clone()));
                     }
                 }
+            }
+        }
+    }
+
+    /// Hands the words of long messages to the indexer.
+    fn index_later(&self, posts: &[Post], results: &[Result<Posted, Refusal>]) {
+        for (post, result) in posts.iter().zip(results) {
+            let words = post.message.text().words();
+            if let Ok(Posted { message, is_replay: false }) = result
+                && words.are_indexed_later()
+            {
+                let text = words.document(message.room, message.sender);
+                self.indexer.submit(message.org, Document { message: message.id, text });
             }
         }
     }

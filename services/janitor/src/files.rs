@@ -4,25 +4,42 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use domain::{OrgId, UploadId};
+use domain::{Claim, OrgId, Timestamp, UploadId};
 use objects::Objects;
 use runtime::meter::Gauge;
+use runtime::parked::{Parked, delay_after};
+use runtime::window::Window;
 use store::actions::files_upkeep::{
-    Ended, claim_ended, end_expired, end_let_go, forget, record_files, waiting,
+    Ended, claim_ended, end_expired, end_let_go, forget, postpone_ended, record_files, waiting,
 };
 use store::actions::retention::Run;
 
 use crate::Janitor;
-use crate::rounds::{batch, count, finish, removing_batch, tell_runs};
+use crate::rounds::{
+    batch, begin, check_clock, count, each_batch, finish, removing_batch, tell_runs,
+};
 
 /// Uploads claimed at once: no more than can be removed while the claim lasts.
 const CLAIMED_MAX: i64 = 20;
-/// Failures after which the others of a claim are not tried.
-const FAILURES_MAX: usize = 3;
+
+/// Uploads that cannot be worked on.
+struct Failing {
+    expired: Window,
+    let_go: Window,
+    claims: Window,
+    /// Whose objects the store does not remove.
+    objects: Parked<UploadId>,
+}
 
 pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()> {
+    let mut failing = Failing {
+        expired: Window::new("files_expired", janitor.config.batch),
+        let_go: Window::new("files_let_go", janitor.config.batch),
+        claims: Window::new("files_ended", CLAIMED_MAX),
+        objects: Parked::new("files_objects"),
+    };
     while !janitor.life.is_draining() {
-        let round = round(&janitor, &objects).await;
+        let round = round(&janitor, &objects, &mut failing).await;
         finish(&janitor, "files", round).await;
     }
     Ok(())
@@ -50,12 +67,14 @@ impl From<store::Error> for Failure {
     }
 }
 
-async fn round(janitor: &Janitor, objects: &Objects) -> Result<(), Failure> {
-    while !janitor.life.is_draining() && removing_batch(janitor, end(janitor)).await? {}
+async fn round(janitor: &Janitor, objects: &Objects, failing: &mut Failing) -> Result<(), Failure> {
+    each_batch(janitor, &mut failing.expired, |claim| expired(janitor, claim)).await?;
+    each_batch(janitor, &mut failing.let_go, |claim| let_go(janitor, claim)).await?;
     let mut runs = HashMap::new();
     let mut removed = Ok(true);
+    failing.claims.begin(janitor.clock.now());
     while !janitor.life.is_draining() && matches!(removed, Ok(true)) {
-        removed = remove(janitor, objects, &mut runs).await;
+        removed = remove(janitor, objects, failing, &mut runs).await;
     }
     tell_runs("files", runs.values());
     // What waits is told above all when the store is away.
@@ -71,47 +90,118 @@ async fn round(janitor: &Janitor, objects: &Objects) -> Result<(), Failure> {
     removed.map(drop)
 }
 
-/// Ends a batch. Returns whether there may be more.
-async fn end(janitor: &Janitor) -> store::Result<bool> {
-    let (limit, now) = (janitor.config.batch, janitor.clock.now());
-    let mut tx = janitor.store.begin().await?;
-    let expired = end_expired(&mut tx, limit, now).await?;
-    let let_go = end_let_go(&mut tx, limit, now).await?;
+async fn expired(janitor: &Janitor, claim: Claim) -> store::Result<u64> {
+    check_clock(janitor).await?;
+    let mut tx = begin(janitor).await?;
+    let found = end_expired(&mut tx, claim, janitor.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
-    Ok(expired.max(let_go) >= u64::try_from(limit).unwrap_or(u64::MAX))
+    Ok(found)
+}
+
+async fn let_go(janitor: &Janitor, claim: Claim) -> store::Result<u64> {
+    check_clock(janitor).await?;
+    let mut tx = begin(janitor).await?;
+    let found = end_let_go(&mut tx, claim, janitor.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(found)
 }
 
 /// What this round removed of each organization.
 type Runs = HashMap<OrgId, Run>;
 
 /// Removes a batch that has ended. Returns whether there may be more.
-async fn remove(janitor: &Janitor, objects: &Objects, runs: &mut Runs) -> Result<bool, Failure> {
+async fn remove(
+    janitor: &Janitor,
+    objects: &Objects,
+    failing: &mut Failing,
+    runs: &mut Runs,
+) -> Result<bool, Failure> {
     let now = janitor.clock.now();
-    let claimed = removing_batch(janitor, claim(janitor)).await?;
+    let claimed = match removing_batch(janitor, claim(janitor, failing.claims.claim())).await {
+        Ok(claimed) => claimed,
+        Err(error) if janitor.store.blames_work(&error).await => {
+            tracing::warn!(error = %error, "uploads cannot be claimed, retrying fewer: {error}");
+            return Ok(failing.claims.failed(now));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    failing.claims.succeeded(claimed.len() as u64);
     let mut gone: Vec<UploadId> = Vec::with_capacity(claimed.len());
-    let mut failures = Vec::new();
+    let (mut failed, mut away) = (Vec::new(), None);
     for ended in &claimed {
         match delete_all(objects, &ended.keys).await {
             Ok(()) => gone.push(ended.id),
-            Err(error) => failures.push(error),
-        }
-        // The store may be away: the others wait for the end of the claim.
-        if failures.len() >= FAILURES_MAX {
-            break;
+            Err(error) if objects.ensure_bucket().await.is_ok() => failed.push((ended.id, error)),
+            // The others wait for the end of the claim.
+            Err(error) => {
+                away = Some(error);
+                break;
+            }
         }
     }
+    for &upload in &gone {
+        failing.objects.succeeded(upload);
+    }
+    put_off(janitor, &mut failing.objects, &failed, now).await?;
     if !gone.is_empty() {
-        batch(janitor, forget_all(janitor, &gone, runs, now)).await?;
+        forget_each(janitor, &gone, failing, runs, now).await?;
     }
-    match failures.pop() {
+    match away {
         Some(error) => Err(Failure::Objects(error)),
         None => Ok(!claimed.is_empty()),
     }
 }
 
-async fn claim(janitor: &Janitor) -> store::Result<Vec<Ended>> {
-    let mut tx = janitor.store.begin().await?;
-    let claimed = claim_ended(&mut tx, CLAIMED_MAX, janitor.clock.now()).await?;
+/// Parks uploads whose objects the store, which answers, does not remove.
+async fn put_off(
+    janitor: &Janitor,
+    parked: &mut Parked<UploadId>,
+    failed: &[(UploadId, objects::Error)],
+    now: Timestamp,
+) -> store::Result<()> {
+    for (upload, error) in failed {
+        let times = parked.failed(*upload, now);
+        tracing::warn!(upload.id = %upload, error = %error, times,
+            "the objects of upload {upload} cannot be removed, retrying later: {error}");
+        let postponing = async {
+            let mut tx = begin(janitor).await?;
+            postpone_ended(&mut tx, &[*upload], now + delay_after(times)).await?;
+            let _nothing_to_publish = tx.commit().await?;
+            Ok(())
+        };
+        batch(janitor, postponing).await?;
+    }
+    Ok(())
+}
+
+/// Removes the rows of uploads whose objects are gone: together, and one by one where that fails.
+async fn forget_each(
+    janitor: &Janitor,
+    uploads: &[UploadId],
+    failing: &mut Failing,
+    runs: &mut Runs,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let Err(error) = batch(janitor, forget_all(janitor, uploads, runs, now)).await else {
+        return Ok(());
+    };
+    if !janitor.store.blames_work(&error).await {
+        return Err(error.into());
+    }
+    for &upload in uploads {
+        if let Err(error) = batch(janitor, forget_all(janitor, &[upload], runs, now)).await {
+            // Its claim ends by itself, later and later.
+            let times = failing.objects.failed(upload, now);
+            tracing::warn!(upload.id = %upload, error = %error, times,
+                "upload {upload} cannot be removed, retrying later: {error}");
+        }
+    }
+    Ok(())
+}
+
+async fn claim(janitor: &Janitor, claim: Claim) -> store::Result<Vec<Ended>> {
+    let mut tx = begin(janitor).await?;
+    let claimed = claim_ended(&mut tx, claim, janitor.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
     Ok(claimed)
 }
@@ -127,9 +217,9 @@ async fn forget_all(
     janitor: &Janitor,
     uploads: &[UploadId],
     runs: &mut Runs,
-    now: domain::Timestamp,
+    now: Timestamp,
 ) -> store::Result<()> {
-    let mut tx = janitor.store.begin().await?;
+    let mut tx = begin(janitor).await?;
     let gone = forget(&mut tx, uploads, now).await?;
     let mut of_orgs: HashMap<OrgId, i64> = HashMap::new();
     for org in gone.iter().flatten() {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::Janitor;
 use crate::files::Failure;
 use crate::picture::{self, Picture};
-use crate::rounds::{batch, removing_batch};
+use crate::rounds::{batch, begin, removing_batch};
 
 /// Bytes of an image of which there is a preview.
 const IMAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
@@ -30,6 +30,8 @@ const IMAGE_BYTES_MAX: usize = 50 * 1024 * 1024;
 const DECODING_TIMEOUT: Duration = Duration::from_secs(30);
 /// When an image is looked at again for which the store was away.
 const AWAY_PAUSE: Duration = Duration::from_secs(30);
+/// How long a picture may still take once the process drains.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
 /// The pause after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -63,7 +65,10 @@ async fn next(janitor: &Janitor, objects: &Objects, decoder: &Decoder) -> Result
     let Ok(slot) = Arc::clone(&decoder.slot).acquire_owned().await else { return Ok(false) };
     let Some(due) = removing_batch(janitor, claim(janitor)).await? else { return Ok(false) };
     let work = Decoding { workers: &decoder.workers, slot };
-    let outcome = make(janitor, objects, work, &due).await;
+    // A janitor that stops does not wait for a picture: another makes it.
+    let making = Box::pin(make(janitor, objects, work, &due));
+    let made = janitor.life.unless_drained(DRAIN_GRACE, making).await;
+    let outcome = made.unwrap_or(Ok("late"));
     if matches!(outcome, Err(Failure::Objects(_))) {
         batch(janitor, give_back(janitor, due.id)).await?;
     }
@@ -95,15 +100,25 @@ async fn make(
 
 async fn claim(janitor: &Janitor) -> store::Result<Option<DuePreview>> {
     let now = janitor.clock.now();
-    let mut tx = janitor.store.begin().await?;
-    let hopeless = fail_hopeless_previews(&mut tx, now).await?;
+    let hopeless = fail_hopeless(janitor).await;
+    let mut tx = begin(janitor).await?;
     let key = format!("previews/{}", Uuid::new_v4().simple());
     let due = claim_preview(&mut tx, key, now).await?;
     let _nothing_to_publish = tx.commit().await?;
-    if hopeless > 0 {
-        Counter::Previews.add_with(hopeless, vec![label("outcome", "failed")]);
+    match hopeless {
+        Ok(0) => {}
+        Ok(failed) => Counter::Previews.add_with(failed, vec![label("outcome", "failed")]),
+        // They are not tried again, and the others do not wait for them.
+        Err(error) => tracing::warn!(error = %error, "previews cannot be given up: {error}"),
     }
     Ok(due)
+}
+
+async fn fail_hopeless(janitor: &Janitor) -> store::Result<u64> {
+    let mut tx = begin(janitor).await?;
+    let failed = fail_hopeless_previews(&mut tx, janitor.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(failed)
 }
 
 /// The one thread that decodes.

@@ -1,29 +1,26 @@
 //! Words for messages that have none yet, so that they are found: after an upgrade or an import.
 
+use domain::Claim;
+use runtime::window::Window;
 use store::actions::index_messages::index_messages;
 
 use crate::Janitor;
-use crate::rounds::{batch, count, finish};
+use crate::rounds::{begin, count, each_batch, finish};
 
 pub(crate) async fn run(janitor: Janitor) -> anyhow::Result<()> {
+    let mut window = Window::new("search_backfill", janitor.config.batch);
     while !janitor.life.is_draining() {
-        let round = round(&janitor).await;
+        let round = each_batch(&janitor, &mut window, |claim| fill(&janitor, claim)).await;
         finish(&janitor, "words", round).await;
     }
     Ok(())
 }
 
-async fn round(janitor: &Janitor) -> store::Result<()> {
-    while !janitor.life.is_draining() && batch(janitor, fill(janitor)).await? {}
-    Ok(())
-}
-
-/// Fills in a batch. Returns whether there may be more.
-async fn fill(janitor: &Janitor) -> store::Result<bool> {
-    let limit = janitor.config.batch;
-    let mut tx = janitor.store.begin().await?;
-    let filled = index_messages(&mut tx, limit).await?;
+/// Fills in a batch. Returns how many messages it found.
+async fn fill(janitor: &Janitor, claim: Claim) -> store::Result<u64> {
+    let mut tx = begin(janitor).await?;
+    let filled = index_messages(&mut tx, claim).await?;
     let _nothing_to_publish = tx.commit().await?;
     count("wordless", filled);
-    Ok(filled >= u64::try_from(limit).unwrap_or(u64::MAX))
+    Ok(filled)
 }

@@ -33,13 +33,24 @@ pub(crate) fn line(text: &str) -> String {
 
 /// A message's text, cut to what a mail shows; its lines stay.
 pub(crate) fn excerpt(text: &str) -> String {
-    let clean: String = text
-        .replace("\r\n", "\n")
-        .chars()
-        .filter(|&c| !is_invisible(c))
-        .map(|c| if c != '\n' && is_break(c) { ' ' } else { c })
-        .collect();
-    cut(&unlinked(clean.trim()), TEXT_CHARS_MAX)
+    excerpt_of(text.chars())
+}
+
+/// Reads no more of a text than it shows.
+fn excerpt_of(text: impl Iterator<Item = char>) -> String {
+    let mut chars = text.filter(|&c| !is_invisible(c)).peekable();
+    let mut clean = String::new();
+    let mut count = 0;
+    while count <= TEXT_CHARS_MAX {
+        let Some(c) = chars.next() else { break };
+        let is_of_start = clean.is_empty() && (c.is_whitespace() || is_break(c));
+        let is_of_line_end = c == '\r' && chars.peek() == Some(&'\n');
+        if !is_of_start && !is_of_line_end {
+            clean.push(if c != '\n' && is_break(c) { ' ' } else { c });
+            count += 1;
+        }
+    }
+    cut(&unlinked(clean.trim_end()), TEXT_CHARS_MAX)
 }
 
 fn one_line(text: &str) -> String {
@@ -108,7 +119,7 @@ fn cut(text: &str, chars_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{cut, excerpt, line, quoted};
+    use super::{TEXT_CHARS_MAX, cut, excerpt, excerpt_of, line, quoted};
 
     #[test]
     fn lines_are_one_line_and_bounded() {
@@ -116,6 +127,30 @@ mod tests {
         assert_eq!(cut("äöü", 2), "äö…");
         assert_eq!(line(&"x".repeat(500)).chars().count(), 151);
         assert_eq!(excerpt("a\r\nb\u{7}c\n"), "a\nb c");
+    }
+
+    #[test]
+    fn an_excerpt_reads_what_it_shows_and_nothing_twice() {
+        let han: String = (0x4e00..).filter_map(char::from_u32).take(10_000).collect();
+        let family = "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}\u{200d}\u{1f466}";
+        for (pattern, invisible) in [
+            ("@", 0),
+            ("[(<{", 0),
+            ("e\u{301}\u{316}", 0),
+            ("a.b:c ", 0),
+            (family, 0),
+            (han.as_str(), 0),
+            // What shows nothing is read over.
+            ("\u{200b}", 10_000),
+            (" ", 10_000),
+            ("\r\n", 10_000),
+        ] {
+            let mut read = 0;
+            let text = pattern.chars().cycle().take(10_000).inspect(|_| read += 1);
+            let shown = excerpt_of(text);
+            assert!(read <= TEXT_CHARS_MAX + 2 + invisible, "{read} characters of {pattern:?}");
+            assert!(shown.chars().count() <= TEXT_CHARS_MAX + 1);
+        }
     }
 
     #[test]

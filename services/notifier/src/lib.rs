@@ -17,12 +17,15 @@ mod work;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::MailId;
 use domain::mail::MailKind;
 use nats::bus::Bus;
 use nats::streams::StreamSettings;
+use parking_lot::Mutex;
 use runtime::meter::{Counter, Gauge, label};
+use runtime::parked::Parked;
 use runtime::{Clock, Lifecycle};
-use store::Store;
+use store::{Store, Tx};
 
 use crate::render::Writer;
 use crate::smtp::Server;
@@ -74,6 +77,8 @@ struct Inner {
     writer: Writer,
     server: Option<Server>,
     life: Lifecycle,
+    /// Mails that cannot be handed over.
+    failing: Mutex<Parked<MailId>>,
 }
 
 impl std::ops::Deref for Notifier {
@@ -81,6 +86,16 @@ impl std::ops::Deref for Notifier {
 
     fn deref(&self) -> &Inner {
         &self.0
+    }
+}
+
+/// How long one statement may take: below the 15 s after which Postgres ends a transaction in which
+/// nothing happens.
+const STATEMENT_BUDGET: Duration = Duration::from_secs(5);
+
+impl Notifier {
+    async fn begin(&self) -> store::Result<Tx> {
+        self.store.begin_bounded(STATEMENT_BUDGET).await
     }
 }
 
@@ -111,7 +126,16 @@ pub async fn start(
         Counter::MailAttempts.add_with(0, labels);
     }
     let has_server = server.is_some();
-    let inner = Inner { config, store, bus, clock, writer, server, life: life.clone() };
+    let inner = Inner {
+        config,
+        store,
+        bus,
+        clock,
+        writer,
+        server,
+        life: life.clone(),
+        failing: Mutex::new(Parked::new("mails")),
+    };
     let notifier = Notifier(Arc::new(inner));
     life.spawn_essential("notifier schedule", schedule::run(notifier.clone()));
     if has_server {

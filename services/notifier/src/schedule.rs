@@ -8,18 +8,23 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use domain::mail::DueMail;
-use domain::{MailId, Timestamp, UserId};
+use domain::{Claim, MailId, Timestamp, UserId};
 use futures_util::StreamExt;
 use nats::stored::{Stored, publish_stored};
 use nats::streams::StreamKind;
+use parking_lot::Mutex;
 use runtime::meter::{Counter, Gauge, label};
+use runtime::parked::{Parked, delay_after};
+use runtime::window::Window;
 use store::actions::{digests, mails};
-use store::queries::mails::{due_mails, mail_backlog};
+use store::queries::mails::{due_mails, due_mails_in_turns, mail_backlog};
 
 use crate::Notifier;
 
 /// Mails put on the queue at one look.
 const DUE_MAX: i64 = 500;
+/// Mails whose answer was not recorded, settled at one look.
+const UNANSWERED_MAX: i64 = 500;
 /// Notifications claimed at one look.
 const CLAIM_MAX: i64 = 500;
 /// People asked for at once.
@@ -30,10 +35,27 @@ const LEASE: Duration = Duration::from_secs(60);
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
 /// How long an answer of the mail server may take to be recorded.
 const UNANSWERED: Duration = Duration::from_secs(180);
+/// How long judging the notifications of one person may take.
+const JUDGE_BUDGET: Duration = Duration::from_secs(8);
+/// How long a look may still take once the process drains.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
 /// How long edges have, after NATS has come back, to say who is online.
 const EDGES_RETURN: Duration = Duration::from_secs(2);
 
+/// What the schedule claims.
+struct Claims {
+    unanswered: Window,
+    people: Window,
+    /// People whose notifications cannot be judged.
+    failing: Mutex<Parked<UserId>>,
+}
+
 pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
+    let mut claims = Claims {
+        unanswered: Window::new("mails_unanswered", UNANSWERED_MAX),
+        people: Window::new("digest_claims", CLAIM_MAX),
+        failing: Mutex::new(Parked::new("digests")),
+    };
     let mut connections = notifier.bus.connections();
     let mut connected_at = None;
     while !notifier.life.is_draining() {
@@ -43,7 +65,9 @@ pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
             connected_at = (!is_first).then(std::time::Instant::now);
         }
         let are_edges_back = connected_at.is_none_or(|at| at.elapsed() >= EDGES_RETURN);
-        let is_full = match look(&notifier, are_edges_back).await {
+        let look = Box::pin(look(&notifier, &mut claims, are_edges_back));
+        let Some(looked) = notifier.life.unless_drained(DRAIN_GRACE, look).await else { break };
+        let is_full = match looked {
             Ok(is_full) => is_full,
             Err(error) => {
                 Gauge::MailsWaiting.forget();
@@ -63,7 +87,11 @@ pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
 }
 
 /// One look at the schedule. Returns whether there is more.
-async fn look(notifier: &Notifier, are_edges_back: bool) -> store::Result<bool> {
+async fn look(
+    notifier: &Notifier,
+    claims: &mut Claims,
+    are_edges_back: bool,
+) -> store::Result<bool> {
     let now = notifier.clock.now();
     let mut conn = notifier.store.read().await?;
     let backlog = mail_backlog(&mut conn, now).await?;
@@ -75,9 +103,14 @@ async fn look(notifier: &Notifier, are_edges_back: bool) -> store::Result<bool> 
     if notifier.server.is_none() || !notifier.bus.is_connected() {
         return Ok(false);
     }
-    let mut tx = notifier.store.begin().await?;
-    let unanswered = mails::settle_unanswered(&mut tx, UNANSWERED, now).await?;
-    let _nothing_to_publish = tx.commit().await?;
+    claims.unanswered.begin(now);
+    claims.people.begin(now);
+    let settled = settle_unanswered(notifier, claims.unanswered.claim()).await;
+    let settled = noted(notifier, &mut claims.unanswered, settled).await?;
+    let unanswered = settled.unwrap_or_default();
+    if settled.is_some() {
+        claims.unanswered.succeeded(unanswered as u64);
+    }
     if unanswered > 0 {
         tracing::warn!(
             mails = unanswered,
@@ -89,13 +122,16 @@ async fn look(notifier: &Notifier, are_edges_back: bool) -> store::Result<bool> 
     let server = notifier.store.server_time().await?;
     let skew = notifier.clock.compare(server.at, server.round_trip);
     let may_judge = are_edges_back && skew.is_tolerable();
-    let claimed = if may_judge { make_digests(notifier).await? } else { 0 };
+    let has_more = may_judge && make_digests(notifier, claims).await?;
     let mut conn = notifier.store.read().await?;
-    let due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
+    let mut due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
+    if due.len() >= usize::try_from(DUE_MAX).unwrap_or(usize::MAX) {
+        due = due_mails_in_turns(&mut conn, DUE_MAX, notifier.clock.now()).await?;
+    }
     drop(conn);
     let jobs = due.iter().map(|mail| job(notifier, mail, now)).collect();
     publish_stored(&notifier.bus, StreamKind::Notifications, jobs).await;
-    Ok(claimed > 0 || due.len() >= usize::try_from(DUE_MAX).unwrap_or(usize::MAX))
+    Ok(has_more || due.len() >= usize::try_from(DUE_MAX).unwrap_or(usize::MAX))
 }
 
 /// The job that points at a mail.
@@ -114,34 +150,87 @@ pub(crate) fn mail_of(payload: &[u8]) -> Option<MailId> {
     std::str::from_utf8(payload).ok()?.parse().ok()
 }
 
-/// Judges what is due for people who may have missed it. Returns how many they were.
-async fn make_digests(notifier: &Notifier) -> store::Result<usize> {
-    let now = notifier.clock.now();
-    let mut tx = notifier.store.begin().await?;
-    let people = digests::claim_people(&mut tx, CLAIM_MAX, LEASE, now).await?;
+async fn settle_unanswered(notifier: &Notifier, claim: Claim) -> store::Result<usize> {
+    let mut tx = notifier.begin().await?;
+    let settled =
+        mails::settle_unanswered(&mut tx, claim, UNANSWERED, notifier.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
+    Ok(settled)
+}
+
+async fn claim_people(notifier: &Notifier, claim: Claim) -> store::Result<Vec<UserId>> {
+    let mut tx = notifier.begin().await?;
+    let people = digests::claim_people(&mut tx, claim, LEASE, notifier.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(people)
+}
+
+/// What a claim found. `None` when it failed, and the next look tries fewer rows.
+async fn noted<T>(
+    notifier: &Notifier,
+    window: &mut Window,
+    claimed: store::Result<T>,
+) -> store::Result<Option<T>> {
+    match claimed {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if notifier.store.blames_work(&error).await => {
+            tracing::warn!(error = %error, "mails cannot be claimed, retrying fewer: {error}");
+            window.failed(notifier.clock.now());
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Judges what is due for people who may have missed it. Returns whether there may be more.
+async fn make_digests(notifier: &Notifier, claims: &mut Claims) -> store::Result<bool> {
+    let claimed = claim_people(notifier, claims.people.claim()).await;
+    let Some(people) = noted(notifier, &mut claims.people, claimed).await? else {
+        return Ok(true);
+    };
+    // People have several notifications each: any number of them may mean that there are more.
+    claims.people.succeeded(people.len() as u64);
+    let failing = &claims.failing;
     let judged = futures_util::stream::iter(people)
-        .map(|user| judge(notifier, user))
+        .map(|user| judge(notifier, failing, user))
         .buffer_unordered(ASKED_MAX)
         .collect::<Vec<_>>()
         .await;
-    Ok(judged.len())
+    Ok(!judged.is_empty())
 }
 
-async fn judge(notifier: &Notifier, user: UserId) {
+async fn judge(notifier: &Notifier, failing: &Mutex<Parked<UserId>>, user: UserId) {
+    let judging = tokio::time::timeout(JUDGE_BUDGET, Box::pin(settle(notifier, user))).await;
+    let error = match judging.unwrap_or(Err(store::Error::TimedOut)) {
+        Ok(()) => return failing.lock().succeeded(user),
+        Err(error) => error,
+    };
+    tracing::warn!(
+        user.id = %user, error = %error,
+        "the notifications of user {user} could not be judged and wait: {error}"
+    );
+    if !notifier.store.blames_work(&error).await {
+        return;
+    }
+    let now = notifier.clock.now();
+    let times = failing.lock().failed(user, now);
+    let postponing = async {
+        let mut tx = notifier.begin().await?;
+        digests::postpone_person(&mut tx, user, now + delay_after(times)).await?;
+        tx.commit().await
+    };
+    // Where that fails too, the claim ends by itself.
+    if let Err(error) = postponing.await {
+        tracing::warn!(user.id = %user, error = %error,
+            "the notifications of user {user} could not be put off: {error}");
+    }
+}
+
+async fn settle(notifier: &Notifier, user: UserId) -> store::Result<()> {
     let is_online = notifier.bus.is_online(user).await;
-    let settled: store::Result<()> = async {
-        let mut tx = notifier.store.begin().await?;
-        let (delay, now) = (notifier.config.mail_delay, notifier.clock.now());
-        digests::settle_person(&mut tx, (user, is_online), delay, now).await?;
-        let _nothing_to_publish = tx.commit().await?;
-        Ok(())
-    }
-    .await;
-    if let Err(error) = settled {
-        tracing::warn!(
-            user.id = %user, error = %error,
-            "the notifications of user {user} could not be judged and wait: {error}"
-        );
-    }
+    let mut tx = notifier.begin().await?;
+    let (delay, now) = (notifier.config.mail_delay, notifier.clock.now());
+    digests::settle_person(&mut tx, (user, is_online), delay, now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(())
 }

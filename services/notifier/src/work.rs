@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use nats::consume::{Outcome, consume};
 use nats::streams::Durable;
 use runtime::meter::{Counter, Histogram, label};
+use store::actions::dead_letters::give_up_mail;
 use store::actions::mails::Handing;
 use store::actions::{digests, mails};
 use store::queries::mails::due_mail;
@@ -21,13 +22,16 @@ use crate::smtp::{Answer, Server};
 const AT_ONCE: usize = 8;
 /// When a job that could not be worked off is handed out again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Failures to hand over a mail, not the mail server's, after which it is given up.
+const GIVE_UP_AFTER: u32 = 6;
 /// The longest pause after the mail server has said that it does not take a mail now.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The longest pause while it cannot be reached: it is asked once for many mails.
 const UNREACHABLE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How long a mail is tried. A server that is away that long has an operator who knows.
 const TRIED_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
-/// How often an answer is recorded that cannot be, before it counts as never heard.
+/// How often an answer is recorded that cannot be, before it counts as never heard. Each try takes
+/// at most a statement's budget.
 const RECORD_TRIES: u32 = 20;
 
 pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
@@ -49,22 +53,62 @@ async fn work_off(notifier: Notifier, messages: Vec<Message>) -> (Vec<Message>, 
                 if notifier.life.is_draining() {
                     return Outcome::Retry { after: Duration::ZERO };
                 }
-                match deliver(&notifier, id).await {
-                    Ok(()) => Outcome::Done,
-                    Err(error) => {
-                        tracing::warn!(
-                            mail.id = %id, error = %error,
-                            "mail {id} could not be worked off and is retried: {error}"
-                        );
-                        Outcome::Retry { after: AGAIN }
-                    }
-                }
+                work_on(&notifier, id).await
             }
         })
         .buffered(AT_ONCE)
         .collect()
         .await;
     (messages, outcomes)
+}
+
+/// Works on one mail. One that fails although Postgres answers is put off, longer and longer, and
+/// given up after [`GIVE_UP_AFTER`] failures.
+async fn work_on(notifier: &Notifier, id: MailId) -> Outcome {
+    if notifier.failing.lock().is_parked(id, notifier.clock.now()) {
+        // The schedule puts it on the queue again.
+        return Outcome::Done;
+    }
+    let error = match deliver(notifier, id).await {
+        Ok(()) => {
+            notifier.failing.lock().succeeded(id);
+            return Outcome::Done;
+        }
+        Err(error) => error,
+    };
+    tracing::warn!(
+        mail.id = %id, error = %error,
+        "mail {id} could not be worked off and is retried: {error}"
+    );
+    if !notifier.store.blames_work(&error).await {
+        return Outcome::Retry { after: AGAIN };
+    }
+    let times = notifier.failing.lock().failed(id, notifier.clock.now());
+    match put_off(notifier, id, times, &error.to_string()).await {
+        Ok(()) if times >= GIVE_UP_AFTER => {
+            Counter::WorkDead.add_with(1, vec![label("work", "mails")]);
+            notifier.failing.lock().forget(id);
+        }
+        Ok(()) => {}
+        Err(error) => {
+            tracing::warn!(mail.id = %id, error = %error, "mail {id} cannot be put off: {error}");
+        }
+    }
+    Outcome::Done
+}
+
+/// Puts off a mail that has failed `times` times, or gives it up.
+async fn put_off(notifier: &Notifier, id: MailId, times: u32, error: &str) -> store::Result<()> {
+    let mut tx = notifier.begin().await?;
+    if times >= GIVE_UP_AFTER {
+        give_up_mail(&mut tx, id, error).await?;
+    } else {
+        let attempts = i32::try_from(times).unwrap_or(i32::MAX);
+        let until = next_attempt(notifier, attempts, PAUSE_MAX);
+        mails::postpone(&mut tx, id, until, error).await?;
+    }
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(())
 }
 
 /// Hands over a mail, if it is due still and there is something to say.
@@ -80,12 +124,12 @@ async fn deliver(notifier: &Notifier, id: MailId) -> store::Result<()> {
     if let Err(error) = server.is_there().await {
         tracing::warn!(mail.id = %id, error, "mail {id} waits for the mail server: {error}");
         let until = next_attempt(notifier, due.attempts + 1, UNREACHABLE_PAUSE_MAX);
-        let mut tx = notifier.store.begin().await?;
+        let mut tx = notifier.begin().await?;
         mails::postpone(&mut tx, id, until, &error).await?;
         let _nothing_to_publish = tx.commit().await?;
         return count(due.kind, "unreachable");
     }
-    let mut tx = notifier.store.begin().await?;
+    let mut tx = notifier.begin().await?;
     let handing = mails::hand_over(&mut tx, id, notifier.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
     match handing {
@@ -101,7 +145,7 @@ async fn take_back(notifier: &Notifier, due: &DueMail) -> store::Result<bool> {
     if !notifier.bus.is_online(user).await {
         return Ok(false);
     }
-    let mut tx = notifier.store.begin().await?;
+    let mut tx = notifier.begin().await?;
     let (delay, now) = (notifier.config.mail_delay, notifier.clock.now());
     digests::take_back(&mut tx, (due.id, user), delay, now).await?;
     let _nothing_to_publish = tx.commit().await?;
@@ -141,6 +185,8 @@ async fn send(notifier: &Notifier, server: &Server, mail: HandedMail) -> store::
             Err(error) if tries >= RECORD_TRIES || notifier.life.is_draining() => {
                 return Err(error);
             }
+            // Nothing that time changes.
+            Err(error) if !error.is_transient() => return Err(error),
             Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
         }
     }
@@ -148,7 +194,7 @@ async fn send(notifier: &Notifier, server: &Server, mail: HandedMail) -> store::
 }
 
 async fn record(notifier: &Notifier, mail: &HandedMail, answer: &Answer) -> store::Result<()> {
-    let mut tx = notifier.store.begin().await?;
+    let mut tx = notifier.begin().await?;
     match answer {
         Answer::Taken => mails::record_sent(&mut tx, mail, notifier.clock.now()).await?,
         Answer::Later(error) => {

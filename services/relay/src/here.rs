@@ -11,7 +11,7 @@ use crate::Relay;
 use crate::plan::{Here, Planned};
 
 /// People who are asked for at once.
-const ASKED_AT_ONCE: usize = 256;
+pub(crate) const ASKED_AT_ONCE: usize = 256;
 
 /// Who is online of the rooms of those events that ask for it.
 pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Result<Here> {
@@ -19,7 +19,7 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
     let mut here = Here::new();
     for event in events {
         let LogPlace::Room(room, _) = event.place else { continue };
-        if !event.mentions_here {
+        if !event.mentions_here || event.is_crowd() {
             continue;
         }
         let people = match online.get(&room) {

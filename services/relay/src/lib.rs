@@ -1,6 +1,6 @@
 //! From logs to effects: what must happen because something happened.
 //!
-//! The relay consumes ROOMS in batches. One Postgres transaction records every effect of a batch
+//! The relay consumes ROOMS; organizations take turns ([`turns`]). One Postgres transaction records every effect of a batch
 //! and deletes its outbox rows; only after the commit are the messages acknowledged. So an outbox
 //! row exists exactly as long as its effects do not, whatever dies at whichever line. The sweep
 //! publishes again what has not been planned in time, on a subject that edges do not hear.
@@ -8,9 +8,11 @@
 //! Effects are deliveries to webhooks and notifications, with the decisions behind them.
 
 mod announce;
+mod crowd;
 mod here;
 mod plan;
 mod sweep;
+mod turns;
 
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use nats::bus::Bus;
 use nats::streams::StreamSettings;
 use runtime::{Clock, Lifecycle};
 use store::Store;
+
+use crate::turns::Turns;
 
 /// How the relay is set up.
 #[derive(Clone, Debug)]
@@ -56,7 +60,9 @@ pub async fn start(
     life: &Lifecycle,
 ) -> anyhow::Result<()> {
     let relay = Relay { config, store, bus, clock };
-    life.spawn_essential("relay planner", plan::run(relay.clone(), life.clone()));
+    let turns = Turns::new();
+    life.spawn_essential("relay intake", plan::take_in(relay.clone(), turns.clone(), life.clone()));
+    life.spawn_essential("relay planner", plan::run(relay.clone(), turns, life.clone()));
     life.spawn_essential("relay sweep", sweep::run(relay, life.clone()));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Planning: a batch of events, one transaction, then the acks.
+//! Planning: a group of events, one transaction, then the acks.
 //!
 //! The transaction deletes the batch's outbox rows and records the effects of those that it got:
 //! others are another relay's. After its commit come the jobs and pushes, which may be lost, and the
@@ -6,11 +6,12 @@
 //! that spoils it stands alone; one that fails alone again and again is set aside, with the reason
 //! (`runtime::parts`). Each transaction has a time budget.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Message;
-use domain::{OrgId, Seq};
+use domain::{OrgId, RoomId, Seq};
 use nats::consume::{Outcome, consume};
 use nats::frames::LiveFrame;
 use nats::streams::Durable;
@@ -21,44 +22,65 @@ use runtime::meter::{Counter, Histogram};
 use runtime::parts::{ALONE_AFTER, FAILURES_MAX, Item, Parts, failures_after};
 use store::actions::deliveries::Due;
 use store::actions::outbox::{note_failures, settle};
+use store::actions::outbox_crowds::open;
 use store::actions::plan_notifications::{Push, notify};
 use store::queries::facts::{Fact, facts};
 use store::queries::outbox::LogPlace;
 use store::queries::planning::{Prospect, prospects};
 
+use crate::crowd::{self, RECIPIENTS_MAX};
+use crate::turns::{Ended, Turns, take};
 use crate::{Relay, announce, here};
 
 /// When events are handed out again while Postgres is away, or for which there was no time.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long one transaction may take: far below the 15 s after which Postgres ends a transaction in
 /// which nothing happens.
-const PART_BUDGET: Duration = Duration::from_secs(5);
+pub(crate) const PART_BUDGET: Duration = Duration::from_secs(5);
 /// How long one statement of it may take.
-const STATEMENT_BUDGET: Duration = Duration::from_secs(4);
+pub(crate) const STATEMENT_BUDGET: Duration = Duration::from_secs(4);
 /// After how long no further part of a batch is begun. Together with [`PART_BUDGET`] and the steps
 /// around it, it stays below the 30 s after which the batch is handed out again.
 const BATCH_BUDGET: Duration = Duration::from_secs(12);
 /// How long a read, or the record of a failure, may take.
-const STEP_BUDGET: Duration = Duration::from_secs(2);
+pub(crate) const STEP_BUDGET: Duration = Duration::from_secs(2);
 /// Deliveries that planning puts on the queue by itself; further ones come with the schedule.
 const HAND_OUT_MAX: usize = 5_000;
+/// Events in one part of a group at most.
+const GROUP_MAX: usize = 500;
+/// What an event costs that concerns nobody, in people.
+const COST_MIN: usize = 20;
+/// How long giving back what waits may take once the process drains.
+const GIVE_BACK_BUDGET: Duration = Duration::from_secs(3);
 /// People whom one transaction may have to look at because everyone in a room is meant: a batch
 /// beyond that is split.
 const PEOPLE_MAX: i64 = 20_000;
 
-pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
+/// Takes events from the stream into the lines of their organizations.
+pub(crate) async fn take_in(relay: Relay, turns: Turns, life: Lifecycle) -> anyhow::Result<()> {
     let durable = (Durable::RELAY, relay.config.streams);
     let bus = relay.bus.clone();
-    let of_batch = life.clone();
-    consume(bus, durable, life, move |messages| plan(relay.clone(), of_batch.clone(), messages))
-        .await;
+    consume(bus, durable, life, move |messages| take(relay.clone(), turns.clone(), messages)).await;
     Ok(())
 }
 
-/// An event of the batch.
-#[derive(Clone, Debug)]
+/// Plans what waits, group by group.
+pub(crate) async fn run(relay: Relay, turns: Turns, life: Lifecycle) -> anyhow::Result<()> {
+    while let Some(group) = turns.next(&life).await {
+        let events = group.iter().enumerate().map(|(at, held)| Planned { at, ..held.event });
+        let ended = plan(&relay, &life, events.collect()).await;
+        for (held, ended) in group.into_iter().zip(ended) {
+            turns.end(held, ended).await;
+        }
+    }
+    let _in_time = tokio::time::timeout(GIVE_BACK_BUDGET, turns.give_back()).await;
+    Ok(())
+}
+
+/// An event that waits to be planned.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Planned {
-    /// Its place in the batch.
+    /// Its place in the group.
     at: usize,
     /// Where it stands in its log.
     pub(crate) place: LogPlace,
@@ -68,6 +90,36 @@ pub(crate) struct Planned {
     failures: u32,
     /// Whether its text mentions who is online, so that it must be asked who is.
     pub(crate) mentions_here: bool,
+    /// How many people it concerns because it mentions everyone in its room, or who is online.
+    audience: i64,
+    /// Whether planning has begun with it, and some of these people were not planned yet.
+    is_open: bool,
+}
+
+impl Planned {
+    /// Whether its recipients are too many for one transaction.
+    pub(crate) fn is_crowd(&self) -> bool {
+        self.is_open || self.audience > RECIPIENTS_MAX
+    }
+
+    /// The same once planning it has begun.
+    pub(crate) fn opened(self) -> Self {
+        Self { is_open: true, ..self }
+    }
+
+    /// Its place in a room's log.
+    fn in_room(&self) -> Option<(RoomId, Seq)> {
+        match self.place {
+            LogPlace::Room(room, seq) => Some((room, seq)),
+            LogPlace::Org(..) => None,
+        }
+    }
+
+    /// What it costs, in people: at most what is planned in one turn.
+    pub(crate) fn weight(&self) -> usize {
+        let people = self.audience.clamp(0, 4 * RECIPIENTS_MAX);
+        COST_MIN + usize::try_from(people).unwrap_or_default()
+    }
 }
 
 impl Item for Planned {
@@ -97,34 +149,36 @@ enum Part {
 
 /// What follows after the commit.
 #[derive(Debug, Default)]
-struct Effects {
+pub(crate) struct Effects {
     deliveries: Vec<Due>,
     pushes: Vec<Push>,
 }
 
-async fn plan(
-    relay: Relay,
-    life: Lifecycle,
-    messages: Vec<Message>,
-) -> (Vec<Message>, Vec<Outcome>) {
+impl Effects {
+    /// Notifications alone.
+    pub(crate) fn of_pushes(pushes: Vec<Push>) -> Self {
+        Self { deliveries: Vec::new(), pushes }
+    }
+}
+
+/// Plans a group. Returns how the turn of each event ended.
+async fn plan(relay: &Relay, life: &Lifecycle, events: Vec<Planned>) -> Vec<Ended> {
     let started = Instant::now();
-    let mut outcomes = vec![Outcome::Done; messages.len()];
-    let events = match waiting(&relay, &messages).await {
-        Ok(events) => events,
-        Err(error) => {
-            tracing::warn!(error = %error, "events cannot be read, retrying: {error}");
-            outcomes.fill(Outcome::Retry { after: RETRY_AFTER });
-            return (messages, outcomes);
-        }
-    };
-    let mut parts = Parts::of(events, Durable::RELAY.batch_max);
+    let mut ended = vec![Ended::With(Outcome::Done); events.len()];
+    let later = |after| Ended::With(Outcome::Retry { after });
+    let mut crowds: Vec<Planned> =
+        events.iter().filter(|event| event.is_crowd()).copied().collect();
+    // An open one has nothing left to plan but recipients.
+    let events = events.into_iter().filter(|event| !event.is_open).collect();
+    let mut parts = Parts::of(events, GROUP_MAX);
     while !life.is_draining() && started.elapsed() < BATCH_BUDGET {
         let Some(part) = parts.next_part() else { break };
-        let planned = within(PART_BUDGET, record(&relay, &part)).await;
+        let planned = within(PART_BUDGET, record(relay, &part)).await;
         let error = match planned {
             Ok(Part::Done(effects)) => {
-                Counter::EventsPlanned.add(part.len() as u64);
-                follow_up(&relay, effects).await;
+                let done = part.iter().filter(|event| !event.is_crowd()).count();
+                Counter::EventsPlanned.add(done as u64);
+                follow_up(relay, effects).await;
                 continue;
             }
             Ok(Part::TooMuch) => {
@@ -133,39 +187,52 @@ async fn plan(
             }
             Err(error) => error,
         };
-        match judge(&relay, &part, &error).await {
+        let judged = judge(relay, &part, &error).await;
+        if !matches!(judged, Judged::Split) {
+            crowds.retain(|crowd| part.iter().all(|event| event.at != crowd.at));
+        }
+        match judged {
             Judged::Split => parts.split(part),
             Judged::SetAside => {}
             Judged::Retry(after) => {
-                for event in &part {
-                    outcomes[event.at] = Outcome::Retry { after };
+                for event in part {
+                    ended[event.at] = later(after);
                 }
             }
             Judged::PostgresIsAway => {
                 for event in part {
-                    outcomes[event.at] = Outcome::Retry { after: RETRY_AFTER };
+                    ended[event.at] = later(RETRY_AFTER);
                 }
                 break;
             }
         }
     }
     for event in parts.into_rest() {
-        outcomes[event.at] = Outcome::Retry { after: RETRY_AFTER };
+        ended[event.at] = later(RETRY_AFTER);
+        crowds.retain(|crowd| crowd.at != event.at);
+    }
+    for crowd in crowds {
+        let has_time = !life.is_draining() && started.elapsed() < BATCH_BUDGET;
+        ended[crowd.at] =
+            if has_time { Box::pin(crowd::plan_some(relay, &crowd)).await } else { Ended::ForNow };
     }
     Histogram::PlanSeconds.record(started.elapsed().as_secs_f64());
-    (messages, outcomes)
+    ended
 }
 
-async fn within<T>(
+pub(crate) async fn within<T>(
     budget: Duration,
     work: impl Future<Output = store::Result<T>>,
 ) -> store::Result<T> {
     tokio::time::timeout(budget, work).await.unwrap_or(Err(store::Error::TimedOut))
 }
 
-/// The events of a batch that wait to be planned. What is no event is logged and left out, and so
-/// acknowledged: retrying it could never succeed.
-async fn waiting(relay: &Relay, messages: &[Message]) -> store::Result<Vec<Planned>> {
+/// The events of a batch that wait to be planned, by their place in it. What is no event is logged
+/// and left out, and so acknowledged: retrying it could never succeed.
+pub(crate) async fn waiting(
+    relay: &Relay,
+    messages: &[Message],
+) -> store::Result<HashMap<usize, Planned>> {
     let places: Vec<Option<LogPlace>> =
         messages.iter().map(|message| read(relay.bus.subjects(), message)).collect();
     let named: Vec<LogPlace> = places.iter().flatten().copied().collect();
@@ -175,8 +242,8 @@ async fn waiting(relay: &Relay, messages: &[Message]) -> store::Result<Vec<Plann
     let events = places.into_iter().enumerate().filter_map(|(at, place)| {
         let place = place?;
         // Taken out: a batch may hold an event twice.
-        let Prospect { org, failures, mentions_here } = known.remove(&place)?;
-        Some(Planned { at, place, org, failures, mentions_here })
+        let Prospect { org, failures, mentions_here, audience, is_open } = known.remove(&place)?;
+        Some((at, Planned { at, place, org, failures, mentions_here, audience, is_open }))
     });
     Ok(events.collect())
 }
@@ -241,18 +308,32 @@ async fn record(relay: &Relay, events: &[Planned]) -> store::Result<Part> {
     let here = here::who_is_here(relay, events).await?;
     let now = relay.clock.now();
     let places: Vec<LogPlace> = events.iter().map(|event| event.place).collect();
+    let (crowds, others): (Vec<&Planned>, Vec<&Planned>) =
+        events.iter().partition(|event| event.is_crowd());
+    let others: Vec<LogPlace> = others.into_iter().map(|event| event.place).collect();
     let mut tx = relay.store.begin_bounded(STATEMENT_BUDGET).await?;
-    let mut claimed = settle(&mut tx, &places).await?;
+    let mut claimed = settle(&mut tx, &others).await?;
+    if !crowds.is_empty() {
+        let places: Vec<_> = crowds.iter().filter_map(|event| event.in_room()).collect();
+        claimed.extend(open(&mut tx, &places).await?);
+    }
     // In the order of the batch, which is that of each room's log.
     let order: HashMap<LogPlace, usize> =
         places.iter().enumerate().map(|(at, &place)| (place, at)).collect();
     claimed.sort_by_key(|claimed| order.get(&claimed.place).copied());
     let facts = facts(tx.conn(), &claimed, now).await?;
-    if facts.len() > 1 && people(&facts, &here) > PEOPLE_MAX {
+    // The recipients of the others follow in transactions of their own.
+    let is_crowd = |fact: &Fact| crowds.iter().any(|crowd| crowd.place == fact.place);
+    let small: Cow<'_, [Fact]> = if crowds.is_empty() {
+        Cow::Borrowed(&facts)
+    } else {
+        facts.iter().filter(|&fact| !is_crowd(fact)).cloned().collect()
+    };
+    if small.len() > 1 && people(&small, &here) > PEOPLE_MAX {
         return Ok(Part::TooMuch);
     }
     // Memberships are locked before webhooks.
-    let pushes = notify(&mut tx, &facts, &here, relay.config.mail_delay, now).await?;
+    let pushes = notify(&mut tx, &small, &here, relay.config.mail_delay, now).await?;
     let deliveries = announce::announce(&mut tx, &facts, now).await?;
     let _nothing_to_publish = tx.commit().await?;
     Ok(Part::Done(Effects { deliveries, pushes }))
@@ -270,7 +351,7 @@ fn people(facts: &[Fact], here: &Here) -> i64 {
 
 /// Tells of what was recorded. What is lost here is found again: deliveries by the schedule,
 /// notifications by whoever looks.
-async fn follow_up(relay: &Relay, effects: Effects) {
+pub(crate) async fn follow_up(relay: &Relay, effects: Effects) {
     Counter::DeliveriesPlanned.add(effects.deliveries.len() as u64);
     Counter::NotificationsMade.add(effects.pushes.len() as u64);
     for due in effects.deliveries.into_iter().take(HAND_OUT_MAX) {

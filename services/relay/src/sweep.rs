@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
-use domain::{LogEvent, RoomId, Seq, Timestamp};
+use domain::{Claim, LogEvent, RoomId, Seq, Timestamp};
 use nats::frames::{EventFrame, text};
 use nats::publish::event_headers;
 use nats::stored::{Stored, publish_stored};
@@ -18,6 +18,7 @@ use nats::streams::StreamKind;
 use nats::subjects::HEADER_SEQ;
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Gauge};
+use runtime::window::Window;
 use store::actions::outbox::{Overdue, claim_overdue, make_due, set_aside, settle};
 use store::queries::outbox::{LogPlace, backlog};
 use store::queries::room_log::room_log;
@@ -35,6 +36,8 @@ const MAKE_DUE_MAX: i64 = 5_000;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long one sweep may take: a Postgres whose machine is gone says nothing.
 const SWEEP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long one statement that claims events may take.
+const CLAIM_BUDGET: Duration = Duration::from_secs(5);
 /// How long it may take to publish one event again.
 const REPEAT_BUDGET: Duration = Duration::from_secs(3);
 /// Attempts after which an event that cannot be rendered is set aside.
@@ -46,6 +49,8 @@ struct Sweep {
     relay: Relay,
     /// Changes with every connection to NATS.
     connections: watch::Receiver<u64>,
+    /// Which events are claimed: some may not be claimable.
+    window: Window,
     /// The last repeats were not stored.
     is_refused: bool,
     /// Events may wait for a repeat that is put off for no reason any more.
@@ -54,11 +59,12 @@ struct Sweep {
 
 pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
     let connections = relay.bus.connections();
-    let mut sweep = Sweep { relay, connections, is_refused: false, is_behind: true };
+    let window = Window::new("outbox_sweep", CLAIM_MAX);
+    let mut sweep = Sweep { relay, connections, window, is_refused: false, is_behind: true };
     while !life.is_draining() {
         let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep.once()).await;
-        let is_full = match swept.unwrap_or(Err(store::Error::TimedOut)) {
-            Ok(is_full) => is_full,
+        let has_more = match swept.unwrap_or(Err(store::Error::TimedOut)) {
+            Ok(has_more) => has_more,
             Err(error) => {
                 Gauge::OutboxRows.forget();
                 Gauge::OutboxAge.forget();
@@ -66,7 +72,7 @@ pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
                 false
             }
         };
-        if !is_full {
+        if !has_more {
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 () = life.draining() => {}
@@ -99,21 +105,34 @@ impl Sweep {
         if self.is_behind && !self.is_refused {
             self.is_behind = self.catch_up(now).await?;
         }
-        let mut overdue = self.claim(now).await?;
+        self.window.begin(now);
+        let claimed_max = self.window.claim().limit;
+        let Some(mut overdue) = self.claim(now).await? else { return Ok(true) };
         if overdue.is_empty() && self.is_refused && self.make_due(PROBE_MAX, now).await? > 0 {
-            overdue = self.claim(now).await?;
+            overdue = self.claim(now).await?.unwrap_or_default();
         }
         self.repeat_all(&overdue).await?;
-        let is_full = i64::try_from(overdue.len()).is_ok_and(|swept| swept >= CLAIM_MAX);
+        let is_full = i64::try_from(overdue.len()).is_ok_and(|swept| swept >= claimed_max);
         Ok(is_full && !self.is_refused)
     }
 
-    async fn claim(&self, now: Timestamp) -> store::Result<Vec<Overdue>> {
-        let limit = if self.is_refused { PROBE_MAX } else { CLAIM_MAX };
-        let mut tx = self.relay.store.begin().await?;
-        let overdue = claim_overdue(&mut tx, limit, now).await?;
-        let _nothing_to_publish = tx.commit().await?;
-        Ok(overdue)
+    /// Claims what is overdue. `None` when that failed, and fewer events are to be tried.
+    async fn claim(&mut self, now: Timestamp) -> store::Result<Option<Vec<Overdue>>> {
+        let claim = self.window.claim();
+        let limit = if self.is_refused { PROBE_MAX } else { claim.limit };
+        match claim_some(&self.relay, Claim { limit, ..claim }, now).await {
+            Ok(overdue) => {
+                if !self.is_refused {
+                    self.window.succeeded(overdue.len() as u64);
+                }
+                Ok(Some(overdue))
+            }
+            Err(error) if self.relay.store.blames_work(&error).await => {
+                tracing::warn!(error = %error, "events cannot be claimed, retrying fewer: {error}");
+                if self.window.failed(now) { Ok(None) } else { Err(error) }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Publishes events again, and learns whether JetStream stores them.
@@ -135,7 +154,10 @@ impl Sweep {
                 return Err(error);
             }
             if event.attempts >= ATTEMPTS_MAX && !error.is_conflict() {
-                bury(&relay, event.place, &error.to_string()).await?;
+                if let Err(error) = bury(&relay, event.place, &error.to_string()).await {
+                    tracing::warn!(place = ?event.place, error = %error,
+                        "{:?} cannot be set aside, retrying: {error}", event.place);
+                }
             } else {
                 tracing::warn!(place = ?event.place, error = %error,
                     "{:?} cannot be published again, retrying: {error}", event.place);
@@ -170,6 +192,13 @@ impl Sweep {
         let _nothing_to_publish = tx.commit().await?;
         Ok(made_due)
     }
+}
+
+async fn claim_some(relay: &Relay, claim: Claim, now: Timestamp) -> store::Result<Vec<Overdue>> {
+    let mut tx = relay.store.begin_bounded(CLAIM_BUDGET).await?;
+    let overdue = claim_overdue(&mut tx, claim, now).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(overdue)
 }
 
 /// The message that repeats an event; `None` where there is nothing to repeat.
@@ -222,10 +251,10 @@ async fn forget(relay: &Relay, place: LogPlace) -> store::Result<()> {
 }
 
 pub(crate) async fn bury(relay: &Relay, place: LogPlace, reason: &str) -> store::Result<()> {
-    tracing::error!(place = ?place, reason, "an event cannot be planned and is set aside: {reason}");
-    Counter::EventsDead.add(1);
-    let mut tx = relay.store.begin().await?;
+    let mut tx = relay.store.begin_bounded(CLAIM_BUDGET).await?;
     set_aside(&mut tx, place, reason, relay.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
+    Counter::EventsDead.add(1);
+    tracing::error!(place = ?place, reason, "an event cannot be planned and is set aside: {reason}");
     Ok(())
 }

@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Message;
 use bytes::Bytes;
+use domain::DeliveryId;
 use outbound::{Answer, Failure, Request, Target};
 use runtime::meter::{Counter, Gauge, Histogram, label};
+use store::actions::dead_letters::give_up_delivery;
 use store::actions::deliveries::{Claimed, Due, Standing, claim, failed, resume, succeeded};
 use tokio::sync::SemaphorePermit;
 
@@ -21,6 +23,8 @@ const SLOW_AFTER: Duration = Duration::from_secs(1);
 const RECORD_TRIES: u32 = 5;
 /// The pause between these tries.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
+/// Failures to record attempts at a delivery after which it is given up.
+const GIVE_UP_AFTER: u32 = 6;
 /// Parked deliveries put back on the schedule in one transaction.
 const RESUME_MAX: i64 = 2_000;
 
@@ -68,8 +72,15 @@ async fn attempt(worker: &Worker, start: Start<Message>) {
     let result = deliver(worker, due, &mut lane).await;
     let fare = match result {
         Ok(fare) => {
+            worker.parked.lock().succeeded(delivery);
             acknowledge(&job).await;
             fare
+        }
+        Err(error) if worker.store.blames_work(&error).await => {
+            set_aside(worker, delivery, &error).await;
+            // On the schedule, unless it was given up.
+            acknowledge(&job).await;
+            None
         }
         // Not acknowledged, and on the schedule: it comes again.
         Err(error) => {
@@ -86,6 +97,30 @@ async fn attempt(worker: &Worker, start: Start<Message>) {
     }
 }
 
+/// Parks a delivery whose attempt could not be claimed or recorded, and gives it up once that has
+/// failed [`GIVE_UP_AFTER`] times: its endpoint may have got it each time.
+async fn set_aside(worker: &Worker, delivery: DeliveryId, error: &store::Error) {
+    let times = worker.parked.lock().failed(delivery, worker.clock.now());
+    tracing::warn!(delivery = %delivery, error = %error, times,
+        "delivery {delivery} cannot be recorded: {error}");
+    if times < GIVE_UP_AFTER {
+        return;
+    }
+    let giving_up = async {
+        let mut tx = worker.begin().await?;
+        give_up_delivery(&mut tx, delivery, &format!("cannot be recorded: {error}")).await?;
+        tx.commit().await
+    };
+    match giving_up.await {
+        Ok(_nothing_to_publish) => {
+            Counter::WorkDead.add_with(1, vec![label("work", "webhook_deliveries")]);
+            worker.parked.lock().forget(delivery);
+        }
+        Err(error) => tracing::warn!(delivery = %delivery, error = %error,
+            "delivery {delivery} cannot be given up either and stays parked: {error}"),
+    }
+}
+
 /// An acknowledgement that is lost has the job come again, to be found done or not due.
 async fn acknowledge(job: &Message) {
     if let Err(error) = job.ack().await {
@@ -96,7 +131,7 @@ async fn acknowledge(job: &Message) {
 /// Attempts a delivery, if it is ours to attempt. What it says of the endpoint.
 async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Option<Fare>> {
     let turn = turn(worker, *lane).await;
-    let mut tx = worker.store.begin().await?;
+    let mut tx = worker.begin().await?;
     let claimed = claim(&mut tx, due, worker.lease(), worker.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
     drop(turn);
@@ -130,7 +165,11 @@ async fn deliver(worker: &Worker, due: Due, lane: &mut Lane) -> store::Result<Op
         Histogram::WebhookLatencySeconds.record(now.since(claimed.created_at).as_secs_f64());
     }
     if was_broken || (claimed.is_first && fare != Fare::Broken) {
-        resume_all(worker, &claimed).await?;
+        // The attempt is recorded; the schedule finds what was not resumed.
+        if let Err(error) = resume_all(worker, &claimed).await {
+            tracing::warn!(webhook.id = %due.webhook, error = %error,
+                "parked deliveries of webhook {} wait: {error}", due.webhook);
+        }
     }
     Ok(Some(fare))
 }
@@ -183,7 +222,7 @@ async fn record_patiently(
     loop {
         match record(worker, claimed, outcome).await {
             Ok(recorded) => return Ok(recorded),
-            Err(error) if tries >= RECORD_TRIES => return Err(error),
+            Err(error) if tries >= RECORD_TRIES || !error.is_transient() => return Err(error),
             Err(_) => tokio::time::sleep(RECORD_PAUSE).await,
         }
         tries += 1;
@@ -201,7 +240,7 @@ async fn record(worker: &Worker, claimed: &Claimed, outcome: &Outcome) -> store:
         }
     };
     let now = worker.clock.now();
-    let mut tx = worker.store.begin().await?;
+    let mut tx = worker.begin().await?;
     let recorded = match outcome {
         Outcome::Sent { status } => {
             Recorded::Sent { was_broken: succeeded(&mut tx, claimed, *status, now).await? }
@@ -218,7 +257,7 @@ async fn record(worker: &Worker, claimed: &Claimed, outcome: &Outcome) -> store:
 /// schedule finds it.
 async fn resume_all(worker: &Worker, claimed: &Claimed) -> store::Result<()> {
     loop {
-        let mut tx = worker.store.begin().await?;
+        let mut tx = worker.begin().await?;
         let resumed = resume(&mut tx, claimed.webhook, RESUME_MAX, worker.clock.now()).await?;
         let _nothing_to_publish = tx.commit().await?;
         if resumed < RESUME_MAX.unsigned_abs() {

@@ -42,8 +42,13 @@ async fn take(worker: Worker, messages: Vec<Message>) -> (Vec<Message>, Vec<Outc
     let (mut done, mut outcomes) = (Vec::new(), Vec::new());
     for (message, job) in messages.into_iter().zip(jobs) {
         let taken = job.and_then(|job| Some((job, *known.get(&job.webhook)?)));
-        // No job, or one whose endpoint is gone or broken: that was parked.
-        let Some((job, target)) = taken.filter(|&(job, target)| !is_parked(job, target)) else {
+        // No job; one whose endpoint is gone or broken, or whose attempts cannot be recorded: that
+        // is parked.
+        let is_taken = |(job, target): &(WebhookJob, Target)| {
+            let now = worker.clock.now();
+            !is_parked(*job, *target) && !worker.parked.lock().is_parked(job.delivery, now)
+        };
+        let Some((job, target)) = taken.filter(is_taken) else {
             done.push(message);
             outcomes.push(Outcome::Done);
             continue;
@@ -103,9 +108,31 @@ async fn look_up(
     let parked: Vec<DeliveryId> =
         jobs.iter().filter(|job| is_parked(job)).map(|job| job.delivery).collect();
     if !parked.is_empty() {
-        let mut tx = worker.store.begin().await?;
-        park(&mut tx, &parked, worker.clock.now()).await?;
-        let _nothing_to_publish = tx.commit().await?;
+        park_each(worker, &parked).await?;
     }
     Ok(known)
+}
+
+/// Parks deliveries: together, and one by one where that fails.
+async fn park_each(worker: &Worker, deliveries: &[DeliveryId]) -> store::Result<()> {
+    let Err(error) = park_all(worker, deliveries).await else { return Ok(()) };
+    if !worker.store.blames_work(&error).await {
+        return Err(error);
+    }
+    for &delivery in deliveries {
+        if let Err(error) = park_all(worker, &[delivery]).await {
+            let now = worker.clock.now();
+            let times = worker.parked.lock().failed(delivery, now);
+            tracing::warn!(delivery = %delivery, error = %error, times,
+                "delivery {delivery} cannot be parked: {error}");
+        }
+    }
+    Ok(())
+}
+
+async fn park_all(worker: &Worker, deliveries: &[DeliveryId]) -> store::Result<()> {
+    let mut tx = worker.begin().await?;
+    park(&mut tx, deliveries, worker.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(())
 }

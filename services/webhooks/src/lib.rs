@@ -18,19 +18,25 @@ mod turns;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::DeliveryId;
 use domain::limits::WEBHOOK_TIMEOUT;
 use nats::bus::Bus;
 use nats::streams::StreamSettings;
 use outbound::{Client, Guard};
 use parking_lot::Mutex;
+use runtime::parked::Parked;
 use runtime::{Clock, Lifecycle};
-use store::Store;
+use store::{Store, Tx};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::lanes::Lanes;
 
 /// Connections to Postgres that attempts outside of the fast lane use at once.
 const OTHERS_AT_ONCE_MAX: usize = 4;
+
+/// How long one statement may take: below the 15 s after which Postgres ends a transaction in which
+/// nothing happens.
+const STATEMENT_BUDGET: Duration = Duration::from_secs(5);
 
 /// How deliveries are made.
 #[derive(Clone, Debug)]
@@ -70,6 +76,8 @@ struct Worker {
     /// Who may use Postgres for an attempt outside of the fast lane: the pool is small, and
     /// endpoints that answer shall not wait for it behind hundreds that do not.
     others: Arc<Semaphore>,
+    /// Deliveries whose attempts cannot be recorded.
+    parked: Arc<Mutex<Parked<DeliveryId>>>,
     /// Something may be able to start.
     wake: Arc<Notify>,
     life: Lifecycle,
@@ -96,6 +104,7 @@ pub async fn start(
         clock,
         lanes: Arc::new(Mutex::new(Lanes::default())),
         others: Arc::new(Semaphore::new(OTHERS_AT_ONCE_MAX)),
+        parked: Arc::new(Mutex::new(Parked::new("webhook_deliveries"))),
         wake: Arc::new(Notify::new()),
         life: life.clone(),
     };
@@ -110,5 +119,9 @@ impl Worker {
     /// recording it.
     fn lease(&self) -> Duration {
         self.config.timeout * 2
+    }
+
+    async fn begin(&self) -> store::Result<Tx> {
+        self.store.begin_bounded(STATEMENT_BUDGET).await
     }
 }

@@ -10,6 +10,8 @@ use testkit::{Board, Person, Receiver, eventually, json};
 const SOCKETS: usize = 5;
 /// Messages of each.
 const MESSAGES: usize = 180;
+/// Messages of each where every message has ten thousand different words.
+const LONG_MESSAGES: usize = 60;
 /// How long a bystander's request may take on a busy machine, with code that is not optimized.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// After the flood, until nothing waits.
@@ -56,16 +58,22 @@ impl Bystanders {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_at_signs_stops_nobody() {
-    flood(&"@".repeat(10_000)).await;
+    flood(&"@".repeat(10_000), MESSAGES).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_names_without_end_stops_nobody() {
-    flood(&"@.".repeat(5_000)).await;
+    flood(&"@.".repeat(5_000), MESSAGES).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_different_words_stops_nobody() {
+    let han: String = (0x4e00..).filter_map(char::from_u32).take(10_000).collect();
+    flood(&han, LONG_MESSAGES).await;
 }
 
 #[expect(clippy::print_stdout, reason = "the figures, shown with --nocapture")]
-async fn flood(text: &str) {
+async fn flood(text: &str, messages: usize) {
     let board = Arc::new(Board::builder().webhooks().edges(1).start().await);
     let (mallory, _, room) = board.two_members_of("noise").await;
     let bystanders = Arc::new(Bystanders::of(&board).await);
@@ -81,7 +89,7 @@ async fn flood(text: &str) {
         let mut socket = mallory.opens(0, room).await;
         let text = text.to_owned();
         sockets.push(testkit::spawn(async move {
-            for _ in 0..MESSAGES {
+            for _ in 0..messages {
                 socket.posts(room, &text).await;
             }
         }));
@@ -100,7 +108,7 @@ async fn flood(text: &str) {
     println!(
         "{} messages in {flooded:?}; bystander: {sent} sends, longest {send_max:?}, sign of life \
          {live_max:?}; planned {:?} later",
-        SOCKETS * MESSAGES,
+        SOCKETS * messages,
         ended.elapsed()
     );
     assert_eq!(board.count("select count(*) from outbox_dead").await, 0);

@@ -1,6 +1,7 @@
 //! Odd requests: bytes that are no text, bodies that nobody asked for, ids of every wrong kind.
 
-use testkit::{Board, Reply};
+use testkit::{Board, Reply, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -137,4 +138,25 @@ async fn a_user_has_a_hundred_requests_a_minute_and_sees_how_many_are_left() {
     let reply = alice.sends_text("POST", "/orgs/", "[").await;
     reply.refuses(429, "rate_limited");
     alice.with_token("bad").get("/auth/me/").await.refuses(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_client_that_is_still_sending_sees_the_answer_to_its_request() {
+    let board = Board::start().await;
+    let address = board.api().split("://").last().unwrap().to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let rest = vec![b'x'; 4 * 1024 * 1024];
+    let head = format!(
+        "POST /api/v1/orgs/ HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n",
+        rest.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Refused for the missing token, before a byte of the body is read.
+    let mut first = [0; 1];
+    within("the answer", stream.peek(&mut first)).await.unwrap();
+    within("the rest is taken", stream.write_all(&rest)).await.unwrap();
+    let mut answer = String::new();
+    within("the end of the answer", stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 ") && answer.contains("unauthenticated"), "{answer}");
 }

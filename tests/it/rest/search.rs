@@ -202,3 +202,33 @@ async fn old_messages_are_found_behind_thousands_of_newer_ones() {
     let oldest = finds_with(&team.alice, "noise", &format!("&room={other}&limit=2&after=0")).await;
     assert_eq!(bodies(&oldest), ["noise 2", "noise 1"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_text_is_indexed_after_it_was_posted_and_found_soon() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    board
+        .sql(
+            "create table counted (words integer not null);
+             create function count_words() returns trigger language plpgsql as $$ begin
+                 insert into counted values (coalesce(length(new.search), 0));
+                 return new;
+             end $$;
+             create trigger count_words before insert on messages
+                 for each row execute function count_words()",
+        )
+        .await;
+    let han: String = (0x4e00..).filter_map(char::from_u32).take(10_000).collect();
+    for text in [han.as_str(), "short and sweet"] {
+        team.bob.posts(team.room, text).await;
+    }
+    assert_eq!(finds(&team.carol, "sweet").await, ["short and sweet"], "short ones at once");
+    let in_a_group = board.count("select max(words)::bigint from counted").await;
+    assert!(in_a_group <= 102, "{in_a_group} entries in the transaction of a group");
+    eventually("the long text is found", DEADLINE, async || {
+        (finds(&team.carol, "一丁丂").await == [han.clone()]).then_some(())
+    })
+    .await;
+    // Only so many words of it are indexed.
+    assert!(finds(&team.carol, "\u{7500}").await.is_empty());
+}

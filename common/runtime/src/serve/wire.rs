@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
+use super::linger::{Linger, Unread};
 use crate::meter::Counter;
 use crate::slots::Slot;
 
@@ -39,12 +40,20 @@ impl Upgraded {
     }
 }
 
+/// What the rest of the server knows of a connection.
+#[derive(Debug)]
+pub(super) struct Marks {
+    pub(super) upgraded: Upgraded,
+    pub(super) unread: Unread,
+}
+
 /// The connection. It aborts answers that are not read, until it is upgraded.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
-    upgraded: Upgraded,
+    marks: Marks,
     stall: Option<Stall>,
+    linger: Option<Linger>,
     _socket: Slot<()>,
 }
 
@@ -58,10 +67,10 @@ struct Stall {
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream, upgraded: Upgraded, socket: Slot<()>) -> Self {
+    pub(super) fn new(stream: TcpStream, marks: Marks, socket: Slot<()>) -> Self {
         let _ = stream.set_nodelay(true);
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_BYTES);
-        Self { stream, upgraded, stall: None, _socket: socket }
+        Self { stream, marks, stall: None, linger: None, _socket: socket }
     }
 
     /// Judges the outcome of a write.
@@ -70,7 +79,7 @@ impl Wire {
         cx: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if self.upgraded.is_set() {
+        if self.marks.upgraded.is_set() {
             self.stall = None;
             return written;
         }
@@ -171,8 +180,17 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
+    /// Closes our side, then reads what the client still sends of a request that was answered.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let this = &mut *self;
+        if this.linger.is_none() {
+            std::task::ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+            if !this.marks.unread.is_set() || this.marks.upgraded.is_set() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let linger = this.linger.get_or_insert_with(Linger::new);
+        linger.poll(&mut this.stream, cx).map(Ok)
     }
 }
 

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use domain::limits::{WEBHOOK_FAILING_MAX, WEBHOOK_FAILURES_TOLD};
-use domain::{DeliveryId, OrgId, Timestamp, WebhookId};
+use domain::{Claim, DeliveryId, OrgId, Timestamp, WebhookId};
 use serde_json::json;
 
 use crate::{Result, Tx};
@@ -34,9 +34,9 @@ pub struct Due {
     pub is_probe: bool,
 }
 
-/// Claims at most `limit` due deliveries for the queue. Those of broken endpoints are parked.
+/// Claims due deliveries for the queue. Those of broken endpoints are parked.
 /// Returns those to hand out, and how many were looked at.
-pub async fn hand_out(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<(Vec<Due>, usize)> {
+pub async fn hand_out(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<(Vec<Due>, usize)> {
     let rows = sqlx::query!(
         r#"update webhook_outbox d set
                hand_out_at = case when w.probe_at is null then $1 + $3::float8 * interval '1 second'
@@ -45,14 +45,15 @@ pub async fn hand_out(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<(Vec<Du
            where w.id = d.webhook_id and d.id = any(array(
                select id from webhook_outbox
                where next_attempt_at is not null and coalesce(hand_out_at, next_attempt_at) <= $1
-               order by coalesce(hand_out_at, next_attempt_at) limit $2
+               order by coalesce(hand_out_at, next_attempt_at) limit $2 offset $5
                for no key update skip locked))
            returning d.id as "id: DeliveryId", w.id as "webhook: WebhookId",
                      w.probe_at is not null as "is_broken!""#,
         now as Timestamp,
-        limit,
+        claim.limit,
         HAND_OUT_AGAIN.as_secs_f64(),
         PARKED.as_secs_f64(),
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -65,11 +66,11 @@ pub async fn hand_out(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<(Vec<Du
     Ok((due, seen))
 }
 
-/// Claims the probes that are due, at most `limit`: the delivery of each endpoint that has waited longest.
+/// Claims probes that are due: the delivery of each endpoint that has waited longest.
 /// The next one follows `again` later, unless this one's outcome says otherwise.
 pub async fn hand_out_probes(
     tx: &mut Tx,
-    limit: i64,
+    claim: Claim,
     again: Duration,
     now: Timestamp,
 ) -> Result<Vec<Due>> {
@@ -82,7 +83,8 @@ pub async fn hand_out_probes(
                        select 1 from webhook_outbox
                        where webhook_id = w.id and next_attempt_at <= $1
                            and (claimed_until is null or claimed_until <= $1))
-                   order by w.probe_at limit $2 for no key update of w skip locked))
+                   order by w.probe_at limit $2 offset $4
+                   for no key update of w skip locked))
                returning id
            )
            select d.id as "id: DeliveryId", b.id as "webhook: WebhookId"
@@ -92,8 +94,9 @@ pub async fn hand_out_probes(
                    and (claimed_until is null or claimed_until <= $1)
                order by next_attempt_at limit 1) d"#,
         now as Timestamp,
-        limit,
+        claim.limit,
         again.as_secs_f64(),
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -259,9 +262,9 @@ pub async fn resume(tx: &mut Tx, webhook: WebhookId, limit: i64, now: Timestamp)
     Ok(resumed.rows_affected())
 }
 
-/// Puts at most `limit` deliveries back on the schedule that are parked though their endpoint is
+/// Puts deliveries back on the schedule that are parked though their endpoint is
 /// not broken: who parked them did not know yet, or who should have resumed them has died.
-pub async fn unpark(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+pub async fn unpark(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let unparked = sqlx::query!(
         "update webhook_outbox set hand_out_at = null
          where id = any(array(
@@ -269,10 +272,11 @@ pub async fn unpark(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
              where w.probe_at is null and w.is_active
                  and d.next_attempt_at <= $2 and d.hand_out_at > $3
                  and (d.claimed_until is null or d.claimed_until <= $2)
-             limit $1 for no key update of d skip locked))",
-        limit,
+             limit $1 offset $4 for no key update of d skip locked))",
+        claim.limit,
         now as Timestamp,
         (now + PARKED_BEYOND) as Timestamp,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;

@@ -11,7 +11,7 @@ use domain::mail::{Digest, MailKind, Missed, Secret};
 use domain::notification::{NotificationType, Suppression};
 use domain::room::Notify;
 use domain::user::EmailNotifications;
-use domain::{MailId, MessageId, RoomId, Timestamp, UserId};
+use domain::{Claim, MailId, MessageId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use super::mails::{MailRow, NewMail, display_name, drop_mail, enqueue};
@@ -131,7 +131,7 @@ impl Row {
 /// left alone by others for `lease`.
 pub async fn claim_people(
     tx: &mut Tx,
-    limit: i64,
+    claim: Claim,
     lease: Duration,
     now: Timestamp,
 ) -> Result<Vec<UserId>> {
@@ -139,11 +139,12 @@ pub async fn claim_people(
         r#"update notifications set email_due_at = $2
            where id = any(array(
                select id from notifications where email_due_at <= $1
-               order by email_due_at limit $3 for update skip locked))
+               order by email_due_at limit $3 offset $4 for update skip locked))
            returning user_id as "user: UserId""#,
         now as Timestamp,
         (now + lease) as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -214,6 +215,19 @@ pub async fn settle_person(
     .execute(tx.conn())
     .await?;
     Ok(Some(mail))
+}
+
+/// Looks at someone's notifications again at `until`: they could not be judged.
+pub async fn postpone_person(tx: &mut Tx, user: UserId, until: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "update notifications set email_due_at = $2
+         where user_id = $1 and email_due_at is not null",
+        user.0,
+        until as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Looks at someone's notifications again in a moment: another works on them just now, and would

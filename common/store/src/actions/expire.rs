@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use domain::limits::{DEVICE_TOKEN_LIFETIME, KNOWN_ADDRESS_LIFETIME};
-use domain::{LoginId, Timestamp};
+use domain::{Claim, LoginId, Timestamp};
 
 use super::registration::remove_unverified;
 use crate::{Result, Tx};
@@ -106,36 +106,37 @@ impl Expiring {
     }
 }
 
-/// Removes at most `limit` rows of a kind. Returns how many it found.
-pub async fn expire(tx: &mut Tx, kind: Expiring, limit: i64, now: Timestamp) -> Result<u64> {
+/// Removes claimed rows of a kind. Returns how many it found.
+pub async fn expire(tx: &mut Tx, kind: Expiring, claim: Claim, now: Timestamp) -> Result<u64> {
     let until = now - kind.window();
     match kind {
-        Expiring::RefreshTokens => refresh_tokens(tx, limit, until).await,
-        Expiring::Invites => invites(tx, limit, until).await,
-        Expiring::PasswordResets => password_resets(tx, limit, until).await,
-        Expiring::EmailVerifications => email_verifications(tx, limit, until).await,
-        Expiring::UnverifiedAccounts => remove_unverified(tx, limit, until).await,
-        Expiring::ExpiredMailSecrets => expired_mail_secrets(tx, limit, until).await,
-        Expiring::KnownAddresses => known_addresses(tx, limit, until).await,
-        Expiring::DeviceTokens => device_tokens(tx, limit, until).await,
-        Expiring::MailCounts => mail_counts(tx, limit, until).await,
-        Expiring::Mails => mails(tx, limit, until).await,
-        Expiring::Deliveries => deliveries(tx, limit, until).await,
-        Expiring::Notifications => notifications(tx, limit, until).await,
-        Expiring::Decisions => decisions(tx, limit, until).await,
-        Expiring::DeadEvents => dead_events(tx, limit, until).await,
-        Expiring::PurgeRecords => purge_records(tx, limit, until).await,
+        Expiring::RefreshTokens => refresh_tokens(tx, claim, until).await,
+        Expiring::Invites => invites(tx, claim, until).await,
+        Expiring::PasswordResets => password_resets(tx, claim, until).await,
+        Expiring::EmailVerifications => email_verifications(tx, claim, until).await,
+        Expiring::UnverifiedAccounts => remove_unverified(tx, claim, until).await,
+        Expiring::ExpiredMailSecrets => expired_mail_secrets(tx, claim, until).await,
+        Expiring::KnownAddresses => known_addresses(tx, claim, until).await,
+        Expiring::DeviceTokens => device_tokens(tx, claim, until).await,
+        Expiring::MailCounts => mail_counts(tx, claim, until).await,
+        Expiring::Mails => mails(tx, claim, until).await,
+        Expiring::Deliveries => deliveries(tx, claim, until).await,
+        Expiring::Notifications => notifications(tx, claim, until).await,
+        Expiring::Decisions => decisions(tx, claim, until).await,
+        Expiring::DeadEvents => dead_events(tx, claim, until).await,
+        Expiring::PurgeRecords => purge_records(tx, claim, until).await,
     }
 }
 
-async fn refresh_tokens(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn refresh_tokens(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let logins = sqlx::query_scalar!(
         r#"delete from refresh_tokens where hash = any(array(
                select hash from refresh_tokens where expires_at <= $1
-               order by expires_at limit $2 for update skip locked))
+               order by expires_at limit $2 offset $3 for update skip locked))
            returning login_id as "login: LoginId""#,
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -150,108 +151,116 @@ async fn refresh_tokens(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64
     Ok(logins.len() as u64)
 }
 
-async fn invites(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn invites(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from organization_invites where id = any(array(
              select id from organization_invites where expires_at <= $1
-             order by expires_at limit $2 for update skip locked))",
+             order by expires_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn password_resets(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn password_resets(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from password_resets where id = any(array(
              select id from password_resets where expires_at <= $1
-             order by expires_at limit $2 for update skip locked))",
+             order by expires_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn email_verifications(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn email_verifications(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from email_verifications where id = any(array(
              select id from email_verifications where expires_at <= $1
-             order by expires_at limit $2 for update skip locked))",
+             order by expires_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn expired_mail_secrets(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn expired_mail_secrets(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let dropped = sqlx::query!(
         "update mails set status = 'dropped', next_attempt_at = null, secret = null,
                           last_error = 'its link expired before it could be sent'
          where id = any(array(
              select id from mails
              where secret is not null and secret_expires_at <= $1 and status = 'due'
-             order by secret_expires_at limit $2 for update skip locked))",
+             order by secret_expires_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(dropped.rows_affected())
 }
 
-async fn known_addresses(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn known_addresses(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from known_addresses where ctid = any(array(
              select ctid from known_addresses where last_seen_at <= $1
-             order by last_seen_at limit $2 for update skip locked))",
+             order by last_seen_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn device_tokens(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn device_tokens(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from device_tokens where token_hash = any(array(
              select token_hash from device_tokens where last_seen_at <= $1
-             order by last_seen_at limit $2 for update skip locked))",
+             order by last_seen_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn mail_counts(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn mail_counts(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from mail_counts where ctid = any(array(
              select ctid from mail_counts where day_start <= $1
-             order by day_start limit $2 for update skip locked))",
+             order by day_start limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn mails(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn mails(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from mails where id = any(array(
              select id from mails
              where status in ('sent', 'failed', 'dropped') and created_at <= $1
-             order by created_at limit $2 for update skip locked))",
+             order by created_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
@@ -259,69 +268,74 @@ async fn mails(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
 }
 
 /// What is still to be delivered keeps its payload.
-async fn deliveries(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn deliveries(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from webhook_payloads where event_id = any(array(
              select p.event_id from webhook_payloads p
              where p.created_at <= $1 and not exists (
                  select from webhook_outbox d
                  where d.event_id = p.event_id and d.next_attempt_at is not null)
-             order by p.created_at limit $2 for update skip locked))",
+             order by p.created_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn notifications(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn notifications(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from notifications where id = any(array(
              select id from notifications where message_id is null and created_at <= $1
-             order by created_at limit $2 for update skip locked))",
+             order by created_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn decisions(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn decisions(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from notification_decisions where ctid = any(array(
              select ctid from notification_decisions
              where message_id is null and decided_at <= $1
-             order by decided_at limit $2 for update skip locked))",
+             order by decided_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn dead_events(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn dead_events(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from outbox_dead where id = any(array(
              select id from outbox_dead where died_at <= $1
-             order by died_at limit $2 for update skip locked))",
+             order by died_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(gone.rows_affected())
 }
 
-async fn purge_records(tx: &mut Tx, limit: i64, until: Timestamp) -> Result<u64> {
+async fn purge_records(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
     let gone = sqlx::query!(
         "delete from purges where id = any(array(
              select id from purges where started_at <= $1
-             order by started_at limit $2 for update skip locked))",
+             order by started_at limit $2 offset $3 for update skip locked))",
         until as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;

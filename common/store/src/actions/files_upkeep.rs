@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use domain::{OrgId, Timestamp, UploadId};
+use domain::{Claim, OrgId, Timestamp, UploadId};
 
 use super::retention::Run;
 use crate::{Result, Tx};
@@ -25,29 +25,31 @@ const PREVIEW_LIFETIME: Duration = Duration::from_secs(300);
 /// How often a preview is tried.
 const PREVIEW_TRIES_MAX: i32 = 3;
 
-/// Ends at most `limit` uploads that were not completed, or not posted, in time.
-pub async fn end_expired(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+/// Ends claimed uploads that were not completed, or not posted, in time.
+pub async fn end_expired(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let ended = sqlx::query!(
         "update file_uploads set status = 'removing', preview_state = 'none', expires_at = $1
          where id = any(array(
              select id from file_uploads
              where expires_at <= $1 and status in ('pending', 'completed')
-             order by expires_at limit $2 for update skip locked))",
+             order by expires_at limit $2 offset $3 for update skip locked))",
         now as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .execute(tx.conn())
     .await?;
     Ok(ended.rows_affected())
 }
 
-/// Of at most `limit` uploads that a message let go of, ends those that no other carries. Returns
+/// Of claimed uploads that a message let go of, ends those that no other carries. Returns
 /// how many it looked at.
-pub async fn end_let_go(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+pub async fn end_let_go(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let let_go = sqlx::query_scalar!(
         r#"select id as "id: UploadId" from file_uploads
-           where is_let_go order by number limit $1 for update skip locked"#,
-        limit,
+           where is_let_go order by number limit $1 offset $2 for update skip locked"#,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -80,18 +82,19 @@ pub struct Ended {
     pub keys: Vec<String>,
 }
 
-/// Claims at most `limit` uploads that have ended and that nobody else is removing.
-pub async fn claim_ended(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Vec<Ended>> {
+/// Claims uploads that have ended and that nobody else is removing.
+pub async fn claim_ended(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<Vec<Ended>> {
     let rows = sqlx::query!(
         r#"update file_uploads set expires_at = $2
            where id = any(array(
                select id from file_uploads
                where status = 'removing' and expires_at <= $1
-               order by expires_at limit $3 for update skip locked))
+               order by expires_at limit $3 offset $4 for update skip locked))
            returning id as "id: UploadId", object_key, preview_key"#,
         now as Timestamp,
         (now + CLAIM_LIFETIME) as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -100,6 +103,18 @@ pub async fn claim_ended(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Vec<
         Ended { id: row.id, keys: keys.into_iter().flatten().collect() }
     });
     Ok(ended.collect())
+}
+
+/// Looks at uploads again at `until` that have ended and whose objects could not be removed.
+pub async fn postpone_ended(tx: &mut Tx, uploads: &[UploadId], until: Timestamp) -> Result<()> {
+    sqlx::query!(
+        "update file_uploads set expires_at = $2 where id = any($1) and status = 'removing'",
+        uploads as &[UploadId],
+        until as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// Removes the rows of claimed uploads whose objects are gone from the store and cannot come back;

@@ -7,12 +7,16 @@
 use std::time::Duration;
 
 use domain::mail::{HandedMail, Letter, MailKind, Secret};
-use domain::{MailId, Role, Timestamp, UserId};
+use domain::{Claim, MailId, Role, Timestamp, UserId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::digests;
 use crate::{Error, Result, Tx};
+
+/// Attempts after which a mail has failed whose answer was never recorded: it may have gone out each
+/// time.
+const UNANSWERED_MAX: i32 = 5;
 
 /// A mail to be written.
 #[derive(Debug)]
@@ -323,20 +327,31 @@ pub(super) async fn drop_mail(tx: &mut Tx, id: MailId, why: &str) -> Result<()> 
 
 /// Settles mails whose answer was not recorded within `patience`: whoever handed them over is
 /// dead. Digests count as sent, since the same news twice is worse than never; all others go out
-/// again. Returns how many there were.
-pub async fn settle_unanswered(tx: &mut Tx, patience: Duration, now: Timestamp) -> Result<usize> {
+/// again, at most [`UNANSWERED_MAX`] times. Returns how many there were.
+pub async fn settle_unanswered(
+    tx: &mut Tx,
+    claim: Claim,
+    patience: Duration,
+    now: Timestamp,
+) -> Result<usize> {
     let rows = sqlx::query!(
         r#"update mails set
-               status = case when kind = 'digest' then 'sent' else 'due' end,
+               status = case when kind = 'digest' then 'sent'
+                             when attempts >= $3 then 'failed' else 'due' end,
                sent_at = case when kind = 'digest' then handed_at end,
-               next_attempt_at = case when kind = 'digest' then null else $2::timestamptz end,
+               secret = case when attempts >= $3 then null else secret end,
+               next_attempt_at = case when kind = 'digest' or attempts >= $3 then null
+                                      else $2::timestamptz end,
                last_error = 'the answer of the mail server was never recorded'
            where id = any(array(
                select id from mails where status = 'handing' and handed_at <= $1
-               order by handed_at limit 500 for update skip locked))
+               order by handed_at limit $4 offset $5 for update skip locked))
            returning id as "id: MailId", kind"#,
         (now - patience) as Timestamp,
         now as Timestamp,
+        UNANSWERED_MAX,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Epoch, OrgId, RoomId, Seq, Timestamp};
+use domain::{Claim, Epoch, OrgId, RoomId, Seq, Timestamp};
 
 use crate::queries::outbox::LogPlace;
 use crate::{Result, Tx};
@@ -98,12 +98,12 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
     Ok(claimed)
 }
 
-/// Claims at most `limit` rows that are due to be published again, and puts their next repeat
+/// Claims rows that are due to be published again, and puts their next repeat
 /// off: 5 s, doubling to 5 min.
 ///
 /// They are chosen once, into an array: joined to, the choice may be made anew for every row, and
 /// each time take `limit` others.
-pub async fn claim_overdue(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Vec<Overdue>> {
+pub async fn claim_overdue(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<Vec<Overdue>> {
     let rows = sqlx::query!(
         r#"update outbox set
                attempts = attempts + 1,
@@ -111,12 +111,13 @@ pub async fn claim_overdue(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<Ve
                                           $2::float8 * interval '1 second')
            where id = any(array(
                select id from outbox where publish_after <= $1
-               order by publish_after limit $3 for update skip locked))
+               order by publish_after limit $3 offset $4 for update skip locked))
            returning room_id as "room: RoomId", org_id as "org: OrgId", seq as "seq: Seq",
                      attempts, payload"#,
         now as Timestamp,
         REPEAT_MAX.as_secs_f64(),
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -60,6 +60,53 @@ pub async fn notify(
 ) -> Result<Vec<Push>> {
     let mut concerns = concerns_of_messages(tx, facts, here).await?;
     concerns.extend(facts.iter().filter_map(concern_beside_messages));
+    decide(tx, concerns, mail_delay, now).await
+}
+
+/// Some members of a room whom an event may concern.
+#[derive(Clone, Copy, Debug)]
+pub struct Audience<'a> {
+    /// The members.
+    pub members: &'a [UserId],
+    /// Those of them who are online, where the event mentions who is.
+    pub here: &'a [UserId],
+}
+
+/// As [`notify`], for some of those whom a message concerns that mentions everyone in its room, or
+/// who is online there.
+pub async fn notify_some(
+    tx: &mut Tx,
+    fact: &Fact,
+    audience: Audience<'_>,
+    mail_delay: Duration,
+    now: Timestamp,
+) -> Result<Vec<Push>> {
+    let Some(about) = About::of(fact) else { return Ok(Vec::new()) };
+    let about = [about];
+    let named = named(tx, &about).await?;
+    let told = told(tx, &about, Some(audience.members)).await?;
+    let [About { message, is_edit, is_dm, says_room, .. }] = about;
+    let named: HashSet<UserId> = named.into_values().flatten().collect();
+    let here: HashSet<UserId> = audience.here.iter().copied().collect();
+    let mut concerns = Vec::new();
+    for &user in audience.members {
+        let is_mentioned = says_room || here.contains(&user) || named.contains(&user);
+        let is_new = user != message.sender && !told.contains(&(message.id, user));
+        let kind = if is_mentioned { NotificationType::Mention } else { NotificationType::Dm };
+        if is_new && (is_mentioned || (is_dm && !is_edit)) {
+            concerns.push(Concern { fact, user, kind });
+        }
+    }
+    decide(tx, concerns, mail_delay, now).await
+}
+
+/// Decides for all who are concerned, and records it.
+async fn decide(
+    tx: &mut Tx,
+    mut concerns: Vec<Concern<'_>>,
+    mail_delay: Duration,
+    now: Timestamp,
+) -> Result<Vec<Push>> {
     if concerns.is_empty() {
         return Ok(Vec::new());
     }
@@ -89,7 +136,7 @@ async fn concerns_of_messages<'a>(
         return Ok(Vec::new());
     }
     let named = named(tx, &about).await?;
-    let told = told(tx, &about).await?;
+    let told = told(tx, &about, None).await?;
     let everyone = everyone(tx, &about).await?;
     let mut concerns = Vec::new();
     for About { fact, message, is_edit, is_dm, says_room } in about {
@@ -180,8 +227,13 @@ async fn named(
     Ok(named)
 }
 
-/// For whom something was decided about edited messages before: an edit is news to others alone.
-async fn told(tx: &mut Tx, about: &[About<'_>]) -> Result<HashSet<(domain::MessageId, UserId)>> {
+/// For whom, of some people or of all, something was decided about edited messages before: an edit
+/// is news to others alone.
+async fn told(
+    tx: &mut Tx,
+    about: &[About<'_>],
+    people: Option<&[UserId]>,
+) -> Result<HashSet<(domain::MessageId, UserId)>> {
     let edited: Vec<i64> =
         about.iter().filter(|about| about.is_edit).map(|about| about.message.id.0).collect();
     if edited.is_empty() {
@@ -189,8 +241,10 @@ async fn told(tx: &mut Tx, about: &[About<'_>]) -> Result<HashSet<(domain::Messa
     }
     let rows = sqlx::query!(
         r#"select message_id as "message!: domain::MessageId", user_id as "user: UserId"
-           from notification_decisions where message_id = any($1)"#,
+           from notification_decisions
+           where message_id = any($1) and ($2::bigint[] is null or user_id = any($2))"#,
         &edited,
+        people as Option<&[UserId]>,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -377,7 +377,8 @@ struct Rows {
     mentions_here: Vec<bool>,
     nonces: Vec<Option<String>>,
     hashes: Vec<Vec<u8>>,
-    searches: Vec<String>,
+    /// None for those that are indexed later.
+    searches: Vec<Option<String>>,
 }
 
 impl Rows {
@@ -396,7 +397,9 @@ impl Rows {
         self.mentions_here.push(message.mentions().here);
         self.nonces.push(message.nonce().map(str::to_owned));
         self.hashes.push(message.content_hash().to_vec());
-        self.searches.push(message.text().words().document(room.id, post.caller.user));
+        let words = message.text().words();
+        let is_indexed = !words.are_indexed_later();
+        self.searches.push(is_indexed.then(|| words.document(room.id, post.caller.user)));
     }
 
     /// Ids are drawn in the order of the rows, under the rooms' locks: within a room they rise
@@ -443,7 +446,7 @@ impl Rows {
             &self.hashes,
             now as Timestamp,
             (now + PUBLISH_GRACE) as Timestamp,
-            &self.searches,
+            &self.searches as &[Option<String>],
             &self.uploads as &[Option<UploadId>],
             &self.mentions_here,
             epoch,

@@ -3,7 +3,7 @@
 use domain::limits::EMAIL_VERIFICATION_LIFETIME;
 use domain::registration::RegistrationPolicy;
 use domain::user::{NewUser, User};
-use domain::{LoginId, Timestamp, UserId};
+use domain::{Claim, LoginId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use super::accounts::{NewAccount, create_account};
@@ -105,15 +105,16 @@ async fn release_address(tx: &mut Tx, email_key: &str, now: Timestamp) -> Result
 
 /// Removes at most `limit` accounts that did not prove their address in time and were never in an
 /// organization: their addresses become free. Returns how many there were.
-pub(super) async fn remove_unverified(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+pub(super) async fn remove_unverified(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let users = sqlx::query_scalar!(
         r#"select id as "id: UserId" from users u
            where verify_email_by <= $1 and deleted_at is null
              and not exists (select from organization_members m where m.user_id = u.id)
              and not exists (select from organization_former_members f where f.user_id = u.id)
-           order by verify_email_by limit $2 for no key update skip locked"#,
+           order by verify_email_by limit $2 offset $3 for no key update skip locked"#,
         now as Timestamp,
-        limit,
+        claim.limit,
+        claim.passed_over,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -54,34 +54,57 @@ pub(super) async fn note_user(tx: &mut Tx, user: UserId, now: Timestamp) -> Resu
 }
 
 /// What was deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Deleted {
+    /// A room.
     Room(RoomId),
+    /// An organization.
     Org(OrgId),
+    /// An account.
     User(UserId),
+}
+
+impl Deleted {
+    /// Its key in `removals`.
+    fn key(self) -> (&'static str, i64) {
+        match self {
+            Self::Room(room) => ("room", room.0),
+            Self::Org(org) => ("org", org.0),
+            Self::User(user) => ("user", user.0),
+        }
+    }
 }
 
 /// Something deleted that nobody else is removing.
 #[derive(Clone, Copy, Debug)]
 pub struct Removal {
-    what: What,
+    /// What it is.
+    pub what: Deleted,
     /// Whose record says how much it was.
     pub org: Option<OrgId>,
 }
 
-/// Claims what was deleted first.
-pub async fn claim_removal(tx: &mut Tx) -> Result<Option<Removal>> {
+/// Claims what was deleted first, of all that is not `parked`.
+pub async fn claim_removal(tx: &mut Tx, parked: &[Deleted]) -> Result<Option<Removal>> {
+    let (kinds, ids): (Vec<String>, Vec<i64>) =
+        parked.iter().map(|deleted| deleted.key()).map(|(kind, id)| (kind.to_owned(), id)).unzip();
+    // What a later version has noted, and this one does not know, is that one's.
     let row = sqlx::query!(
-        r#"select kind, id, org_id as "org: OrgId" from removals
+        r#"select kind, id, org_id as "org: OrgId" from removals r
+           where kind in ('room', 'org', 'user') and not exists (
+               select from unnest($1::text[], $2::bigint[]) as p (kind, id)
+               where p.kind = r.kind and p.id = r.id)
            order by deleted_at limit 1 for update skip locked"#,
+        &kinds,
+        &ids,
     )
     .fetch_optional(tx.conn())
     .await?;
     let Some(row) = row else { return Ok(None) };
     let what = match row.kind.as_str() {
-        "room" => What::Room(row.id.into()),
-        "org" => What::Org(row.id.into()),
-        "user" => What::User(row.id.into()),
+        "room" => Deleted::Room(row.id.into()),
+        "org" => Deleted::Org(row.id.into()),
+        "user" => Deleted::User(row.id.into()),
         other => return Err(Error::corrupt("removals", "kind", other)),
     };
     Ok(Some(Removal { what, org: row.org }))
@@ -96,16 +119,12 @@ pub async fn remove_batch(
     now: Timestamp,
 ) -> Result<Run> {
     let counts = match removal.what {
-        What::Room(room) => of_room(tx, room, limit).await?,
-        What::Org(org) => of_org(tx, org, limit).await?,
-        What::User(user) => of_user(tx, user, limit).await?,
+        Deleted::Room(room) => of_room(tx, room, limit).await?,
+        Deleted::Org(org) => of_org(tx, org, limit).await?,
+        Deleted::User(user) => of_user(tx, user, limit).await?,
     };
     if counts.iter().all(|(_, count)| *count == 0) {
-        let (kind, id) = match removal.what {
-            What::Room(room) => ("room", room.0),
-            What::Org(org) => ("org", org.0),
-            What::User(user) => ("user", user.0),
-        };
+        let (kind, id) = removal.what.key();
         sqlx::query!("delete from removals where kind = $1 and id = $2", kind, id)
             .execute(tx.conn())
             .await?;

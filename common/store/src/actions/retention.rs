@@ -168,16 +168,21 @@ pub struct Stretch {
     end: i64,
 }
 
-/// Claims the next stretch, of at most `limit` places, that nobody else is removing. `after` is
+/// Claims the next stretch that nobody else is removing, of a room that is not `parked`. `after` is
 /// the last room that was taken: all have their turn.
-pub async fn claim_stretch(tx: &mut Tx, after: RoomId, limit: i64) -> Result<Option<Stretch>> {
+pub async fn claim_stretch(
+    tx: &mut Tx,
+    after: RoomId,
+    parked: &[RoomId],
+) -> Result<Option<Stretch>> {
     let row = sqlx::query!(
         r#"select t.room_id as "room: RoomId", t.org_id as "org: OrgId", t.from_seq, t.to_seq
            from log_trims t
-           where t.room_id > $1 and not exists (
+           where t.room_id > $1 and t.room_id <> all($2) and not exists (
                select from organizations o where o.id = t.org_id and o.legal_hold)
            order by t.room_id limit 1 for update of t skip locked"#,
         after.0,
+        parked as &[RoomId],
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -189,7 +194,7 @@ pub async fn claim_stretch(tx: &mut Tx, after: RoomId, limit: i64) -> Result<Opt
         org: row.org,
         room: row.room,
         from: row.from_seq,
-        to: row.to_seq.min(row.from_seq + limit),
+        to: row.to_seq,
         end: row.to_seq,
     }))
 }
@@ -198,6 +203,12 @@ impl Stretch {
     /// The room.
     pub fn room(&self) -> RoomId {
         self.room
+    }
+
+    /// Its first `places`, at least one.
+    #[must_use]
+    pub fn at_most(self, places: i64) -> Self {
+        Self { to: self.to.min(self.from + places.max(1)), ..self }
     }
 }
 

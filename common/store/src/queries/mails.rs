@@ -4,7 +4,10 @@ use domain::mail::{DueMail, MailKind};
 use domain::{MailId, Timestamp, UserId};
 use sqlx::PgConnection;
 
-use crate::{Error, Result};
+use crate::Result;
+
+/// Due mails among which organizations take turns.
+const TURNS_MAX: i64 = 10_000;
 
 /// How much waits to be mailed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,12 +28,11 @@ struct DueRow {
 }
 
 impl DueRow {
-    fn into_due(self) -> Result<DueMail> {
-        let kind = MailKind::parse(&self.kind)
-            .ok_or_else(|| Error::corrupt("mails", "kind", &self.kind))?;
-        Ok(DueMail {
+    /// `None` for a kind that only a later version knows: that one mails it.
+    fn into_due(self) -> Option<DueMail> {
+        Some(DueMail {
             id: self.id,
-            kind,
+            kind: MailKind::parse(&self.kind)?,
             user: self.user,
             due_at: self.due_at,
             attempts: self.attempts,
@@ -50,13 +52,57 @@ pub async fn due_mails(
         r#"select id as "id: MailId", kind, user_id as "user: UserId",
                   next_attempt_at as "due_at!: Timestamp", attempts,
                   created_at as "created_at: Timestamp"
-           from mails where next_attempt_at <= $1 order by next_attempt_at limit $2"#,
+           from mails where next_attempt_at <= $1 and kind = any($3)
+           order by next_attempt_at limit $2"#,
         now as Timestamp,
         limit,
+        &MailKind::ALL.map(|kind| kind.as_str().to_owned()),
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(DueRow::into_due).collect()
+    Ok(rows.into_iter().filter_map(DueRow::into_due).collect())
+}
+
+/// As [`due_mails`], where more are due than `limit`: whose links somebody waits for come first, then
+/// organizations take turns. Looks at the [`TURNS_MAX`] that have been due for longest.
+pub async fn due_mails_in_turns(
+    conn: &mut PgConnection,
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<DueMail>> {
+    let rows = sqlx::query_as!(
+        DueRow,
+        r#"with due as (
+               select id, kind, user_id, next_attempt_at, attempts, created_at, data
+               from mails where next_attempt_at <= $1 and kind = any($3)
+               order by next_attempt_at limit $4
+           ), tenants as (
+               select d.*, d.kind in ('password_reset', 'verify_email') as is_awaited,
+                      coalesce((d.data->>'org')::bigint, i.org_id, (n.data->>'org')::bigint, 0) as org_id
+               from due d
+               left join lateral (
+                   select org_id from organization_invites
+                   where id = (d.data->>'invite')::bigint limit 1
+               ) i on true
+               left join lateral (
+                   select data from notifications where mail_id = d.id limit 1
+               ) n on true
+           )
+           select id as "id!: MailId", kind as "kind!", user_id as "user: UserId",
+                  next_attempt_at as "due_at!: Timestamp", attempts as "attempts!",
+                  created_at as "created_at!: Timestamp"
+           from (select *, row_number() over (
+                     partition by is_awaited, org_id order by next_attempt_at) as turn
+                 from tenants) t
+           order by not is_awaited, turn, next_attempt_at limit $2"#,
+        now as Timestamp,
+        limit,
+        &MailKind::ALL.map(|kind| kind.as_str().to_owned()),
+        TURNS_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(DueRow::into_due).collect())
 }
 
 /// A mail, if it is due.
@@ -76,7 +122,7 @@ pub async fn due_mail(
     )
     .fetch_optional(conn)
     .await?;
-    row.map(DueRow::into_due).transpose()
+    Ok(row.and_then(DueRow::into_due))
 }
 
 /// How much waits.

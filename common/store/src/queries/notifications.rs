@@ -1,25 +1,11 @@
 //! A user's notifications, and why they were, or were not, told.
 
-use domain::notification::{Decision, Notification, Pointer};
+use domain::notification::{Decision, Notification, Pointer, excerpt};
 use domain::{InviteId, MessageId, NotificationId, OrgId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use crate::Result;
 use crate::page::Slice;
-
-/// Characters of a message that a notification shows.
-const EXCERPT_CHARS: usize = 280;
-
-/// The beginning of a message's text.
-pub(crate) fn excerpt(body: &str) -> String {
-    if body.is_empty() {
-        return "A file".to_owned();
-    }
-    match body.char_indices().nth(EXCERPT_CHARS) {
-        Some((end, _)) => format!("{}…", &body[..end]),
-        None => body.to_owned(),
-    }
-}
 
 struct Row {
     id: NotificationId,

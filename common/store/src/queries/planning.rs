@@ -17,6 +17,10 @@ pub struct Prospect {
     pub failures: u32,
     /// Whether it is a message, or an edit of one, that mentions who is online.
     pub mentions_here: bool,
+    /// How many people it concerns because it mentions everyone in its room, or who is online there.
+    pub audience: i64,
+    /// Whether planning it has begun, and some of these people were not planned yet.
+    pub is_open: bool,
 }
 
 /// What is known of events; those that do not wait any more are left out.
@@ -46,13 +50,17 @@ async fn of_rooms(
     }
     let rows = sqlx::query!(
         r#"select t.room_id as "room!: RoomId", t.seq as "seq!: Seq", o.failures as "failures!",
-                  r.org_id as "org?: OrgId", m.mentions_here as "mentions_here?",
+                  o.planned_to is not null as "is_open!",
+                  r.org_id as "org?: OrgId", r.members_count as "members_count?",
+                  coalesce(m.mentions_room, false) as "mentions_room!",
+                  m.mentions_here as "mentions_here?",
                   m.unread_body as "unread_body?"
            from unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
            cross join lateral (
-               select failures from outbox where room_id = t.room_id and seq = t.seq limit 1
+               select failures, planned_to from outbox
+               where room_id = t.room_id and seq = t.seq limit 1
            ) o
-           left join lateral (select org_id from rooms where id = t.room_id limit 1) r on true
+           left join lateral (select org_id, members_count from rooms where id = t.room_id limit 1) r on true
            left join lateral (
                (select e.id
                 from (
@@ -66,7 +74,7 @@ async fn of_rooms(
                limit 1
            ) l on true
            left join lateral (
-               select mentions_here, case when mentions_here is null then body end as unread_body
+               select mentions_room, mentions_here, case when mentions_here is null then body end as unread_body
                from messages where id = l.id limit 1
            ) m on true"#,
         &rooms,
@@ -75,12 +83,16 @@ async fn of_rooms(
     .fetch_all(conn)
     .await?;
     let known = rows.into_iter().map(|row| {
+        let mentions_here = row
+            .mentions_here
+            .unwrap_or_else(|| row.unread_body.is_some_and(|body| mentions::find(&body).here));
+        let concerns_all = row.mentions_room || mentions_here;
         let prospect = Prospect {
             org: row.org.unwrap_or(OrgId::NOWHERE),
             failures: u32::try_from(row.failures).unwrap_or_default(),
-            mentions_here: row
-                .mentions_here
-                .unwrap_or_else(|| row.unread_body.is_some_and(|body| mentions::find(&body).here)),
+            mentions_here,
+            audience: row.members_count.filter(|_| concerns_all).unwrap_or_default(),
+            is_open: row.is_open,
         };
         (LogPlace::Room(row.room, row.seq), prospect)
     });
@@ -114,7 +126,8 @@ async fn of_orgs(
     .await?;
     let known = rows.into_iter().map(|row| {
         let failures = u32::try_from(row.failures).unwrap_or_default();
-        let prospect = Prospect { org: row.org, failures, mentions_here: false };
+        let prospect =
+            Prospect { org: row.org, failures, mentions_here: false, audience: 0, is_open: false };
         (LogPlace::Org(row.org, row.seq), prospect)
     });
     Ok(known.collect())

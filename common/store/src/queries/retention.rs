@@ -129,6 +129,16 @@ pub async fn survey(
     Ok(Survey { past: past.collect(), places, last })
 }
 
+/// The room after `after`, by id.
+pub async fn next_room(conn: &mut PgConnection, after: RoomId) -> Result<Option<RoomId>> {
+    Ok(sqlx::query_scalar!(
+        r#"select id as "room: RoomId" from rooms where id > $1 order by id limit 1"#,
+        after.0,
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// How much waits to be removed, counted up to 10,000.
 pub async fn purge_backlog(conn: &mut PgConnection) -> Result<i64> {
     Ok(sqlx::query_scalar!(

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use domain::notification::{
-    Candidate, Notification, NotificationType, Pointer, Suppression, Verdict,
+    Candidate, Notification, NotificationType, Pointer, Suppression, Verdict, excerpt,
 };
 use domain::{NotificationId, Timestamp, UserId};
 use serde_json::{Value, json};
 
 use super::{Concern, Names, Push, Reader};
-use crate::queries::notifications::excerpt;
 use crate::{Result, Tx};
 
 /// The columns of what is recorded.

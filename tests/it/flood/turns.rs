@@ -1,0 +1,58 @@
+//! A backlog of one organization, and an event of another.
+
+use std::time::Duration;
+
+use testkit::{Board, Receiver, eventually, json};
+
+/// Events that wait to be planned. Each is made to take 10 ms.
+const BACKLOG: i64 = 3_000;
+/// Until all of them are on the stream, and until all of them are planned.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_behind_the_backlog_of_another_organization() {
+    let board = Board::builder().webhooks().start().await;
+    let (mallory, _, noise) = board.two_members_of("noise").await;
+    let (dave, erin, quiet) = board.two_members_of("quiet").await;
+    let receiver = Receiver::start().await;
+    let org = dave.room(quiet).await["org"].as_i64().unwrap();
+    let hook = json!({"org": org, "url": receiver.url(), "events": ["message.created"]});
+    dave.post("/webhooks/", hook).await.is(201);
+    board.settle().await;
+    board
+        .sql(&format!(
+            "create function slow() returns trigger language plpgsql as $$ begin
+                 if old.room_id = {noise} then perform pg_sleep(0.01); end if;
+                 return old;
+             end $$;
+             create trigger slow before delete on outbox for each row execute function slow();
+             insert into messages (org_id, room_id, seq, sender_id, body, content_hash, created_at)
+             select org_id, id, last_seq + n, {sender}, 'noise', '',
+                    now() + n * interval '1 microsecond'
+             from rooms, generate_series(1, {BACKLOG}) n where id = {noise};
+             insert into outbox (room_id, seq, publish_after)
+             select room_id, seq, now() - interval '1 minute' from messages
+             where room_id = {noise} and body = 'noise';
+             update rooms set last_seq = last_seq + {BACKLOG} where id = {noise}",
+            sender = mallory.id,
+        ))
+        .await;
+    eventually("all of it is on the stream", PATIENCE, async || {
+        let waiting = "select count(*) from outbox where attempts = 0";
+        (board.count(waiting).await == 0).then_some(())
+    })
+    .await;
+    dave.posts(quiet, &format!("@{} hello", erin.email)).await;
+    let deliveries = receiver.gets(1).await;
+    assert_eq!(deliveries[0].sequence(), 1);
+    let told = erin.walks("/notifications/").await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let waiting = board.count("select count(*) from outbox").await;
+    assert!(waiting > 0, "the other organization's event came after all of the backlog");
+    board.sql("drop function slow cascade").await;
+    eventually("the backlog is planned", PATIENCE, async || {
+        (board.count("select count(*) from outbox").await == 0).then_some(())
+    })
+    .await;
+    assert_eq!(board.count("select count(*) from outbox_dead").await, 0);
+}
