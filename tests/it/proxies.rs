@@ -197,11 +197,9 @@ fn the_lines_for_tls_are_valid() {
         .replace("\n:9000 {", "\nfiles.example.org {");
     check_proxy(ProxyKind::Caddy, &caddy, &files);
 
-    let bare = |line: &str| line.replace("# bind", "bind").replace("# http-re", "http-re");
-    let haproxy: String = shipped_proxy(ProxyKind::Haproxy)
-        .lines()
-        .map(|line| format!("{}\n", bare(line)))
-        .collect::<String>()
+    let haproxy = shipped_proxy(ProxyKind::Haproxy)
+        .replace("# bind", "bind")
+        .replace("# http-re", "http-re")
         .replace("/etc/haproxy/certs", "tls.pem");
     assert_eq!(haproxy.matches(" ssl crt tls.pem").count(), 2);
     assert!(haproxy.contains("\n\thttp-request redirect"));
