@@ -98,7 +98,7 @@ await journey("webhooks", async (browser, step) => {
   await page.getByText("Saved.").waitFor();
   const changed = await rest(alice, "GET", `/webhooks/${hook.id}/`);
   same([changed.is_active, changed.events], [false, ["member.joined"]], "what the server has after the change");
-  await page.getByText("Paused").waitFor();
+  await page.getByText("Paused", { exact: true }).waitFor();
 
   const his = await browser.page(1);
   await signIn(his, bob);

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::Epoch;
 use sqlx::PgConnection;
 
+use crate::error::is_schema_lacking;
 use crate::{Error, Result, Store};
 
 /// Attempts to read or add an epoch while other nodes add theirs.
@@ -108,7 +109,7 @@ impl Known {
     ) -> std::result::Result<(), sqlx::Error> {
         match self.look(conn).await {
             Ok(_) => Ok(()),
-            Err(Error::Unavailable(error)) => Err(error),
+            Err(Error::Unavailable(error)) if !is_schema_lacking(&error) => Err(error),
             Err(error) => {
                 self.forget();
                 tracing::debug!(error = %error, "the epoch cannot be read: {error}");

@@ -90,11 +90,21 @@ fn is_away(code: &str) -> bool {
     // Connection lost, not let in, no such database, out of resources (also too many connections),
     // shutdown and start-up.
     let classes = ["08", "28", "3D", "53", "57P"];
-    // Statement timeout, idle in a transaction, read-only, permission denied. And what does not
-    // exist: statements are checked against the schema when this is compiled, so it was not
-    // migrated, or was taken away.
-    let codes = ["57014", "25P03", "25006", "42501", "42P01", "42703", "42883", "3F000"];
-    codes.contains(&code) || classes.iter().any(|class| code.starts_with(class))
+    // Statement timeout, idle in a transaction, read-only, permission denied.
+    let codes = ["57014", "25P03", "25006", "42501"];
+    codes.contains(&code)
+        || MISSING.contains(&code)
+        || classes.iter().any(|class| code.starts_with(class))
+}
+
+/// SQLSTATEs of what does not exist: statements are checked against the schema when this is
+/// compiled, so it was not migrated, or was taken away.
+const MISSING: [&str; 4] = ["42P01", "42703", "42883", "3F000"];
+
+/// Whether the schema lacks what a statement names.
+pub(crate) fn is_schema_lacking(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return false };
+    database.code().is_some_and(|code| MISSING.contains(&code.as_ref()))
 }
 
 /// Turns a named constraint into a refusal, so that no check races with its insert.

@@ -2,7 +2,7 @@
 //!
 //! **Invariants:** an image is refused by its size in pixels before any of them is decoded, and
 //! while it is, by what that takes; a decoder sees nothing of a file that a picture does not need
-//! ([`essentials`]); what comes out holds pixels alone, nothing else of the original.
+//! ([`mod@essentials`]); what comes out holds pixels alone, nothing else of the original.
 
 mod essentials;
 

@@ -120,8 +120,8 @@ async fn an_edge_that_stops_says_goodbye_to_the_others() {
     let mut beats = bus.client().subscribe(subjects.edge_beats()).await.unwrap();
     assert!(bus.round_trip(subjects.rpc("ping")).await.is_some(), "subscribed");
 
-    let mut of_alice = alice.opens(0, room).await;
     let mut of_bob = bob.opens(1, room).await;
+    let mut of_alice = alice.opens(0, room).await;
     of_bob.sees_presence(alice.id, "online").await;
     assert_eq!(board.restart(Board::EDGE).await, Some(0));
     assert_eq!(of_alice.closes().await.code, 1012);

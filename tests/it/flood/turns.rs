@@ -49,7 +49,10 @@ async fn nobody_waits_behind_the_backlog_of_another_organization() {
     assert_eq!(told.len(), 1, "{told:?}");
     let waiting = board.count("select count(*) from outbox").await;
     assert!(waiting > 0, "the other organization's event came after all of the backlog");
-    board.sql("drop function slow cascade").await;
+    // Dropping the trigger would wait for a table that is in use.
+    let quick = "create or replace function slow() returns trigger language plpgsql as
+        $$ begin return old; end $$";
+    board.sql(quick).await;
     eventually("the backlog is planned", PATIENCE, async || {
         (board.count("select count(*) from outbox").await == 0).then_some(())
     })

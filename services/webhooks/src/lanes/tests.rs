@@ -1,3 +1,5 @@
+//! Lanes under load, with failing, slow and new endpoints.
+
 use domain::{DeliveryId, OrgId, WebhookId};
 
 use super::{
