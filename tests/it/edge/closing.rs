@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use nats::bus::Bus;
 use nats::rpc::{Beat, Roster};
 use nats::subjects::Subjects;
-use testkit::{Board, json, within};
+use testkit::{Board, Value, json, within};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_about_to_expire_is_warned_of_and_can_be_renewed() {
@@ -122,7 +122,16 @@ async fn an_edge_that_stops_says_goodbye_to_the_others() {
 
     let mut of_bob = bob.opens(1, room).await;
     let mut of_alice = alice.opens(0, room).await;
-    of_bob.sees_presence(alice.id, "online").await;
+    // In Bob's snapshot, or after it.
+    let is_shown = |frame: &Value| {
+        let shows = |ids: &Value| ids.as_array().is_some_and(|ids| ids.contains(&alice.id.into()));
+        match frame["type"].as_str() {
+            Some("presence") => frame["user_id"] == alice.id && frame["status"] == "online",
+            Some("presence.snapshot") => shows(&frame["online"]),
+            _ => false,
+        }
+    };
+    of_bob.until("Alice is online", is_shown).await;
     assert_eq!(board.restart(Board::EDGE).await, Some(0));
     assert_eq!(of_alice.closes().await.code, 1012);
     of_bob.sees_presence(alice.id, "offline").await;
