@@ -100,9 +100,15 @@ async fn kills_are_hidden(kind: ProxyKind, board: &Board) {
 }
 
 async fn restarts_are_hidden(kind: ProxyKind, board: &Board) {
+    let alice = board.person("alice").await;
+    let org = alice.makes_org("Bystanders").await;
+    let room = alice.makes_room_for_all(org, "bystanders").await;
+    let bystanders = board.crowd(org, 10).await;
     let menace = async {
         for process in [Board::EDGE, Board::EDGE + 1, Board::API, SECOND_API] {
             assert_eq!(board.restart(process).await, Some(0), "process {process}");
+            // The next one stops when the proxy has seen that this one is back.
+            goes_on(&bystanders, room).await;
         }
     };
     let report = storm(board, menace).await;
