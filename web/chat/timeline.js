@@ -64,6 +64,7 @@ export class ChatTimeline extends LitElement {
     this.busy = this.jumped = this.growing = false;
     /** @type {number|undefined} */ this.readTo = undefined;
     /** @type {any} */ this.readSoon = undefined;
+    /** @type {{room: import("/chatboard/room.js").Room, id: number}|undefined} */ this.seen = undefined;
     /** Counts what the reader asked to see: an answer to what came before is late. */ this.turn = 0;
     /** @type {{row: Element, top: number}|null} */ this.anchor = null;
     this.follow = new Follow(this, ["room"], (id) => id === this.room?.id);
@@ -88,6 +89,7 @@ export class ChatTimeline extends LitElement {
 
   disconnectedCallback() {
     super.disconnectedCallback();
+    this.sayRead();
     removeEventListener("focus", this.onFocus);
     removeEventListener("popstate", this.onGo);
     board.removeEventListener("status", this.onStatus);
@@ -121,6 +123,7 @@ export class ChatTimeline extends LitElement {
   /** @param {Map<string, any>} changed */
   willUpdate(changed) {
     if (changed.has("room")) {
+      this.sayRead();
       this.leave(changed.get("room"), this.room);
       this.timeline.isKept = false;
       this.divider = this.room.unread > 0 ? this.room.lastRead : null;
@@ -362,17 +365,21 @@ export class ChatTimeline extends LitElement {
     if (came && this.isConnected) this.requestUpdate();
   }
 
-  /** What is on the screen of a reader who is here counts as read; said once for many messages. */
+  /** What is on the screen of a reader who is here counts as read; said once for many messages, and when they leave. */
   markRead() {
     const { timeline, room } = this;
-    const isSeen = () => room === this.room && timeline.last && timeline.atEnd && timeline.following && !document.hidden && document.hasFocus();
-    if (this.readSoon || !isSeen() || (timeline.last?.id === this.readTo && room.unread === 0)) return;
-    this.readSoon = setTimeout(() => {
-      this.readSoon = undefined;
-      if (!isSeen() || !timeline.last) return;
-      this.readTo = timeline.last.id;
-      room.read(this.readTo);
-    }, this.readTo === undefined ? 0 : READ_EVERY_MS);
+    const id = timeline.atEnd && timeline.following && timeline.last?.id;
+    if (!id || !this.isConnected || document.hidden || !document.hasFocus() || (id === this.readTo && room.unread === 0)) return;
+    this.seen = { room, id };
+    this.readSoon ??= setTimeout(() => this.sayRead(), this.readTo === undefined ? 0 : READ_EVERY_MS);
+  }
+
+  /** Says how far the reader saw, and nothing of what came since. */
+  sayRead() {
+    clearTimeout(this.readSoon);
+    this.readSoon = undefined;
+    this.seen?.room.read((this.readTo = this.seen.id));
+    this.seen = undefined;
   }
 
   /** Moves the focus from message to message. @param {KeyboardEvent} event */
