@@ -74,10 +74,7 @@ pub async fn consume<H, F>(
             Err(error) => {
                 bus.health().pull_failed(&format!("{error:#}"));
                 tell(&durable, &error, &mut told);
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = life.draining() => {}
-                }
+                life.pause(pause).await;
                 pause = (pause * 2).min(PAUSE_MAX);
             }
         }

@@ -112,9 +112,8 @@ pub(crate) async fn watch(bus: &Bus, durable: &Durable, life: &Lifecycle) {
         }
         let is_up = bus.health().fault().is_none();
         Gauge::ConsumerUp.set_with(f64::from(u8::from(is_up)), of_consumer(durable));
-        tokio::select! {
-            () = tokio::time::sleep(ASK_EVERY) => {}
-            () = life.draining() => return,
+        if !life.pause(ASK_EVERY).await {
+            return;
         }
     }
 }

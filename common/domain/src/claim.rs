@@ -8,10 +8,3 @@ pub struct Claim {
     /// How many rows to pass over first: they could not be worked on.
     pub passed_over: i64,
 }
-
-impl Claim {
-    /// The first `limit` rows.
-    pub fn first(limit: i64) -> Self {
-        Self { limit, passed_over: 0 }
-    }
-}

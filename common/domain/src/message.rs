@@ -95,7 +95,7 @@ pub struct MessageText {
 }
 
 impl MessageText {
-    /// Checks a text as [`check_body`] does, and reads it.
+    /// Checks a text, and reads it: at most 10,000 characters, no NUL, not blank unless `may_be_blank`.
     ///
     /// # Errors
     /// A sentence for the client.
@@ -108,11 +108,6 @@ impl MessageText {
     /// The text.
     pub fn body(&self) -> &str {
         &self.body
-    }
-
-    /// The text.
-    pub fn into_body(self) -> String {
-        self.body
     }
 
     /// Whether there is nothing to read in it.
@@ -249,7 +244,7 @@ impl NewMessage {
 ///
 /// # Errors
 /// A sentence for the client.
-pub fn check_body(body: &str, may_be_blank: bool) -> Result<(), String> {
+fn check_body(body: &str, may_be_blank: bool) -> Result<(), String> {
     if body.contains('\0') {
         return Err("must not contain the character U+0000".to_owned());
     }

@@ -153,7 +153,8 @@ fn tls() -> anyhow::Result<ClientConfig> {
 }
 
 tokio::task_local! {
-    /// The organization of the request being made, for [`Guarded`], which is told a name alone.
+    /// The organization of the current request. [`Guarded`] reads it here, because a resolver is passed
+    /// only the name.
     static ORG: OrgId;
 }
 

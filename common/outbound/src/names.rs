@@ -165,7 +165,7 @@ impl InFlight {
             count("refused");
             return Addresses::default();
         };
-        let _gauge = Counted::new();
+        let _gauge = Gauge::NameLookups.hold(1.0);
         let left = LOOKUP_TIMEOUT.saturating_sub(started.elapsed());
         let found = tokio::time::timeout(left, inner.lookup.lookup(self.name.clone())).await;
         count(match &found {
@@ -192,22 +192,6 @@ impl Drop for InFlight {
         if asking.get(&self.name).is_some_and(|asking| asking.id == self.id) {
             asking.remove(&self.name);
         }
-    }
-}
-
-/// Counts a lookup in the gauge while it lives.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        Gauge::NameLookups.add(1.0);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        Gauge::NameLookups.add(-1.0);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bytes that never change while the process runs: documents and the page's files.
 //!
-//! **Invariants:** each is compressed at most once in each way, when it is first asked for so; a
-//! strong `ETag` names the very bytes that are sent, and whoever has them gets 304.
+//! **Invariants:** each is compressed at most once in each coding, when it is first requested in it; a
+//! strong `ETag` names the bytes that are sent, and a client that has them gets 304.
 
 use std::borrow::Cow;
 use std::io::Write;

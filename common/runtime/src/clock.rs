@@ -126,9 +126,8 @@ where
         } else {
             Gauge::ClockSkew.forget();
         }
-        tokio::select! {
-            () = tokio::time::sleep(COMPARE_EVERY) => {}
-            () = life.draining() => return,
+        if !life.pause(COMPARE_EVERY).await {
+            return;
         }
     }
 }

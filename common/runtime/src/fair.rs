@@ -20,6 +20,16 @@ pub struct Bounds {
     pub tenant_weight: usize,
 }
 
+impl Bounds {
+    /// No bounds: for what is bounded elsewhere.
+    pub const NONE: Self = Self {
+        items: usize::MAX,
+        weight: usize::MAX,
+        tenant_items: usize::MAX,
+        tenant_weight: usize::MAX,
+    };
+}
+
 /// What one group takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Group {
@@ -99,7 +109,7 @@ impl<T> FairQueue<T> {
         let mut taken = Vec::new();
         let mut weight = 0;
         let mut shares: HashMap<i64, usize> = HashMap::new();
-        // Tenants that have had their share keep their places before those that had a turn.
+        // Tenants whose share of this group is used up; they come last in the next one.
         let mut satisfied = VecDeque::new();
         while taken.len() < group.items {
             let Some(tenant) = self.turns.pop_front() else { break };
@@ -122,6 +132,18 @@ impl<T> FairQueue<T> {
         }
         self.turns.extend(satisfied);
         taken
+    }
+
+    /// Takes the next item of a tenant that may have a turn now; the others keep their places.
+    pub fn next(&mut self, may_have_turn: impl Fn(i64) -> bool) -> Option<T> {
+        for _ in 0..self.turns.len() {
+            let tenant = self.turns.pop_front()?;
+            if may_have_turn(tenant) {
+                return self.pop(tenant);
+            }
+            self.turns.push_back(tenant);
+        }
+        None
     }
 
     /// Takes the first of a tenant's line, and puts the tenant at the end of the turns.
@@ -185,6 +207,31 @@ mod tests {
             let of_tenant = all.iter().filter(|(one, _)| *one == tenant);
             assert!(of_tenant.map(|(_, nth)| nth).is_sorted(), "the line of {tenant}");
         }
+    }
+
+    #[test]
+    fn tenants_take_turns_however_much_they_have_in_line() {
+        let mut queue = FairQueue::new(Bounds::NONE);
+        for item in 1..=50 {
+            queue.push(1, item, 0);
+        }
+        queue.push(2, 100, 0);
+        queue.push(3, 200, 0);
+        queue.push(3, 201, 0);
+        let order: Vec<i64> = std::iter::from_fn(|| queue.next(|_| true)).collect();
+        assert_eq!(order[..6], [1, 100, 200, 2, 201, 3]);
+        assert_eq!(order.len(), 53);
+        assert!(queue.turns.is_empty() && queue.lines.is_empty());
+    }
+
+    #[test]
+    fn a_tenant_that_may_have_no_turn_keeps_its_place_in_line() {
+        let mut queue = FairQueue::new(Bounds::NONE);
+        queue.push(1, 1, 0);
+        queue.push(2, 2, 0);
+        assert_eq!(queue.next(|tenant| tenant != 1), Some(2));
+        assert_eq!(queue.next(|tenant| tenant != 1), None);
+        assert_eq!(queue.next(|_| true), Some(1));
     }
 
     #[test]

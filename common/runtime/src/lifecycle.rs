@@ -119,6 +119,11 @@ impl Lifecycle {
         self.draining.is_cancelled()
     }
 
+    /// Waits for so long, or until draining has been asked for. Returns whether it has not been.
+    pub async fn pause(&self, pause: Duration) -> bool {
+        self.unless_drained(Duration::ZERO, tokio::time::sleep(pause)).await.is_some()
+    }
+
     /// Gives up on `work` when it has not ended `grace` after draining has been asked for.
     pub async fn unless_drained<T>(
         &self,

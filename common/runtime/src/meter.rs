@@ -6,6 +6,8 @@
 pub use metrics::Label;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
+pub use record::Held;
+
 macro_rules! meters {
     ($kind:ident, $describe:ident, $($(#[$doc:meta])* $variant:ident = $name:literal, $help:literal;)*) => {
         /// The names of one kind of metric.
@@ -223,6 +225,25 @@ mod record {
         /// Moves the gauge.
         pub fn add(self, by: f64) {
             gauge!(self.name()).increment(by);
+        }
+
+        /// Adds to the gauge until the result is dropped.
+        pub fn hold(self, by: f64) -> Held {
+            self.add(by);
+            Held { gauge: self, by }
+        }
+    }
+
+    /// What was added to a gauge, until it is dropped.
+    #[derive(Debug)]
+    pub struct Held {
+        gauge: Gauge,
+        by: f64,
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.gauge.add(-self.by);
         }
     }
 

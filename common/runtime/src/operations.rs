@@ -106,9 +106,7 @@ impl Readiness {
 
     /// A process that was asked to stop: new work goes elsewhere.
     pub fn stopping() -> Self {
-        let detail = Some("the process was asked to stop".to_owned());
-        let check = Check { detail, ..Check::of(None) };
-        Self { status: "unavailable", checks: BTreeMap::from([("shutdown", check)]) }
+        Self::unavailable("the process was asked to stop")
     }
 
     /// Adds the reason to a check that failed.
@@ -133,12 +131,13 @@ impl Readiness {
     /// A process that cannot be judged, or is not to be used any more.
     fn unavailable(reason: &str) -> Self {
         let check = Check::known(Some(reason.to_owned()));
-        Self { status: "unavailable", checks: BTreeMap::from([("process", check)]) }
+        Self { status: "unavailable", checks: BTreeMap::from([(PROCESS, check)]) }
     }
 
     fn export(&self) {
         Gauge::Ready.set(f64::from(u8::from(self.is_ready())));
-        for (&name, check) in &self.checks {
+        // The process itself is no dependency.
+        for (&name, check) in self.checks.iter().filter(|(name, _)| **name != PROCESS) {
             let is_up = f64::from(u8::from(check.status == "ok"));
             Gauge::DependencyUp.set_with(is_up, vec![label("dependency", name)]);
         }
@@ -158,11 +157,13 @@ impl IntoResponse for Readiness {
     }
 }
 
+/// The check of a process that cannot be judged, or is stopping.
+const PROCESS: &str = "process";
 /// How long an answer about readiness is given again.
 const READINESS_LIFETIME: Duration = Duration::from_secs(1);
 
-/// The last answer about readiness, so that probing costs one look at Postgres and NATS a second at
-/// most, whoever asks and however often. Clones share it.
+/// The last answer about readiness, so that probing costs at most one look at Postgres and NATS a
+/// second, however often it is asked for. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct ReadinessCache(Arc<tokio::sync::Mutex<Option<(tokio::time::Instant, Readiness)>>>);
 
@@ -196,9 +197,8 @@ pub fn in_background(probe: Probe, life: &Lifecycle) -> Probe {
             let readiness = probed.unwrap_or_else(|_| Readiness::unavailable(PROBE_SILENT));
             readiness.export();
             sender.send_replace(Some((Instant::now(), readiness)));
-            tokio::select! {
-                () = tokio::time::sleep(PROBE_EVERY) => {}
-                () = life_of_task.draining() => return,
+            if !life_of_task.pause(PROBE_EVERY).await {
+                return;
             }
         }
     });
@@ -207,7 +207,7 @@ pub fn in_background(probe: Probe, life: &Lifecycle) -> Probe {
         let (mut receiver, life) = (receiver.clone(), life.clone());
         Box::pin(async move {
             if life.is_draining() {
-                return Readiness::unavailable("the process is stopping");
+                return Readiness::stopping();
             }
             let first = receiver.wait_for(Option::is_some);
             let known = match tokio::time::timeout(PROBE_TIMEOUT * 2, first).await {

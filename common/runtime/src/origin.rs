@@ -7,8 +7,8 @@ pub struct Origins {
     pub public_url: String,
     /// Other origins whose pages may call us, as browsers write them.
     pub allowed_origins: Vec<String>,
-    /// Host names, without port, under which we serve our own page; any when empty. Whoever owns
-    /// another name can have it lead here ("DNS rebinding"), and his page would count as ours.
+    /// Host names, without port, under which we serve our own page; any when empty. Otherwise somebody
+    /// could point a name of theirs at this server (DNS rebinding), and their page would count as ours.
     pub allowed_hosts: Vec<String>,
 }
 

@@ -10,11 +10,8 @@ use std::time::Duration;
 use domain::Timestamp;
 
 use crate::meter::{Counter, Gauge, label};
+use crate::parts::{ALONE_AFTER, shrunk};
 
-/// Failures after which an item is parked; before that it is retried at once in smaller batches.
-pub const SMALLER_MAX: u32 = 3;
-/// By how many bits a batch shrinks with each failure of its item: to an eighth.
-const SHRINK_BITS: u32 = 3;
 /// How long an item is parked first; the delay doubles with each further failure.
 const DELAY_MIN: Duration = Duration::from_secs(60);
 /// The longest delay.
@@ -56,7 +53,7 @@ impl<K: Copy + Eq + Hash> Parked<K> {
         }
         let item = self.items.entry(key).or_insert(Failed { times: 0, parked_until: None });
         item.times = item.times.saturating_add(1);
-        let parked = item.times.checked_sub(SMALLER_MAX).filter(|&times| times > 0);
+        let parked = item.times.checked_sub(ALONE_AFTER).filter(|&times| times > 0);
         item.parked_until = parked.map(|times| now + delay_after(times));
         let times = item.times;
         self.tell();
@@ -66,7 +63,7 @@ impl<K: Copy + Eq + Hash> Parked<K> {
     /// Notes that a batch of an item's work is done.
     pub fn succeeded(&mut self, key: K) {
         if let Some(item) = self.items.get_mut(&key) {
-            item.times = item.times.min(SMALLER_MAX + 1) - 1;
+            item.times = item.times.min(ALONE_AFTER + 1) - 1;
             item.parked_until = None;
             if item.times == 0 {
                 self.items.remove(&key);
@@ -84,8 +81,7 @@ impl<K: Copy + Eq + Hash> Parked<K> {
 
     /// How much of an item's work to do at once, where `max` is usual.
     pub fn batch(&self, key: K, max: i64) -> i64 {
-        let times = self.items.get(&key).map_or(0, |item| item.times.min(SMALLER_MAX));
-        (max >> (SHRINK_BITS * times)).max(1)
+        shrunk(max, self.items.get(&key).map_or(0, |item| item.times))
     }
 
     /// Whether an item is to be left alone now.
@@ -96,11 +92,7 @@ impl<K: Copy + Eq + Hash> Parked<K> {
 
     /// The items that are to be left alone now.
     pub fn parked(&self, now: Timestamp) -> Vec<K> {
-        let parked = self.items.iter().filter(|(_, item)| {
-            let until = item.parked_until;
-            until.is_some_and(|until| now < until)
-        });
-        parked.map(|(&key, _)| key).collect()
+        self.items.keys().copied().filter(|&key| self.is_parked(key, now)).collect()
     }
 
     fn tell(&self) {
@@ -122,7 +114,7 @@ mod tests {
     fn an_item_that_fails_gets_smaller_batches_and_then_longer_and_longer_rests() {
         let mut parked = Parked::new("test");
         let mut batches = Vec::new();
-        for _ in 0..SMALLER_MAX {
+        for _ in 0..ALONE_AFTER {
             assert!(!parked.is_parked(7, at(0)));
             batches.push(parked.batch(7, 500));
             parked.failed(7, at(0));

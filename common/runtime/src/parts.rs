@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Shr;
 
 /// Failures after which an item is worked on alone.
 pub const ALONE_AFTER: u32 = 3;
@@ -17,6 +18,13 @@ pub const ALONE_AFTER: u32 = 3;
 pub const FAILURES_MAX: u32 = 6;
 /// By how many bits a part shrinks with each earlier failure: to an eighth.
 const SHRINK_BITS: u32 = 3;
+
+/// How much to work on at once, where `max` is usual, after so many failures: an eighth of it after
+/// each, and one thing after [`ALONE_AFTER`].
+pub fn shrunk<N: From<u8> + Ord + Shr<u32, Output = N>>(max: N, failures: u32) -> N {
+    let one = N::from(1);
+    if failures >= ALONE_AFTER { one } else { (max >> (SHRINK_BITS * failures)).max(one) }
+}
 
 /// Something to work on.
 pub trait Item {
@@ -46,8 +54,8 @@ pub struct Parts<T> {
 }
 
 impl<T: Item> Parts<T> {
-    /// Cuts a batch into parts of at most `size_max` items: the unsuspicious ones first, then, in
-    /// smaller parts of one tenant each, those that have failed before.
+    /// Cuts a batch into parts of at most `size_max` items. Items that have never failed come first;
+    /// those that have come after them, in smaller parts of one tenant each.
     pub fn of(batch: Vec<T>, size_max: usize) -> Self {
         let mut worst_of_stream: HashMap<i64, u32> = HashMap::new();
         let mut lanes: [Vec<T>; ALONE_AFTER as usize + 1] = Default::default();
@@ -58,11 +66,7 @@ impl<T: Item> Parts<T> {
         }
         let mut parts = Vec::new();
         for (failures, lane) in (0..).zip(lanes) {
-            let size = if failures == ALONE_AFTER {
-                1
-            } else {
-                (size_max >> (SHRINK_BITS * failures)).max(1)
-            };
+            let size = shrunk(size_max, failures);
             let of_tenants = if failures == 0 { vec![lane] } else { by_tenant(lane) };
             parts.extend(of_tenants.into_iter().flat_map(|items| chunks(items, size)));
         }

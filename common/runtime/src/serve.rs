@@ -101,14 +101,13 @@ impl Server {
         };
         let connection = connection(self.clone(), stream, peer, admission);
         self.life.spawn(async move {
-            Gauge::Connections.add(1.0);
+            let _open = Gauge::Connections.hold(1.0);
             connection.await;
-            Gauge::Connections.add(-1.0);
         });
     }
 }
 
-/// Logs refused connections now and then: who can make them could fill the disk otherwise.
+/// Logs refused connections at most every 10 s, so that clients cannot fill the disk with log lines.
 #[derive(Debug, Default)]
 struct Refusals {
     logged_at: Option<Instant>,

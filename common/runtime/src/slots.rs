@@ -46,7 +46,8 @@ impl<K: Eq + Hash + Clone> Slots<K> {
     }
 
     /// What a key holds now.
-    pub fn held(&self, key: &K) -> u64 {
+    #[cfg(test)]
+    fn held(&self, key: &K) -> u64 {
         self.0.held.lock().get(key).copied().unwrap_or(0)
     }
 }

@@ -23,10 +23,10 @@ const VERIFIED_MAX: usize = 100_000;
 /// Public keys that are held.
 const KEYS_MAX: usize = 16;
 
-/// The issuer and the audience of our tokens. Tokens without them, as older versions signed them,
-/// are ours too; those with others are not, whoever signed them.
+/// The issuer and the audience of our tokens. Tokens without either are accepted, since older
+/// versions signed such; tokens that name others are refused.
 const OURS: &str = "chatboard";
-/// Seconds by which the clocks of two nodes may differ before a token that begins later counts as one of the future.
+/// Seconds by which a token may begin in the future: two nodes' clocks may differ as much.
 const CLOCK_LEEWAY_SECONDS: i64 = 60;
 /// What stands before the 32 bytes of an Ed25519 key in PKCS#8 (RFC 8410, section 7). Version 1, without
 /// the public key: OpenSSL 3.0 reads no other.

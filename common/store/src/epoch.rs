@@ -53,7 +53,7 @@ pub(crate) struct Known(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     epoch: Mutex<Option<Epoch>>,
-    /// The schema was found to be the one that is needed, in this epoch, which is known.
+    /// Whether the schema was found current in the present epoch. False while no epoch is known.
     has_schema: AtomicBool,
 }
 
@@ -157,7 +157,7 @@ async fn present(conn: &mut PgConnection) -> Result<Epoch> {
     Err(Error::Bug(format!("no epoch after {TRIES} attempts")))
 }
 
-/// The newest epoch, with the reason for a new one where it does not fit.
+/// The newest recorded epoch, and why a new one must begin if it is not of this cluster and timeline.
 async fn newest(conn: &mut PgConnection) -> Result<Option<Newest>> {
     let row = sqlx::query!(
         r#"select pg_is_in_recovery() as "is_standby!",

@@ -60,6 +60,14 @@ pub struct ServerTime {
     pub round_trip: Duration,
 }
 
+/// Does work that must not take longer than `budget`.
+///
+/// # Errors
+/// Those of the work; `TimedOut` when it took longer.
+pub async fn within<T>(budget: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(budget, work).await.unwrap_or(Err(Error::TimedOut))
+}
+
 impl Store {
     /// Makes a pool of at most `connections_max` connections, for a tool or a test. See
     /// [`Self::open`].
@@ -218,8 +226,8 @@ impl Store {
         self.shared.fault()
     }
 
-    /// Reads the epoch over a connection that nothing else uses; where that cannot be had, over one
-    /// as anything else would.
+    /// Reads the epoch over the connection reserved for health checks, or over one of the pool if that
+    /// is not available.
     async fn check_reserved(&self) -> Result<Epoch> {
         let mut conn = match self.shared.reserved.acquire().await {
             Ok(conn) => conn,

@@ -25,9 +25,9 @@ impl Slice {
     }
 }
 
-/// Reads rows in the order of a page until their large parts, of `size` bytes each, exceed what a
-/// page may hold. The row that exceeds it is read too, and never is the first the last: whoever
-/// makes the page cuts it there, and sees that more follows.
+/// Reads rows until their large parts (`size` bytes each) exceed [`PAGE_BYTES_MAX`]. The row that
+/// exceeds it is included, and at least two rows are read if there are two, so that the caller, who
+/// cuts the page there, knows that more follows.
 pub(crate) async fn fetch_page<T>(
     rows: impl Stream<Item = sqlx::Result<T>>,
     size: impl Fn(&T) -> usize,

@@ -63,18 +63,14 @@ async fn write_all(
             () = life.draining() => return Ok(()),
             count = queue.recv_many(&mut batch, 1) => if count == 0 { return Ok(()) },
         }
-        tokio::select! {
-            () = life.draining() => {}
-            () = tokio::time::sleep(GATHER) => {}
-        }
+        life.pause(GATHER).await;
         while batch.len() < BATCH_MAX {
             let Ok(seen) = queue.try_recv() else { break };
             batch.push(seen);
         }
         let latest: HashMap<LoginId, Timestamp> = batch.drain(..).collect();
         let latest: Vec<(LoginId, Timestamp)> = latest.into_iter().collect();
-        let noting = tokio::time::timeout(WRITE_TIMEOUT, note_seen(&store, &latest)).await;
-        if let Err(error) = noting.unwrap_or(Err(store::Error::TimedOut)) {
+        if let Err(error) = store::within(WRITE_TIMEOUT, note_seen(&store, &latest)).await {
             tracing::debug!(error = %error, "last uses of logins were not written: {error}");
         }
     }

@@ -145,15 +145,12 @@ pub fn digest(text: &str) -> Digest {
 
 /// Sweeps the limits until the node drains.
 pub(crate) async fn sweep_all(api: Api) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(SWEEP_PAUSE) => {}
-            () = api.life().draining() => return Ok(()),
-        }
+    while api.life().pause(SWEEP_PAUSE).await {
         let keys = api.limits().sweep(Instant::now());
         let keys = f64::from(u32::try_from(keys).unwrap_or(u32::MAX));
         Gauge::RateLimiterKeys.set_with(keys, vec![label("role", "api")]);
     }
+    Ok(())
 }
 
 /// Exchanges counts with the other api nodes until the node drains.

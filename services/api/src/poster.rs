@@ -289,8 +289,8 @@ impl Worker {
     async fn split(&self, mut jobs: Vec<Job>, is_held: bool) -> Vec<Vec<Job>> {
         if is_held {
             let rooms: Vec<RoomId> = jobs.iter().map(|job| job.post.room).collect();
-            let held = tokio::time::timeout(COMMIT_TIMEOUT, self.held_rooms(&rooms)).await;
-            let held = held.unwrap_or(Err(Error::TimedOut)).unwrap_or_else(|error| {
+            let held = store::within(COMMIT_TIMEOUT, self.held_rooms(&rooms)).await;
+            let held = held.unwrap_or_else(|error| {
                 tracing::warn!(error = %error, "held rooms cannot be asked for: {error}");
                 rooms
             });

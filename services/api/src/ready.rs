@@ -78,9 +78,8 @@ pub(crate) async fn watch(api: Api) -> anyhow::Result<()> {
         {
             Counter::EpochChanges.add(1);
         }
-        tokio::select! {
-            () = tokio::time::sleep(CHECK_PERIOD) => {}
-            () = api.life().draining() => return Ok(()),
+        if !api.life().pause(CHECK_PERIOD).await {
+            return Ok(());
         }
     }
 }

@@ -23,6 +23,16 @@ const POOL_WATCH: Duration = Duration::from_secs(5);
 /// The pause until the retention is asked for again while Postgres cannot be used.
 const SETTLE_PAUSE: Duration = Duration::from_secs(5);
 
+/// Connections of the pool that all roles of this process share; none where no role needs Postgres.
+pub(crate) fn connections(settings: &Settings, roles: &[Role]) -> u32 {
+    let wanted: u32 = roles.iter().map(|role| role.connections()).sum();
+    match settings.database_connections {
+        _ if wanted == 0 => 0,
+        0 => wanted,
+        configured => configured.max(CONNECTIONS_MIN),
+    }
+}
+
 /// Makes the pool that all roles of this process share; `None` where none of them needs Postgres.
 pub(crate) async fn start(
     settings: &Settings,
@@ -30,13 +40,10 @@ pub(crate) async fn start(
     clock: &Clock,
     life: &Lifecycle,
 ) -> anyhow::Result<Option<Store>> {
-    let wanted: u32 = roles.iter().map(|role| role.connections()).sum();
-    let Some(url) = settings.database_url.as_ref().filter(|_| wanted > 0) else { return Ok(None) };
+    let connections_max = connections(settings, roles);
+    let url = settings.database_url.as_ref().filter(|_| connections_max > 0);
+    let Some(url) = url else { return Ok(None) };
     let name = if let [role] = roles { role.name() } else { "all" };
-    let connections_max = match settings.database_connections {
-        0 => wanted,
-        configured => configured.max(CONNECTIONS_MIN),
-    };
     let acquire_timeout = if roles.contains(&Role::Api) { REQUEST_ACQUIRE } else { WORK_ACQUIRE };
     let application_name = format!("chatboard {name}");
     let config = PoolConfig { application_name, connections_max, acquire_timeout };
@@ -112,10 +119,7 @@ pub(crate) fn in_words(days: i32) -> String {
 async fn settle(store: Store, told: Retention, life: Lifecycle) {
     // Why it failed is logged where it did.
     while !life.is_draining() && settle_retention(&store, told).await.is_err() {
-        tokio::select! {
-            () = tokio::time::sleep(SETTLE_PAUSE) => {}
-            () = life.draining() => return,
-        }
+        life.pause(SETTLE_PAUSE).await;
     }
 }
 
@@ -128,9 +132,8 @@ async fn watch_pool(store: Store, role: &'static str, life: Lifecycle) {
             let labels = vec![label("role", role), label("state", state)];
             Gauge::PoolConnections.set_with(f64::from(count), labels);
         }
-        tokio::select! {
-            () = tokio::time::sleep(POOL_WATCH) => {}
-            () = life.draining() => return,
+        if !life.pause(POOL_WATCH).await {
+            return;
         }
     }
 }

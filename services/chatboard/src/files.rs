@@ -79,9 +79,6 @@ pub(crate) async fn watch(objects: Objects, life: Lifecycle) {
         }
         was_there = there.is_ok();
         Gauge::ObjectStoreUp.set(if was_there { 1.0 } else { 0.0 });
-        tokio::select! {
-            () = tokio::time::sleep(if was_there { WATCH } else { PAUSE }) => {}
-            () = life.draining() => return,
-        }
+        life.pause(if was_there { WATCH } else { PAUSE }).await;
     }
 }

@@ -173,9 +173,8 @@ pub(crate) async fn start(
 
 /// Connections that clients may have to this process.
 fn client_connections(settings: &Settings, roles: &[Role]) -> usize {
-    let stores = roles.iter().filter(|&&role| role != Role::Edge).count() as u64;
-    let own = u64::from(settings.database_connections) * stores;
-    open_files::client_connections(open_files::raise(), own)
+    let own = database::connections(settings, roles);
+    open_files::client_connections(open_files::raise(), own.into())
 }
 
 /// WebSockets that an edge of this process admits: some connections stay for requests, and for

@@ -168,8 +168,8 @@ fn answered(asset: &Asset, headers: &HeaderMap, caching: HeaderValue) -> Respons
     response
 }
 
-/// The file under a path, or the page, as it was made when it was first asked for: as many are kept
-/// as there are. A debug build makes one anew when it has changed on disk.
+/// The file under this path, or the page. Each is made once, when first asked for, and kept; a debug
+/// build makes it again when it has changed on disk.
 fn kept(path: &str, version: String, make: impl FnOnce(String) -> Asset) -> Arc<Asset> {
     static KEPT: LazyLock<Mutex<HashMap<String, Arc<Asset>>>> = LazyLock::new(Mutex::default);
     let mut kept = KEPT.lock();

@@ -27,7 +27,7 @@ struct Failing {
     expired: Window,
     let_go: Window,
     claims: Window,
-    /// Whose objects the store does not remove.
+    /// Uploads whose objects the store fails to delete, or whose rows cannot be removed.
     objects: Parked<UploadId>,
 }
 
@@ -139,9 +139,6 @@ async fn remove(
             }
         }
     }
-    for &upload in &gone {
-        failing.objects.succeeded(upload);
-    }
     put_off(janitor, &mut failing.objects, &failed, now).await?;
     if !gone.is_empty() {
         forget_each(janitor, &gone, failing, runs, now).await?;
@@ -183,17 +180,23 @@ async fn forget_each(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let Err(error) = batch(janitor, forget_all(janitor, uploads, runs, now)).await else {
+        for &upload in uploads {
+            failing.objects.succeeded(upload);
+        }
         return Ok(());
     };
     if !janitor.store.blames_work(&error).await {
         return Err(error.into());
     }
     for &upload in uploads {
-        if let Err(error) = batch(janitor, forget_all(janitor, &[upload], runs, now)).await {
-            // Its claim ends by itself, later and later.
-            let times = failing.objects.failed(upload, now);
-            tracing::warn!(upload.id = %upload, error = %error, times,
-                "upload {upload} cannot be removed, retrying later: {error}");
+        match batch(janitor, forget_all(janitor, &[upload], runs, now)).await {
+            Ok(()) => failing.objects.succeeded(upload),
+            Err(error) => {
+                // It is claimed again when its claim ends.
+                let times = failing.objects.failed(upload, now);
+                tracing::warn!(upload.id = %upload, error = %error, times,
+                    "upload {upload} cannot be removed, retrying later: {error}");
+            }
         }
     }
     Ok(())

@@ -3,8 +3,8 @@
 //! Each kind of work is a loop that takes bounded batches, one transaction each, until nothing is
 //! left, and looks again after a while. **Invariants:** a batch is claimed with `skip locked`, so
 //! any number of janitors share the work and none waits for another; what a batch removes and the
-//! record of it commit together, so that a janitor may die at any line; after a full batch it
-//! rests for several times as long as that took, so that the record is mostly others'. Files are removed from
+//! record of it commit together, so that a janitor may die at any line; after a batch it
+//! rests for several times as long as that took, so that others have the record most of the time. Files are removed from
 //! the object store while no transaction is open, and their rows after that: see [`files`].
 
 mod expiries;

@@ -51,10 +51,7 @@ pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()
             Ok(false) => janitor.config.previews_every,
             Err(_) => FAILURE_PAUSE,
         };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = janitor.life.draining() => {}
-        }
+        janitor.life.pause(pause).await;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use domain::{OrgId, RoomId, Timestamp};
-use runtime::meter::Gauge;
+use runtime::meter::{Counter, Gauge, label};
 use runtime::parked::Parked;
 use store::actions::retention::{Run, claim_stretch, cut_log, trim};
 use store::queries::deployment::is_removal_approved;
@@ -28,20 +28,15 @@ const UNREADABLE_MAX: usize = 20;
 
 /// Rooms that could not be worked on.
 struct Failing {
-    /// Whose log could not be read.
-    surveys: Parked<RoomId>,
-    /// Whose log could not be cut.
+    /// Rooms whose log could not be cut.
     cuts: Parked<RoomId>,
-    /// Of which what was cut off could not be removed.
+    /// Rooms whose cut-off events could not be removed.
     trims: Parked<RoomId>,
 }
 
 pub(crate) async fn run(janitor: Janitor) -> anyhow::Result<()> {
-    let mut failing = Failing {
-        surveys: Parked::new("retention_survey"),
-        cuts: Parked::new("retention_cut"),
-        trims: Parked::new("retention_trim"),
-    };
+    let mut failing =
+        Failing { cuts: Parked::new("retention_cut"), trims: Parked::new("retention_trim") };
     while !janitor.life.is_draining() {
         let round = round(&janitor, &mut failing).await;
         finish(&janitor, "retention", round).await;
@@ -51,7 +46,7 @@ pub(crate) async fn run(janitor: Janitor) -> anyhow::Result<()> {
 
 async fn round(janitor: &Janitor, failing: &mut Failing) -> store::Result<()> {
     let now = janitor.clock.now();
-    let allowed = allowed(janitor, now, failing).await?;
+    let allowed = allowed(janitor, now).await?;
     cut_all(janitor, failing, now, allowed).await?;
     let mut runs = Runs::default();
     let removed = remove_all(janitor, &mut failing.trims, &mut runs).await;
@@ -65,11 +60,11 @@ async fn round(janitor: &Janitor, failing: &mut Failing) -> store::Result<()> {
 }
 
 /// How many places of rooms' logs this round may cut off: none where that would be too many.
-async fn allowed(janitor: &Janitor, now: Timestamp, failing: &mut Failing) -> store::Result<i64> {
+async fn allowed(janitor: &Janitor, now: Timestamp) -> store::Result<i64> {
     let (mut expired, mut places) = (0, 0);
     let mut after = RoomId::NOWHERE;
     while !janitor.life.is_draining() {
-        let some = look(janitor, after, now, &mut failing.surveys).await?;
+        let some = look(janitor, after, now).await?;
         expired += some.past.iter().map(|room| room.expired).sum::<i64>();
         places += some.places;
         match some.last {
@@ -98,12 +93,7 @@ async fn allowed(janitor: &Janitor, now: Timestamp, failing: &mut Failing) -> st
 }
 
 /// What has expired of the next rooms. One whose log cannot be read is passed over.
-async fn look(
-    janitor: &Janitor,
-    mut after: RoomId,
-    now: Timestamp,
-    unreadable: &mut Parked<RoomId>,
-) -> store::Result<Survey> {
+async fn look(janitor: &Janitor, mut after: RoomId, now: Timestamp) -> store::Result<Survey> {
     let (mut limit, mut passed_over) = (ROOMS_MAX, 0);
     loop {
         let counting = async {
@@ -123,7 +113,7 @@ async fn look(
         }
         let next = async { next_room(&mut *janitor.store.read().await?, after).await };
         let Some(room) = batch(janitor, next).await? else { return Ok(Survey::default()) };
-        unreadable.failed(room, now);
+        Counter::WorkFailed.add_with(1, vec![label("work", "retention_survey")]);
         tracing::warn!(room.id = %room, error = %error, "the log of room {room} cannot be read: {error}");
         (after, passed_over) = (room, passed_over + 1);
     }
@@ -140,7 +130,7 @@ async fn cut_all(
     let mut left = allowed;
     let mut after = RoomId::NOWHERE;
     while left > 0 && !janitor.life.is_draining() {
-        let some = look(janitor, after, now, &mut failing.surveys).await?;
+        let some = look(janitor, after, now).await?;
         for past in some.past {
             if past.expired > left || janitor.life.is_draining() {
                 return Ok(());

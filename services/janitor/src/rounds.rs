@@ -42,7 +42,7 @@ pub(crate) async fn finish<T, E: std::fmt::Display>(
             tracing::warn!(error = %error, work, "janitor task {work} failed, will retry: {error}");
         }
     }
-    pause(janitor, janitor.config.scan_every).await;
+    janitor.life.pause(janitor.config.scan_every).await;
 }
 
 /// What a kind of work measures in each round.
@@ -100,9 +100,9 @@ pub(crate) async fn batch<T>(
     work: impl Future<Output = store::Result<T>> + Send,
 ) -> store::Result<T> {
     let started = Instant::now();
-    let done = tokio::time::timeout(BATCH_BUDGET, work).await;
-    pause(janitor, (started.elapsed() * REST_TIMES).min(REST_MAX)).await;
-    done.unwrap_or(Err(store::Error::TimedOut))
+    let done = store::within(BATCH_BUDGET, work).await;
+    janitor.life.pause((started.elapsed() * REST_TIMES).min(REST_MAX)).await;
+    done
 }
 
 /// Does one batch that removes something, or decides that it is to be removed: only while this
@@ -156,13 +156,6 @@ pub(crate) fn tell<'a>(work: &'static str, counts: impl Iterator<Item = (&'a str
 pub(crate) fn tell_runs<'a>(work: &'static str, runs: impl Iterator<Item = &'a Run>) {
     let counts = runs.flat_map(|run| run.counts().iter());
     tell(work, counts.map(|(kind, count)| (*kind, count.unsigned_abs())));
-}
-
-async fn pause(janitor: &Janitor, pause: Duration) {
-    tokio::select! {
-        () = tokio::time::sleep(pause) => {}
-        () = janitor.life.draining() => {}
-    }
 }
 
 /// Counts what was removed.

@@ -17,7 +17,7 @@ use runtime::meter::{Counter, Gauge, label};
 use runtime::parked::{Parked, delay_after};
 use runtime::window::Window;
 use store::actions::{digests, mails};
-use store::queries::mails::{due_mails, due_mails_in_turns, mail_backlog};
+use store::queries::mails::{due_mails, mail_backlog};
 
 use crate::Notifier;
 
@@ -78,10 +78,7 @@ pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
         };
         let pause =
             if is_full { notifier.config.scan_every / 10 } else { notifier.config.scan_every };
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = notifier.life.draining() => {}
-        }
+        notifier.life.pause(pause).await;
     }
     Ok(())
 }
@@ -124,10 +121,7 @@ async fn look(
     let may_judge = are_edges_back && skew.is_tolerable();
     let has_more = may_judge && make_digests(notifier, claims).await?;
     let mut conn = notifier.store.read().await?;
-    let mut due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
-    if due.len() >= usize::try_from(DUE_MAX).unwrap_or(usize::MAX) {
-        due = due_mails_in_turns(&mut conn, DUE_MAX, notifier.clock.now()).await?;
-    }
+    let due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
     drop(conn);
     let jobs = due.iter().map(|mail| job(notifier, mail, now)).collect();
     publish_stored(&notifier.bus, StreamKind::Notifications, jobs).await;
@@ -200,8 +194,7 @@ async fn make_digests(notifier: &Notifier, claims: &mut Claims) -> store::Result
 }
 
 async fn judge(notifier: &Notifier, failing: &Mutex<Parked<UserId>>, user: UserId) {
-    let judging = tokio::time::timeout(JUDGE_BUDGET, Box::pin(settle(notifier, user))).await;
-    let error = match judging.unwrap_or(Err(store::Error::TimedOut)) {
+    let error = match store::within(JUDGE_BUDGET, Box::pin(settle(notifier, user))).await {
         Ok(()) => return failing.lock().succeeded(user),
         Err(error) => error,
     };

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use nats::consume::{Outcome, consume};
 use nats::streams::Durable;
 use runtime::meter::{Counter, Histogram, label};
+use runtime::parts::FAILURES_MAX;
 use store::actions::dead_letters::give_up_mail;
 use store::actions::mails::Handing;
 use store::actions::{digests, mails};
@@ -22,16 +23,16 @@ use crate::smtp::{Answer, Server};
 const AT_ONCE: usize = 8;
 /// When a job that could not be worked off is handed out again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Failures to hand over a mail, not the mail server's, after which it is given up.
-const GIVE_UP_AFTER: u32 = 6;
+/// After this many failures on our side (not the mail server's), a mail is given up.
+const GIVE_UP_AFTER: u32 = FAILURES_MAX;
 /// The longest pause after the mail server has said that it does not take a mail now.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 /// The longest pause while it cannot be reached: it is asked once for many mails.
 const UNREACHABLE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// How long a mail is tried. A server that is away that long has an operator who knows.
 const TRIED_FOR: Duration = Duration::from_secs(5 * 24 * 3600);
-/// How often an answer is recorded that cannot be, before it counts as never heard. Each try takes
-/// at most a statement's budget.
+/// How often recording the mail server's answer is tried before the answer counts as lost. Each try
+/// takes at most a statement's budget.
 const RECORD_TRIES: u32 = 20;
 
 pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {

@@ -6,30 +6,29 @@ use std::time::Duration;
 use domain::{RoomId, Seq, UserId};
 use nats::consume::Outcome;
 use runtime::meter::{Counter, label};
+use runtime::parts::{ALONE_AFTER, FAILURES_MAX, shrunk};
 use store::actions::outbox::{Claimed, note_failures, settle};
-use store::actions::outbox_crowds::{Progress, advance, claim, members_after, pass_over, progress};
+use store::actions::outbox_crowds::{Progress, advance, claim, pass_over, progress};
 use store::actions::plan_notifications::{Audience, Push, notify_some};
 use store::queries::facts::facts;
+use store::queries::heads::member_ids;
 use store::queries::outbox::LogPlace;
+use store::within;
 
 use crate::Relay;
 use crate::here::ASKED_AT_ONCE;
 use crate::plan::{
-    Effects, PART_BUDGET, Planned, RETRY_AFTER, STATEMENT_BUDGET, STEP_BUDGET, follow_up, within,
+    Effects, PART_BUDGET, Planned, RETRY_AFTER, STATEMENT_BUDGET, STEP_BUDGET, follow_up,
 };
 use crate::turns::Ended;
 
 /// Recipients that one transaction plans.
 pub(crate) const RECIPIENTS_MAX: i64 = 500;
 /// Chunks that are planned in one turn of an organization.
-const CHUNKS_PER_TURN: usize = 4;
-/// By how many bits a chunk shrinks with each failure: to an eighth.
-const SHRINK_BITS: u32 = 3;
-/// Failures after which a chunk is one recipient.
-const ALONE_AFTER: u32 = 3;
-/// Failures after which that recipient is passed over.
-const FAILURES_MAX: u32 = 6;
-/// When an event is looked at again that another relay works on.
+const CHUNKS_PER_TURN: i64 = 4;
+/// Recipients that are planned in one turn of an organization.
+pub(crate) const TURN_MAX: i64 = CHUNKS_PER_TURN * RECIPIENTS_MAX;
+/// The pause before looking again at an event that another relay is working on.
 const BUSY_AFTER: Duration = Duration::from_secs(5);
 
 /// What became of a chunk.
@@ -65,7 +64,7 @@ pub(crate) async fn plan_some(relay: &Relay, event: &Planned) -> Ended {
 }
 
 fn size(failures: u32) -> i64 {
-    (RECIPIENTS_MAX >> (SHRINK_BITS * failures.min(ALONE_AFTER))).max(1)
+    shrunk(RECIPIENTS_MAX, failures)
 }
 
 async fn plan_chunk(
@@ -80,7 +79,7 @@ async fn plan_chunk(
     };
     *found = Some(progress);
     let limit = size(progress.failures);
-    let members = members_after(&mut conn, place.0, progress.planned_to, limit).await?;
+    let members = member_ids(&mut conn, place.0, progress.planned_to, limit).await?;
     drop(conn);
     let here = if event.mentions_here {
         relay.bus.online_of(members.clone(), ASKED_AT_ONCE).await
@@ -131,22 +130,29 @@ async fn judge(
         "{} recipients of {room}:{seq} cannot be planned, retrying fewer: {error}",
         size(progress.failures));
     let noted = within(STEP_BUDGET, async {
-        let next = next_recipient(relay, room, progress.planned_to).await?;
+        let next = if failures >= FAILURES_MAX {
+            next_recipient(relay, room, progress.planned_to).await?
+        } else {
+            None
+        };
         let mut tx = relay.store.begin_bounded(STATEMENT_BUDGET).await?;
-        match next.filter(|_| failures >= FAILURES_MAX) {
-            Some(recipient) => {
-                Counter::WorkDead.add_with(1, vec![label("work", "recipients")]);
-                tracing::error!(user.id = %recipient, error = %error,
-                    "user {recipient} is not told of {room}:{seq}: {error}");
-                pass_over(&mut tx, (room, seq), recipient, ALONE_AFTER).await?;
-            }
+        match next {
+            Some(recipient) => pass_over(&mut tx, (room, seq), recipient, ALONE_AFTER).await?,
             None => note_failures(&mut tx, &[(LogPlace::Room(room, seq), failures)]).await?,
         }
         let _nothing_to_publish = tx.commit().await?;
-        Ok(())
+        Ok(next)
     });
-    if let Err(error) = noted.await {
-        tracing::warn!(error = %error, "failures of {room}:{seq} cannot be noted: {error}");
+    match noted.await {
+        Ok(Some(recipient)) => {
+            Counter::WorkDead.add_with(1, vec![label("work", "recipients")]);
+            tracing::error!(user.id = %recipient, error = %error,
+                "user {recipient} is not told of {room}:{seq}: {error}");
+        }
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(error = %error, "failures of {room}:{seq} cannot be noted: {error}");
+        }
     }
 }
 
@@ -155,6 +161,6 @@ async fn next_recipient(
     room: RoomId,
     after: UserId,
 ) -> store::Result<Option<UserId>> {
-    let next = members_after(&mut *relay.store.read().await?, room, after, 1).await?;
+    let next = member_ids(&mut *relay.store.read().await?, room, after, 1).await?;
     Ok(next.first().copied())
 }

@@ -2,9 +2,9 @@
 //!
 //! The transaction deletes the batch's outbox rows and records the effects of those that it got:
 //! others are another relay's. After its commit come the jobs and pushes, which may be lost, and the
-//! acks. A batch that fails, for whatever reason but that Postgres is away, is split until the event
-//! that spoils it stands alone; one that fails alone again and again is set aside, with the reason
-//! (`runtime::parts`). Each transaction has a time budget.
+//! acks. A batch that fails is split, unless Postgres is away, until the faulty event stands alone; an
+//! event that keeps failing alone is set aside with the reason (`runtime::parts`). Each transaction has
+//! a time budget.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -24,15 +24,16 @@ use store::actions::deliveries::Due;
 use store::actions::outbox::{note_failures, settle};
 use store::actions::outbox_crowds::open;
 use store::actions::plan_notifications::{Push, notify};
-use store::queries::facts::{Fact, facts};
+use store::queries::facts::{Fact, Happened, facts};
 use store::queries::outbox::LogPlace;
 use store::queries::planning::{Prospect, prospects};
+use store::within;
 
-use crate::crowd::{self, RECIPIENTS_MAX};
-use crate::turns::{Ended, Turns, take};
+use crate::crowd::{self, RECIPIENTS_MAX, TURN_MAX};
+use crate::turns::{Ended, GROUP, Turns, take};
 use crate::{Relay, announce, here};
 
-/// When events are handed out again while Postgres is away, or for which there was no time.
+/// How long events wait before they are handed out again, when Postgres is away or time ran out.
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long one transaction may take: far below the 15 s after which Postgres ends a transaction in
 /// which nothing happens.
@@ -46,9 +47,7 @@ const BATCH_BUDGET: Duration = Duration::from_secs(12);
 pub(crate) const STEP_BUDGET: Duration = Duration::from_secs(2);
 /// Deliveries that planning puts on the queue by itself; further ones come with the schedule.
 const HAND_OUT_MAX: usize = 5_000;
-/// Events in one part of a group at most.
-const GROUP_MAX: usize = 500;
-/// What an event costs that concerns nobody, in people.
+/// The cost, in people, of an event that concerns nobody.
 const COST_MIN: usize = 20;
 /// How long giving back what waits may take once the process drains.
 const GIVE_BACK_BUDGET: Duration = Duration::from_secs(3);
@@ -115,10 +114,9 @@ impl Planned {
         }
     }
 
-    /// What it costs, in people: at most what is planned in one turn.
+    /// Its cost in people: at most those that one turn plans.
     pub(crate) fn weight(&self) -> usize {
-        let people = self.audience.clamp(0, 4 * RECIPIENTS_MAX);
-        COST_MIN + usize::try_from(people).unwrap_or_default()
+        COST_MIN + usize::try_from(self.audience.clamp(0, TURN_MAX)).unwrap_or_default()
     }
 }
 
@@ -170,7 +168,7 @@ async fn plan(relay: &Relay, life: &Lifecycle, events: Vec<Planned>) -> Vec<Ende
         events.iter().filter(|event| event.is_crowd()).copied().collect();
     // An open one has nothing left to plan but recipients.
     let events = events.into_iter().filter(|event| !event.is_open).collect();
-    let mut parts = Parts::of(events, GROUP_MAX);
+    let mut parts = Parts::of(events, GROUP.items);
     while !life.is_draining() && started.elapsed() < BATCH_BUDGET {
         let Some(part) = parts.next_part() else { break };
         let planned = within(PART_BUDGET, record(relay, &part)).await;
@@ -220,13 +218,6 @@ async fn plan(relay: &Relay, life: &Lifecycle, events: Vec<Planned>) -> Vec<Ende
     ended
 }
 
-pub(crate) async fn within<T>(
-    budget: Duration,
-    work: impl Future<Output = store::Result<T>>,
-) -> store::Result<T> {
-    tokio::time::timeout(budget, work).await.unwrap_or(Err(store::Error::TimedOut))
-}
-
 /// The events of a batch that wait to be planned, by their place in it. What is no event is logged
 /// and left out, and so acknowledged: retrying it could never succeed.
 pub(crate) async fn waiting(
@@ -262,7 +253,7 @@ enum Judged {
 
 /// Judges a part that failed, and notes the failure with each of its events.
 async fn judge(relay: &Relay, part: &[Planned], error: &store::Error) -> Judged {
-    if error.is_transient() && !relay.store.answers().await {
+    if !relay.store.blames_work(error).await {
         tracing::warn!(error = %error, "Postgres is away, retrying {} events: {error}", part.len());
         return Judged::PostgresIsAway;
     }
@@ -339,10 +330,11 @@ async fn record(relay: &Relay, events: &[Planned]) -> store::Result<Part> {
     Ok(Part::Done(Effects { deliveries, pushes }))
 }
 
-/// How many people are in the rooms of facts that concern everyone there, or who of them is online.
+/// How many people are in the rooms of messages that concern everyone there, or everyone online.
 fn people(facts: &[Fact], here: &Here) -> i64 {
     facts
         .iter()
+        .filter(|fact| matches!(fact.what, Happened::Message(_) | Happened::Edited(_)))
         .filter(|fact| fact.mentions_room || here.contains_key(&fact.place))
         .filter_map(|fact| fact.room.as_ref())
         .map(|room| room.members_count)

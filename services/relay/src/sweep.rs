@@ -32,6 +32,8 @@ const CLAIM_MAX: i64 = 500;
 const PROBE_MAX: i64 = 1;
 /// Events made due by one statement after JetStream was away.
 const MAKE_DUE_MAX: i64 = 5_000;
+/// Events read and published at once: what was read is published, though others are slow to read.
+const REPEATED_AT_ONCE: usize = 50;
 /// The pause when there is nothing more to do.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long one sweep may take: a Postgres whose machine is gone says nothing.
@@ -53,7 +55,7 @@ struct Sweep {
     window: Window,
     /// The last repeats were not stored.
     is_refused: bool,
-    /// Events may wait for a repeat that is put off for no reason any more.
+    /// Some events may still wait for a repeat that was postponed while JetStream was away.
     is_behind: bool,
 }
 
@@ -62,8 +64,7 @@ pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
     let window = Window::new("outbox_sweep", CLAIM_MAX);
     let mut sweep = Sweep { relay, connections, window, is_refused: false, is_behind: true };
     while !life.is_draining() {
-        let swept = tokio::time::timeout(SWEEP_TIMEOUT, sweep.once()).await;
-        let has_more = match swept.unwrap_or(Err(store::Error::TimedOut)) {
+        let has_more = match store::within(SWEEP_TIMEOUT, Box::pin(sweep.once())).await {
             Ok(has_more) => has_more,
             Err(error) => {
                 Gauge::OutboxRows.forget();
@@ -73,10 +74,7 @@ pub(crate) async fn run(relay: Relay, life: Lifecycle) -> anyhow::Result<()> {
             }
         };
         if !has_more {
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                () = life.draining() => {}
-            }
+            life.pause(PAUSE).await;
         }
     }
     Ok(())
@@ -111,7 +109,9 @@ impl Sweep {
         if overdue.is_empty() && self.is_refused && self.make_due(PROBE_MAX, now).await? > 0 {
             overdue = self.claim(now).await?.unwrap_or_default();
         }
-        self.repeat_all(&overdue).await?;
+        for overdue in overdue.chunks(REPEATED_AT_ONCE) {
+            self.repeat_all(overdue).await?;
+        }
         let is_full = i64::try_from(overdue.len()).is_ok_and(|swept| swept >= claimed_max);
         Ok(is_full && !self.is_refused)
     }
@@ -140,20 +140,21 @@ impl Sweep {
         let relay = self.relay.clone();
         let mut repeats = Vec::with_capacity(overdue.len());
         for event in overdue {
-            let repeated = tokio::time::timeout(REPEAT_BUDGET, repeat(&relay, event)).await;
-            let error = match repeated.unwrap_or(Err(store::Error::TimedOut)) {
+            let error = match store::within(REPEAT_BUDGET, repeat(&relay, event)).await {
                 Ok(found) => {
                     repeats.extend(found);
                     continue;
                 }
                 Err(error) => error,
             };
-            // The others were put off with it, and do not wait for what is wrong with one.
-            if error.is_transient() && !relay.store.answers().await {
+            // All events of this claim were postponed together; one bad event must not stop the others.
+            if !relay.store.blames_work(&error).await {
                 self.is_behind = true;
                 return Err(error);
             }
-            if event.attempts >= ATTEMPTS_MAX && !error.is_conflict() {
+            // Attempts count repeats too, such as those of a time without NATS: what may succeed a
+            // moment later is no reason to give an event up.
+            if event.attempts >= ATTEMPTS_MAX && !error.is_transient() {
                 if let Err(error) = bury(&relay, event.place, &error.to_string()).await {
                     tracing::warn!(place = ?event.place, error = %error,
                         "{:?} cannot be set aside, retrying: {error}", event.place);

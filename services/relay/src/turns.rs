@@ -21,18 +21,16 @@ use store::queries::outbox::LogPlace;
 use tokio::sync::Notify;
 
 use crate::Relay;
-use crate::plan::{Planned, waiting};
+use crate::plan::{Planned, RETRY_AFTER, waiting};
 
 /// What may wait. Weight is people: see [`Planned::weight`].
 const WAITING: Bounds =
     Bounds { items: 8_192, weight: 4_000_000, tenant_items: 2_048, tenant_weight: 1_000_000 };
 /// What is planned at once: enough for the cost of a commit to be shared by many events, and an
 /// organization's share small enough for others not to wait for it long.
-const GROUP: Group = Group { items: 500, weight: 20_000, tenant_weight: 5_000 };
-/// When what there is no room for is handed out again.
+pub(crate) const GROUP: Group = Group { items: 500, weight: 20_000, tenant_weight: 5_000 };
+/// The pause before an event for which there was no room is handed out again.
 const ROOM_AFTER: Duration = Duration::from_secs(2);
-/// When events are handed out again that came while Postgres was away.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long one acknowledgement may take.
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -115,7 +113,9 @@ impl Turns {
             Ended::With(Outcome::Retry { after }) => AckKind::Nak(Some(after)),
             Ended::ForNow => match self.push(Held { event: held.event.opened(), ..held }) {
                 None => return self.0.wake.notify_one(),
-                Some(held) => return acknowledge(&held.acker, AckKind::Nak(None)).await,
+                Some(held) => {
+                    return acknowledge(&held.acker, AckKind::Nak(Some(ROOM_AFTER))).await;
+                }
             },
         };
         acknowledge(&held.acker, kind).await;

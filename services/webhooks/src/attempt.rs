@@ -8,6 +8,7 @@ use bytes::Bytes;
 use domain::DeliveryId;
 use outbound::{Answer, Failure, Request, Target};
 use runtime::meter::{Counter, Gauge, Histogram, label};
+use runtime::parts::FAILURES_MAX;
 use store::actions::dead_letters::give_up_delivery;
 use store::actions::deliveries::{Claimed, Due, Standing, claim, failed, resume, succeeded};
 use tokio::sync::SemaphorePermit;
@@ -24,7 +25,7 @@ const RECORD_TRIES: u32 = 5;
 /// The pause between these tries.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 /// Failures to record attempts at a delivery after which it is given up.
-const GIVE_UP_AFTER: u32 = 6;
+const GIVE_UP_AFTER: u32 = FAILURES_MAX;
 /// Parked deliveries put back on the schedule in one transaction.
 const RESUME_MAX: i64 = 2_000;
 

@@ -10,13 +10,12 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use domain::{DeliveryId, OrgId, WebhookId};
-
-use crate::turns::Turns;
+use runtime::fair::{Bounds, FairQueue};
 
 /// Attempts at a time, per endpoint that answers.
 const AT_ONCE_MAX: usize = 4;
-/// Attempts at a time of one organization, slow ones not counted: what they need of Postgres is not
-/// in the way of others'.
+/// Attempts of one organization at a time, without slow ones, so that its use of Postgres does not
+/// delay other organizations.
 const ORG_AT_ONCE_MAX: usize = 64;
 /// Attempts at a time in the lane of proven endpoints, as long as they are fast.
 const FAST_MAX: usize = 512;
@@ -131,8 +130,8 @@ pub(crate) struct Lanes<J> {
     known: HashSet<DeliveryId>,
     queued_proven: usize,
     queued_others: usize,
-    fast_line: Turns,
-    unproven_line: Turns,
+    fast_line: FairQueue<WebhookId>,
+    unproven_line: FairQueue<WebhookId>,
     /// Attempts of organizations that are not slow.
     by_org: HashMap<OrgId, usize>,
     fast: usize,
@@ -147,8 +146,8 @@ impl<J> Default for Lanes<J> {
             known: HashSet::new(),
             queued_proven: 0,
             queued_others: 0,
-            fast_line: Turns::default(),
-            unproven_line: Turns::default(),
+            fast_line: FairQueue::new(Bounds::NONE),
+            unproven_line: FairQueue::new(Bounds::NONE),
             by_org: HashMap::new(),
             fast: 0,
             unproven: 0,
@@ -219,7 +218,7 @@ impl<J> Lanes<J> {
                 if lane == Lane::Fast { &mut self.fast_line } else { &mut self.unproven_line };
             let by_org = &self.by_org;
             let webhook = waiting
-                .next(|org| by_org.get(&org).is_none_or(|&count| count < ORG_AT_ONCE_MAX))?;
+                .next(|org| by_org.get(&OrgId(org)).is_none_or(|&count| count < ORG_AT_ONCE_MAX))?;
             let Some(endpoint) = self.endpoints.get_mut(&webhook) else { continue };
             endpoint.is_in_line = false;
             let is_mine = endpoint.lane() == lane && endpoint.may_start();
@@ -314,10 +313,11 @@ impl<J> Lanes<J> {
             return;
         }
         endpoint.is_in_line = true;
-        match endpoint.lane() {
-            Lane::Unproven => self.unproven_line.push(endpoint.org, webhook),
-            Lane::Fast | Lane::Slow => self.fast_line.push(endpoint.org, webhook),
-        }
+        let line = match endpoint.lane() {
+            Lane::Unproven => &mut self.unproven_line,
+            Lane::Fast | Lane::Slow => &mut self.fast_line,
+        };
+        line.push(endpoint.org.0, webhook, 0);
     }
 
     /// Jobs that wait.

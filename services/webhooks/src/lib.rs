@@ -13,7 +13,6 @@ mod lanes;
 mod outcome;
 mod sign;
 mod sweep;
-mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -59,10 +59,7 @@ pub(crate) async fn run(worker: Worker) -> anyhow::Result<()> {
             false
         });
         if !has_more {
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
-                () = worker.life.draining() => {}
-            }
+            worker.life.pause(PAUSE).await;
         }
     }
     Ok(())

@@ -67,7 +67,7 @@ settings! {
         nats_url: Option<NatsUrl> = "", "NATS_URL",
             "Where NATS is: `nats://host:4222`, several separated by commas. Needed by all roles; without it `dev` starts a nats-server of its own.";
         nats_allow_unauthenticated: bool = "false", "NATS_ALLOW_UNAUTHENTICATED",
-            "Whether to start on a nats-server that lets anyone in without signing in. Whoever reaches such a server reads and writes every room as anyone. `dev` does not ask.";
+            "Whether to start on a nats-server that accepts connections without a sign-in. Anyone who can connect to such a server can read and write every room in anyone's name. `dev` does not ask.";
         nats_prefix: Name = "chat", "NATS_PREFIX",
             "How every subject begins, so that several deployments can share one NATS.";
         nats_replicas: Replicas = "1", "NATS_REPLICAS",

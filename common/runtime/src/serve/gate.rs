@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use parking_lot::Mutex;
 
 use crate::address::{SITE_CLIENTS, TrustedProxies, client_prefix, client_site};
-use crate::meter::{Counter, Gauge, label};
+use crate::meter::{Counter, Gauge, Held, label};
 use crate::slots::{Slot, Slots};
 
 /// Bounds of one process. 0 is no bound. A client is an address ([`client_prefix`]); the clients of
@@ -95,12 +95,6 @@ impl ClientSlots {
     }
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self::new(Limits::default(), TrustedProxies::default())
-    }
-}
-
 /// What a new connection holds.
 #[derive(Debug)]
 pub(super) struct Admission {
@@ -159,16 +153,15 @@ impl Gate {
     /// Opens a request of a client; `None` when too many are open.
     pub(super) fn open(&self, client: IpAddr) -> Option<OpenRequest> {
         let slot = self.0.requests.take(client, 1)?;
-        Gauge::OpenRequests.add(1.0);
-        Some(OpenRequest { _slot: slot })
+        Some(OpenRequest { _slot: slot, _gauge: Gauge::OpenRequests.hold(1.0) })
     }
 
     /// Takes room for an answer's bytes; `None` when too many wait to be read.
     pub(super) fn reserve(&self, client: IpAddr, bytes: u64) -> Option<Reservation> {
         let of_client = self.0.bytes_of.take(client, bytes)?;
         let of_all = self.0.bytes.take(&(), bytes)?;
-        Gauge::ResponseBytes.add(as_gauge(bytes));
-        Some(Reservation { _slots: (of_client, of_all), bytes })
+        let gauge = Gauge::ResponseBytes.hold(as_gauge(bytes));
+        Some(Reservation { _slots: (of_client, of_all), _gauge: gauge })
     }
 }
 
@@ -176,25 +169,14 @@ impl Gate {
 #[derive(Debug)]
 pub(super) struct OpenRequest {
     _slot: ClientSlot,
-}
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        Gauge::OpenRequests.add(-1.0);
-    }
+    _gauge: Held,
 }
 
 /// Bytes of an answer that are counted until the system has taken them.
 #[derive(Debug)]
 pub(super) struct Reservation {
     _slots: (ClientSlot, Slot<()>),
-    bytes: u64,
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        Gauge::ResponseBytes.add(-as_gauge(self.bytes));
-    }
+    _gauge: Held,
 }
 
 fn as_gauge(bytes: u64) -> f64 {

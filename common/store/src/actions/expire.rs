@@ -151,193 +151,66 @@ async fn refresh_tokens(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u
     Ok(logins.len() as u64)
 }
 
-async fn invites(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from organization_invites where id = any(array(
+/// Statements that take the same: until when, how many rows, and how many to pass over first.
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident: $sql:literal;)*) => {$(
+        $(#[$doc])*
+        async fn $name(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
+            let done = sqlx::query!($sql, until as Timestamp, claim.limit, claim.passed_over)
+                .execute(tx.conn())
+                .await?;
+            Ok(done.rows_affected())
+        }
+    )*};
+}
+
+statements! {
+    invites: "delete from organization_invites where id = any(array(
              select id from organization_invites where expires_at <= $1
-             order by expires_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn password_resets(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from password_resets where id = any(array(
+             order by expires_at limit $2 offset $3 for update skip locked))";
+    password_resets: "delete from password_resets where id = any(array(
              select id from password_resets where expires_at <= $1
-             order by expires_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn email_verifications(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from email_verifications where id = any(array(
+             order by expires_at limit $2 offset $3 for update skip locked))";
+    email_verifications: "delete from email_verifications where id = any(array(
              select id from email_verifications where expires_at <= $1
-             order by expires_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn expired_mail_secrets(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let dropped = sqlx::query!(
-        "update mails set status = 'dropped', next_attempt_at = null, secret = null,
+             order by expires_at limit $2 offset $3 for update skip locked))";
+    expired_mail_secrets: "update mails set status = 'dropped', next_attempt_at = null, secret = null,
                           last_error = 'its link expired before it could be sent'
          where id = any(array(
              select id from mails
              where secret is not null and secret_expires_at <= $1 and status = 'due'
-             order by secret_expires_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(dropped.rows_affected())
-}
-
-async fn known_addresses(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from known_addresses where ctid = any(array(
+             order by secret_expires_at limit $2 offset $3 for update skip locked))";
+    known_addresses: "delete from known_addresses where ctid = any(array(
              select ctid from known_addresses where last_seen_at <= $1
-             order by last_seen_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn device_tokens(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from device_tokens where token_hash = any(array(
+             order by last_seen_at limit $2 offset $3 for update skip locked))";
+    device_tokens: "delete from device_tokens where token_hash = any(array(
              select token_hash from device_tokens where last_seen_at <= $1
-             order by last_seen_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn mail_counts(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from mail_counts where ctid = any(array(
+             order by last_seen_at limit $2 offset $3 for update skip locked))";
+    mail_counts: "delete from mail_counts where ctid = any(array(
              select ctid from mail_counts where day_start <= $1
-             order by day_start limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn mails(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from mails where id = any(array(
+             order by day_start limit $2 offset $3 for update skip locked))";
+    mails: "delete from mails where id = any(array(
              select id from mails
              where status in ('sent', 'failed', 'dropped') and created_at <= $1
-             order by created_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-/// What is still to be delivered keeps its payload.
-async fn deliveries(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from webhook_payloads where event_id = any(array(
+             order by created_at limit $2 offset $3 for update skip locked))";
+    /// What is still to be delivered keeps its payload.
+    deliveries: "delete from webhook_payloads where event_id = any(array(
              select p.event_id from webhook_payloads p
              where p.created_at <= $1 and not exists (
                  select from webhook_outbox d
                  where d.event_id = p.event_id and d.next_attempt_at is not null)
-             order by p.created_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn notifications(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from notifications where id = any(array(
+             order by p.created_at limit $2 offset $3 for update skip locked))";
+    notifications: "delete from notifications where id = any(array(
              select id from notifications where message_id is null and created_at <= $1
-             order by created_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn decisions(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from notification_decisions where ctid = any(array(
+             order by created_at limit $2 offset $3 for update skip locked))";
+    decisions: "delete from notification_decisions where ctid = any(array(
              select ctid from notification_decisions
              where message_id is null and decided_at <= $1
-             order by decided_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn dead_events(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from outbox_dead where id = any(array(
+             order by decided_at limit $2 offset $3 for update skip locked))";
+    dead_events: "delete from outbox_dead where id = any(array(
              select id from outbox_dead where died_at <= $1
-             order by died_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
-}
-
-async fn purge_records(tx: &mut Tx, claim: Claim, until: Timestamp) -> Result<u64> {
-    let gone = sqlx::query!(
-        "delete from purges where id = any(array(
+             order by died_at limit $2 offset $3 for update skip locked))";
+    purge_records: "delete from purges where id = any(array(
              select id from purges where started_at <= $1
-             order by started_at limit $2 offset $3 for update skip locked))",
-        until as Timestamp,
-        claim.limit,
-        claim.passed_over,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(gone.rows_affected())
+             order by started_at limit $2 offset $3 for update skip locked))";
 }

@@ -42,8 +42,8 @@ pub async fn end_expired(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u6
     Ok(ended.rows_affected())
 }
 
-/// Of claimed uploads that a message let go of, ends those that no other carries. Returns
-/// how many it looked at.
+/// Looks at claimed uploads that a message no longer carries, and ends those that no other message
+/// carries. Returns how many it looked at.
 pub async fn end_let_go(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let let_go = sqlx::query_scalar!(
         r#"select id as "id: UploadId" from file_uploads

@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use super::digests;
 use crate::{Error, Result, Tx};
 
-/// Attempts after which a mail has failed whose answer was never recorded: it may have gone out each
-/// time.
+/// After so many attempts without a recorded answer a mail has failed: each of them may have delivered
+/// it.
 const UNANSWERED_MAX: i32 = 5;
 
 /// A mail to be written.

@@ -72,26 +72,8 @@ pub async fn progress(conn: &mut PgConnection, room: RoomId, seq: Seq) -> Result
     }))
 }
 
-/// The next `limit` members of a room after one, by user id.
-pub async fn members_after(
-    conn: &mut PgConnection,
-    room: RoomId,
-    after: UserId,
-    limit: i64,
-) -> Result<Vec<UserId>> {
-    Ok(sqlx::query_scalar!(
-        r#"select user_id as "user: UserId" from room_members
-           where room_id = $1 and user_id > $2 order by user_id limit $3"#,
-        room.0,
-        after.0,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// Claims the next recipients of an open event, if it still stands where it was found. Whether it
-/// did, and no other relay is at it.
+/// Locks an open event to plan its next recipients. False if its progress has changed since it was
+/// read, or another relay holds it.
 pub async fn claim(tx: &mut Tx, (room, seq): (RoomId, Seq), found: Progress) -> Result<bool> {
     let row = sqlx::query_scalar!(
         "select id from outbox where room_id = $1 and seq = $2 and planned_to = $3

@@ -58,7 +58,7 @@ pub async fn notify(
     mail_delay: Duration,
     now: Timestamp,
 ) -> Result<Vec<Push>> {
-    let mut concerns = concerns_of_messages(tx, facts, here).await?;
+    let mut concerns = concerns_of_messages(tx, facts, here, None).await?;
     concerns.extend(facts.iter().filter_map(concern_beside_messages));
     decide(tx, concerns, mail_delay, now).await
 }
@@ -72,8 +72,8 @@ pub struct Audience<'a> {
     pub here: &'a [UserId],
 }
 
-/// As [`notify`], for some of those whom a message concerns that mentions everyone in its room, or
-/// who is online there.
+/// Like [`notify`], for one message that mentions everyone in its room, or everyone online there, and
+/// for some of the room's members only.
 pub async fn notify_some(
     tx: &mut Tx,
     fact: &Fact,
@@ -81,22 +81,9 @@ pub async fn notify_some(
     mail_delay: Duration,
     now: Timestamp,
 ) -> Result<Vec<Push>> {
-    let Some(about) = About::of(fact) else { return Ok(Vec::new()) };
-    let about = [about];
-    let named = named(tx, &about).await?;
-    let told = told(tx, &about, Some(audience.members)).await?;
-    let [About { message, is_edit, is_dm, says_room, .. }] = about;
-    let named: HashSet<UserId> = named.into_values().flatten().collect();
-    let here: HashSet<UserId> = audience.here.iter().copied().collect();
-    let mut concerns = Vec::new();
-    for &user in audience.members {
-        let is_mentioned = says_room || here.contains(&user) || named.contains(&user);
-        let is_new = user != message.sender && !told.contains(&(message.id, user));
-        let kind = if is_mentioned { NotificationType::Mention } else { NotificationType::Dm };
-        if is_new && (is_mentioned || (is_dm && !is_edit)) {
-            concerns.push(Concern { fact, user, kind });
-        }
-    }
+    let here = BTreeMap::from([(fact.place, audience.here.to_vec())]);
+    let facts = std::slice::from_ref(fact);
+    let concerns = concerns_of_messages(tx, facts, &here, Some(audience.members)).await?;
     decide(tx, concerns, mail_delay, now).await
 }
 
@@ -125,19 +112,25 @@ async fn decide(
     rows.insert(tx, now).await
 }
 
-/// Whom messages concern: everyone in a direct message, and who is mentioned.
+/// Whom messages concern: everyone in a direct message, and those who are mentioned. With `among`,
+/// only some members of the one room that the messages are in.
 async fn concerns_of_messages<'a>(
     tx: &mut Tx,
     facts: &'a [Fact],
     here: &BTreeMap<LogPlace, Vec<UserId>>,
+    among: Option<&[UserId]>,
 ) -> Result<Vec<Concern<'a>>> {
     let about: Vec<About<'a>> = facts.iter().filter_map(About::of).collect();
     if about.is_empty() {
         return Ok(Vec::new());
     }
     let named = named(tx, &about).await?;
-    let told = told(tx, &about, None).await?;
-    let everyone = everyone(tx, &about).await?;
+    let told = told(tx, &about, among).await?;
+    let everyone = match among {
+        Some(members) => about.iter().map(|it| (it.message.room, members.to_vec())).collect(),
+        None => everyone(tx, &about).await?,
+    };
+    let among: Option<HashSet<UserId>> = among.map(|members| members.iter().copied().collect());
     let mut concerns = Vec::new();
     for About { fact, message, is_edit, is_dm, says_room } in about {
         let mut kinds: BTreeMap<UserId, NotificationType> = BTreeMap::new();
@@ -153,6 +146,9 @@ async fn concerns_of_messages<'a>(
         let here = here.get(&fact.place).into_iter().flatten();
         kinds.extend(named.chain(here).map(|&user| (user, NotificationType::Mention)));
         kinds.remove(&message.sender);
+        if let Some(among) = &among {
+            kinds.retain(|user, _| among.contains(user));
+        }
         concerns.extend(
             kinds
                 .into_iter()
@@ -227,8 +223,8 @@ async fn named(
     Ok(named)
 }
 
-/// For whom, of some people or of all, something was decided about edited messages before: an edit
-/// is news to others alone.
+/// Message and user pairs with a recorded decision, for edited messages; limited to `people` where
+/// given. An edit is news only to users without one.
 async fn told(
     tx: &mut Tx,
     about: &[About<'_>],

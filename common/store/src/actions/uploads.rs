@@ -101,17 +101,17 @@ pub async fn complete(
     (id, content_type): (UploadId, &str),
     now: Timestamp,
 ) -> Result<domain::Upload> {
-    find_own(tx.conn(), caller, id, now).await?;
     sqlx::query!(
         "update file_uploads
          set status = 'completed', uploaded_at = $2, expires_at = $3, preview_state = $4,
              content_type = $5
-         where id = $1 and status = 'pending'",
+         where id = $1 and status = 'pending' and user_id = $6",
         id as UploadId,
         now as Timestamp,
         (now + UNPOSTED_UPLOAD_LIFETIME) as Timestamp,
         if is_image(content_type) { "due" } else { "none" },
         content_type,
+        caller.user.0,
     )
     .execute(tx.conn())
     .await?;

@@ -28,7 +28,7 @@ struct DueRow {
 }
 
 impl DueRow {
-    /// `None` for a kind that only a later version knows: that one mails it.
+    /// `None` for a kind that this version does not know; a later version mails it.
     fn into_due(self) -> Option<DueMail> {
         Some(DueMail {
             id: self.id,
@@ -41,31 +41,9 @@ impl DueRow {
     }
 }
 
-/// The mails that have been due for longest.
+/// The mails to hand over next: mails whose link somebody is waiting for come first, then
+/// organizations take turns. Considers the [`TURNS_MAX`] that have been due longest.
 pub async fn due_mails(
-    conn: &mut PgConnection,
-    limit: i64,
-    now: Timestamp,
-) -> Result<Vec<DueMail>> {
-    let rows = sqlx::query_as!(
-        DueRow,
-        r#"select id as "id: MailId", kind, user_id as "user: UserId",
-                  next_attempt_at as "due_at!: Timestamp", attempts,
-                  created_at as "created_at: Timestamp"
-           from mails where next_attempt_at <= $1 and kind = any($3)
-           order by next_attempt_at limit $2"#,
-        now as Timestamp,
-        limit,
-        &MailKind::ALL.map(|kind| kind.as_str().to_owned()),
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().filter_map(DueRow::into_due).collect())
-}
-
-/// As [`due_mails`], where more are due than `limit`: whose links somebody waits for come first, then
-/// organizations take turns. Looks at the [`TURNS_MAX`] that have been due for longest.
-pub async fn due_mails_in_turns(
     conn: &mut PgConnection,
     limit: i64,
     now: Timestamp,

@@ -25,8 +25,8 @@ pub struct Prospect {
 
 /// What is known of events; those that do not wait any more are left out.
 ///
-/// Whom a text mentions is stored with it. One that a version wrote which did not store all of it
-/// is read here.
+/// Mentions are stored with a message. Where an older version stored only some of them, its text is
+/// read here.
 pub async fn prospects(
     conn: &mut PgConnection,
     places: &[LogPlace],

@@ -5,6 +5,7 @@ use domain::user::{EmailNotifications, User};
 use domain::{Timestamp, UserId};
 use sqlx::PgConnection;
 
+use crate::actions::known_clients::Client;
 use crate::actions::mails::token_hash;
 use crate::{Error, Result};
 
@@ -135,22 +136,12 @@ pub struct SignInAccount {
     pub is_known_device: bool,
 }
 
-/// What identifies an account and the client that signs in.
-#[derive(Clone, Copy)]
-pub struct SignInRequest<'a> {
-    /// [`domain::Email::key`].
-    pub email_key: &'a str,
-    /// The client's prefix (`runtime::address::client_prefix`).
-    pub prefix: &'a str,
-    /// The device token that it presents, if any.
-    pub device_token: Option<&'a str>,
-}
-
-/// The account that a client signs in to, unless it is disabled: one statement, whether there is
-/// such an account or not.
+/// The account of an e-mail ([`domain::Email::key`]) that a client signs in to, unless it is
+/// disabled: one statement, whether there is such an account or not.
 pub async fn sign_in_account(
     conn: &mut PgConnection,
-    request: SignInRequest<'_>,
+    email_key: &str,
+    client: Client<'_>,
     now: Timestamp,
 ) -> Result<Option<SignInAccount>> {
     let found = sqlx::query!(
@@ -162,9 +153,9 @@ pub async fn sign_in_account(
                           where d.token_hash = $3 and d.user_id = u.id and d.last_seen_at > $5)
                       as "is_known_device!"
            from users u where lower(u.email) = $1 and u.deleted_at is null and u.disabled_at is null"#,
-        request.email_key,
-        request.prefix,
-        request.device_token.map(token_hash),
+        email_key,
+        client.prefix,
+        client.device_token.map(|token| token_hash(token.0)),
         (now - KNOWN_ADDRESS_LIFETIME) as Timestamp,
         (now - DEVICE_TOKEN_LIFETIME) as Timestamp,
     )

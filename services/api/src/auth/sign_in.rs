@@ -10,7 +10,7 @@ use nats::counts::{Attempt, AuthCalls};
 use serde::{Deserialize, Serialize};
 use store::actions::known_clients::{Client, DeviceToken};
 use store::actions::logins;
-use store::queries::users::{SignInAccount, SignInRequest, sign_in_account};
+use store::queries::users::{SignInAccount, sign_in_account};
 use store::refresh_token::RefreshToken;
 use utoipa::ToSchema;
 
@@ -184,11 +184,8 @@ async fn find(
     address: IpAddr,
 ) -> Result<Option<SignInAccount>, Problem> {
     let prefix = address.to_string();
-    let sought = SignInRequest {
-        email_key: &request.email,
-        prefix: &prefix,
-        device_token: request.device_token.as_deref(),
-    };
+    let device_token = request.device_token.as_deref().map(DeviceToken);
+    let client = Client { prefix: &prefix, device_token };
     let mut conn = api.store().read().await?;
-    Ok(sign_in_account(&mut conn, sought, api.clock().now()).await?)
+    Ok(sign_in_account(&mut conn, &request.email, client, api.clock().now()).await?)
 }

@@ -87,10 +87,7 @@ pub(crate) async fn apply_policy(api: Api) {
             }
             Err(error) => {
                 tracing::debug!(error = %error, "e-mail verification could not be applied: {error}");
-                tokio::select! {
-                    () = tokio::time::sleep(POLICY_RETRY) => {}
-                    () = api.life().draining() => break,
-                }
+                api.life().pause(POLICY_RETRY).await;
             }
         }
     }

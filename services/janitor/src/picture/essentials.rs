@@ -1,4 +1,4 @@
-//! What of an image file its decoder gets to see: the pixels, and which side is up.
+//! Reduces an image file to what the decoder needs: the pixels and the orientation.
 //!
 //! Decoders unpack profiles and texts, and reserve what chunks and frames announce, before anyone
 //! has looked at how much that is. So files of chunks are written anew with the few chunks that are
