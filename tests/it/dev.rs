@@ -140,6 +140,71 @@ async fn finds_a_mail(endpoints: &Value) {
     }
 }
 
+/// What Ada sees of the demo data.
+struct Demo {
+    api: String,
+    token: String,
+}
+
+impl Demo {
+    async fn open(endpoints: &Value) -> Self {
+        let token = sign_in(endpoints).await["access"].as_str().unwrap().to_owned();
+        Self { api: format!("{}/api/v1", endpoints["api"].as_str().unwrap()), token }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let asked = testkit::http::client(testkit::DEADLINE).get(format!("{}{path}", self.api));
+        asked.bearer_auth(&self.token).send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn list(&self, path: &str) -> Vec<Value> {
+        self.get(path).await["results"].as_array().unwrap().clone()
+    }
+
+    /// The messages of a room, the newest first.
+    async fn talk(&self, room: &str) -> Vec<Value> {
+        let rooms = self.list("/rooms/?limit=200").await;
+        let found = rooms.iter().find(|one| one["name"] == room).unwrap();
+        self.list(&format!("/messages/rooms/{}/?limit=200", found["id"])).await
+    }
+}
+
+/// People of the demo data talk as people do: in working hours and until now, with answers,
+/// reactions, a table and a picture, and not one line twice.
+async fn demo_looks_alive(demo: &Demo) {
+    let said = demo.talk("general").await;
+    assert!(said.len() >= 20, "{} messages", said.len());
+    let bodies: Vec<_> = said.iter().map(|one| one["body"].as_str().unwrap()).collect();
+    let mut unique = bodies.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), bodies.len(), "a line is said twice");
+    for part in ["| Step | Who | When |", "**Decision:**", "@Alan.Turing"] {
+        assert!(bodies.iter().any(|body| body.contains(part)), "{part}");
+    }
+    assert!(said.iter().any(|one| one["reply_to"].is_number()), "nobody answers");
+    assert!(said.iter().any(|one| !one["reactions"].as_array().unwrap().is_empty()));
+    let times: Vec<_> = said.iter().map(|one| one["created_at"].as_str().unwrap()).collect();
+    assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "{times:?}");
+    // The last conversation is going on now, at whatever hour; the others were at work.
+    for at in times.iter().skip_while(|at| at[..10] == times[0][..10] || at[..10] == times[3][..10])
+    {
+        let hour: u32 = at[11..13].parse().unwrap();
+        assert!((8..18).contains(&hour), "{at}");
+    }
+    let shown = said.iter().find(|one| one["upload_id"].is_string()).unwrap();
+    let path = format!("/uploads/{}/", shown["upload_id"].as_str().unwrap());
+    let upload = demo.get(&path).await;
+    let file = testkit::uploads::fetch(upload["download_url"].as_str().unwrap()).await;
+    assert!(file.bytes.starts_with(b"\x89PNG"), "the picture can be had");
+    eventually("the picture has its size", testkit::DEADLINE, || async {
+        demo.get(&path).await["width"].as_u64()
+    })
+    .await;
+    let unread = demo.get("/auth/me/unread-counts/").await;
+    assert!(unread["unread_counts"].as_array().is_some_and(|all| !all.is_empty()), "{unread}");
+}
+
 #[tokio::test]
 async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_was() {
     let project = Project::new("dev");
@@ -149,6 +214,9 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
     assert!(sign_in(&first).await["access"].is_string());
     let file = uploads_a_file(&first).await;
     nats_wants_its_password(&project, &first).await;
+    let demo = Demo::open(&first).await;
+    demo_looks_alive(&demo).await;
+    let said = demo.talk("engineering").await.len();
 
     dev.kill();
     wait_until_gone(&servers).await;
@@ -160,6 +228,9 @@ async fn a_dev_stack_killed_hard_leaves_nothing_running_and_comes_back_where_it_
     }
     assert!(sign_in(&second).await["access"].is_string());
     finds_a_mail(&second).await;
+    let demo = Demo::open(&second).await;
+    demo_looks_alive(&demo).await;
+    assert_eq!(demo.talk("engineering").await.len(), said, "the demo data is made once");
     assert_eq!(testkit::uploads::fetch(&file).await.bytes, b"hello", "files are kept");
 
     let servers = project.servers();

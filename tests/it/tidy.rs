@@ -130,3 +130,27 @@ fn only_nats_names_subjects_and_only_the_store_writes_sql() {
         assert!(is_store || !text.contains(concat!("sqlx::", "query")), "{name}: writes SQL");
     }
 }
+
+/// A colour of the page in the light, by its name in the style sheet.
+fn colour(name: &str) -> String {
+    let tokens = read(&root().join("web/styles/tokens.css"));
+    let (_, after) = tokens.split_once(&format!("--{name}: ")).unwrap();
+    after.split(';').next().unwrap().to_owned()
+}
+
+#[test]
+fn links_and_buttons_in_mails_have_the_colours_of_the_page() {
+    let (button, link) = (colour("accent"), colour("accent-text"));
+    let mut seen = 0;
+    let templates = root().join("services/notifier/templates");
+    for path in std::fs::read_dir(templates).unwrap().map(|entry| entry.unwrap().path()) {
+        for tag in read(&path).split("<a ").skip(1).filter_map(|rest| rest.split('>').next()) {
+            // A link in the footer is as quiet as the text around it.
+            let looks =
+                [format!("background:{button};"), format!("color:{link}"), "color:#667085".into()];
+            assert!(looks.iter().any(|look| tag.contains(look)), "{}: {tag}", shown(&path));
+            seen += 1;
+        }
+    }
+    assert!(seen > 4, "{seen} links");
+}

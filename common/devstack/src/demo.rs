@@ -1,5 +1,6 @@
-//! Demo data: an organization that has been talking for two weeks, so that a first look shows
-//! something alive. Made by the product's own actions, so it obeys every rule of theirs.
+//! Demo data: an organization that has been talking for two weeks, in working hours and until a
+//! moment ago, so that a first look shows something alive. Made by the product's own actions, so it
+//! obeys every rule of theirs.
 
 use std::time::Duration;
 
@@ -9,17 +10,21 @@ use domain::message::MessageDraft;
 use domain::org::NewInvite;
 use domain::registration::AbuseLimits;
 use domain::room::NewRoom;
+use domain::upload::{NewUpload, UploadRules};
 use domain::user::NewUser;
 use domain::{
-    AccessLevel, Caller, Email, LoginId, MessageId, NewMessage, OrgId, Role, RoomId, Timestamp,
-    UserId,
+    AccessLevel, Caller, Email, FieldErrors, LoginId, MessageId, NewMessage, OrgId, Role, RoomId,
+    Timestamp, UploadId, UserId,
 };
+use objects::Objects;
 use store::actions::post_messages::{Post, post_messages};
 use store::actions::{accounts, change_message, create_room, enter_room, invites, mark_read};
-use store::actions::{open_dm, orgs};
+use store::actions::{open_dm, orgs, uploads};
 use store::{Store, Tx, access};
 
 mod talk;
+
+use talk::{Begins, Line, Scene};
 
 /// The password of everyone in the demo data.
 pub const PASSWORD: &str = "chatboard-demo";
@@ -32,16 +37,25 @@ pub const PEOPLE: [(&str, &str, &str, Role); 4] = [
     ("katherine@acme.example", "Katherine", "Johnson", Role::Member),
 ];
 
-/// How long they have been talking.
+/// How long the organization has been there.
 const DAYS: u32 = 14;
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const MINUTE: Duration = Duration::from_secs(60);
+/// How long after a line people react to it.
+const REACTION: Duration = Duration::from_secs(20);
+/// How long ago the last line was said.
+const PAUSE: Duration = Duration::from_secs(3 * 60);
+/// The picture that somebody shows.
+const PICTURE: &[u8] = include_bytes!("demo/search.png");
+const PICTURE_NAME: &str = "search-p95.png";
+const PICTURE_TYPE: &str = "image/png";
 
 /// Makes the demo data in a database where nobody has an account yet; elsewhere does nothing.
-/// Returns whether it did.
+/// Returns whether it did. Where `files` is absent or does not answer, the data has no picture.
 ///
 /// # Errors
 /// When Postgres is away.
-pub async fn make(url: &str, now: Timestamp) -> anyhow::Result<bool> {
+pub async fn make(url: &str, files: Option<&Objects>, now: Timestamp) -> anyhow::Result<bool> {
     let store = Store::connect(url, 2).await?;
     let mut tx = store.begin().await?;
     if store::queries::users::is_anyone_there(tx.conn()).await? {
@@ -50,8 +64,12 @@ pub async fn make(url: &str, now: Timestamp) -> anyhow::Result<bool> {
     let start = now - DAY * DAYS;
     let people = make_people(&mut tx, start).await?;
     let rooms = make_rooms(&mut tx, &people, start).await?;
-    for (number, room) in rooms.iter().enumerate() {
-        fill(&mut tx, room, number, now).await?;
+    let picture = match files {
+        Some(files) => put_picture(files).await,
+        None => None,
+    };
+    for room in &rooms {
+        fill(&mut tx, room, picture.as_deref(), now).await?;
     }
     // What is to be published, the relay's sweep publishes.
     let _ = tx.commit().await?;
@@ -81,8 +99,12 @@ struct People {
 /// A room, and who talks in it.
 struct Talk {
     room: RoomId,
-    speakers: Vec<Caller>,
-    lines: &'static [&'static str],
+    /// Everyone of the demo data, whether in the room or not.
+    people: Vec<Caller>,
+    members: Vec<Caller>,
+    scenes: &'static [Scene],
+    /// Lines at the end that nobody but their authors has read.
+    unread: usize,
 }
 
 /// Acts for a person without a login, which actions do not look at.
@@ -138,25 +160,38 @@ fn password_hash() -> anyhow::Result<String> {
 
 async fn make_rooms(tx: &mut Tx, people: &People, start: Timestamp) -> anyhow::Result<Vec<Talk>> {
     let everyone = people.callers.clone();
-    let [ada, grace, alan, _] = everyone[..] else { anyhow::bail!("four people are expected") };
+    let [ada, grace, alan, katherine] = everyone[..] else {
+        anyhow::bail!("four people are expected")
+    };
+    let talk = |room, members: &[Caller], scenes, unread| Talk {
+        room,
+        people: everyone.clone(),
+        members: members.to_vec(),
+        scenes,
+        unread,
+    };
     let mut talks = Vec::new();
-    for (name, topic, lines) in [
-        ("general", "What everyone should know", talk::GENERAL),
-        ("random", "Coffee, cats and everything else", talk::RANDOM),
-        ("engineering", "How it is built", talk::ENGINEERING),
+    for (name, topic, scenes, unread) in [
+        ("general", "What everyone should know", talk::GENERAL, 2),
+        ("random", "Coffee, cats and everything else", talk::RANDOM, 0),
+        ("engineering", "How it is built", talk::ENGINEERING, 3),
     ] {
         let room =
             make_room(tx, people.org, ada, (name, topic, AccessLevel::Public), start).await?;
-        talks.push(Talk { room, speakers: everyone.clone(), lines });
+        talks.push(talk(room, &everyone, scenes, unread));
     }
     let secret = ("leadership", "Plans that are not ready yet", AccessLevel::Private);
     let room = make_room(tx, people.org, ada, secret, start).await?;
     let target = enter_room::room_for_inviting(tx, ada, room).await?;
     enter_room::invite_to_room(tx, target, grace.user, start).await?;
-    talks.push(Talk { room, speakers: vec![ada, grace], lines: talk::LEADERSHIP });
-    let proof = access::org_for_changing(tx, ada, people.org).await?;
-    let dm = open_dm::open_dm(tx, proof, ada, &[alan.user], start).await?;
-    talks.push(Talk { room: dm.room.id, speakers: vec![ada, alan], lines: talk::DIRECT });
+    talks.push(talk(room, &[ada, grace], talk::LEADERSHIP, 0));
+    for (one, other, scenes, unread) in
+        [(ada, alan, talk::DIRECT, 1), (katherine, grace, talk::TRAVEL, 0)]
+    {
+        let proof = access::org_for_changing(tx, one, people.org).await?;
+        let dm = open_dm::open_dm(tx, proof, one, &[other.user], start).await?;
+        talks.push(talk(dm.room.id, &[one, other], scenes, unread));
+    }
     Ok(talks)
 }
 
@@ -178,42 +213,114 @@ async fn make_room(
     Ok(create_room::create_room(tx, proof, creator, new, now).await?.room.id)
 }
 
-/// Lets people talk in a room, evenly over the days; everyone but the last one has read almost
-/// all of it.
-async fn fill(tx: &mut Tx, talk: &Talk, number: usize, now: Timestamp) -> anyhow::Result<()> {
-    let rounds = talk::rounds(talk.lines.len());
-    let count = u32::try_from(talk.lines.len() * rounds)?;
-    let step = DAY * (DAYS - 1) / count.max(1);
-    let mut at = now - step * count - Duration::from_secs(60 * (1 + number as u64));
+/// When a scene's first line is said.
+fn beginning(scene: &Scene, now: Timestamp) -> anyhow::Result<Timestamp> {
+    let (mut workdays, hour, minute) = match scene.begins {
+        Begins::Earlier { workdays, hour, minute } => (workdays, hour, minute),
+        Begins::JustNow => {
+            return Ok(now - PAUSE - MINUTE * scene.lines.iter().map(|line| line.gap).sum());
+        }
+    };
+    let today = chrono::DateTime::from_timestamp(now.unix_seconds(), 0).context("a time")?;
+    let mut day = today.date_naive();
+    while workdays > 0 {
+        day = day.pred_opt().context("a day before")?;
+        workdays -= u32::from(chrono::Datelike::weekday(&day).num_days_from_monday() < 5);
+    }
+    let at = day.and_hms_opt(hour, minute, 0).context("a time of day")?;
+    Timestamp::from_unix_seconds(at.and_utc().timestamp()).context("a time")
+}
+
+/// Lets people talk in a room. They have read all but the last lines.
+async fn fill(
+    tx: &mut Tx,
+    talk: &Talk,
+    picture: Option<&str>,
+    now: Timestamp,
+) -> anyhow::Result<()> {
     let mut ids: Vec<MessageId> = Vec::new();
-    for round in 0..rounds {
-        for (place, line) in talk.lines.iter().enumerate() {
-            let speaker = talk.speakers[(place + round) % talk.speakers.len()];
-            let id = post(tx, talk.room, speaker, talk::vary(line, round), at).await?;
-            if place % 7 == 3 {
-                let other = talk.speakers[(place + round + 1) % talk.speakers.len()];
-                cheer(tx, other, id, at + Duration::from_secs(40)).await?;
+    for scene in talk.scenes {
+        let mut at = beginning(scene, now)?;
+        for line in scene.lines {
+            at = at + MINUTE * line.gap;
+            let speaker = talk.people[line.who];
+            let upload = match picture.filter(|_| line.has_picture) {
+                Some(key) => Some(show_picture(tx, speaker, key.to_owned(), at).await?),
+                None => None,
+            };
+            let answers = ids.len().checked_sub(line.answers).filter(|_| line.answers > 0);
+            let answers = answers.map(|place| ids[place]);
+            let said = Said { room: talk.room, speaker, line, answers, upload };
+            let id = post(tx, said, at).await?;
+            for &(emoji, people) in line.reactions {
+                for &who in people {
+                    react(tx, talk.people[who], id, emoji, at + REACTION).await?;
+                }
             }
             ids.push(id);
-            at = at + step;
         }
     }
-    let Some(&read) = ids.iter().rev().nth(5) else { return Ok(()) };
-    for reader in &talk.speakers {
+    let Some(&read) = ids.iter().rev().nth(talk.unread) else { return Ok(()) };
+    for reader in &talk.members {
         let room = access::room_as_member(tx.conn(), reader.user, talk.room).await?;
         mark_read::mark_read(tx, &room, reader.user, read, now).await?;
     }
     Ok(())
 }
 
-async fn post(
+/// Puts the picture into the store; its key there. `None`, and a warning, when that fails.
+async fn put_picture(files: &Objects) -> Option<String> {
+    let key = format!("files/{}", crate::system::random_word().ok()?);
+    let put = async {
+        files.ensure_bucket().await?;
+        files.put(&key, PICTURE_TYPE, PICTURE.into()).await
+    };
+    match put.await {
+        Ok(()) => Some(key),
+        Err(error) => {
+            tracing::warn!("the demo data has no picture: {error}");
+            None
+        }
+    }
+}
+
+/// An upload of the picture that is in the store.
+async fn show_picture(
     tx: &mut Tx,
-    room: RoomId,
     caller: Caller,
-    body: String,
+    key: String,
     at: Timestamp,
-) -> anyhow::Result<MessageId> {
-    let draft = MessageDraft { body: Some(body), ..MessageDraft::default() };
+) -> anyhow::Result<UploadId> {
+    let new = NewUpload::parse(
+        Some(PICTURE_NAME.to_owned()),
+        Some(PICTURE_TYPE.to_owned()),
+        Some(i64::try_from(PICTURE.len())?),
+        &UploadRules::default(),
+        FieldErrors::default(),
+    );
+    let new = new.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+    let announced = uploads::announce(tx, caller, (&new, key), 0, at).await?;
+    uploads::complete(tx, caller, announced.id, PICTURE_TYPE, at).await?;
+    Ok(announced.id)
+}
+
+/// A line as it is posted.
+struct Said<'a> {
+    room: RoomId,
+    speaker: Caller,
+    line: &'a Line,
+    answers: Option<MessageId>,
+    upload: Option<UploadId>,
+}
+
+async fn post(tx: &mut Tx, said: Said<'_>, at: Timestamp) -> anyhow::Result<MessageId> {
+    let Said { room, speaker: caller, line, answers, upload } = said;
+    let draft = MessageDraft {
+        body: Some(line.text.to_owned()),
+        reply_to: answers.map(|id| id.0),
+        upload_id: upload.map(|id| id.to_string()),
+        ..MessageDraft::default()
+    };
     let message = NewMessage::parse(draft).map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
     let mut posted = post_messages(tx, &[Post { caller, room, message }], 0, at).await?;
     ensure!(posted.len() == 1, "one message was posted");
@@ -223,13 +330,14 @@ async fn post(
     }
 }
 
-async fn cheer(
+async fn react(
     tx: &mut Tx,
     caller: Caller,
     message: MessageId,
+    emoji: &str,
     at: Timestamp,
 ) -> anyhow::Result<()> {
-    let emoji = domain::emoji::Emoji::parse("👍").map_err(|fault| anyhow::anyhow!(fault))?;
+    let emoji = domain::emoji::Emoji::parse(emoji).map_err(|fault| anyhow::anyhow!(fault))?;
     let target = change_message::message_for_changing(tx, caller, message, at).await?;
     change_message::react(tx, target, (emoji, true), at).await?;
     Ok(())

@@ -80,7 +80,7 @@ fn page(body: &str) -> Response {
         "<!doctype html><html lang=en><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width\"><title>ChatBoard</title>\
          <style>body{{font:17px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;\
-         padding:0 1rem;color:#1d2433}}button{{font:inherit;color:#fff;background:#2453c9;\
+         padding:0 1rem;color:#1d2433}}button{{font:inherit;color:#fff;background:#3b5bdb;\
          border:0;border-radius:.5rem;padding:.7rem 1.2rem}}</style>{body}</html>"
     );
     let headers =

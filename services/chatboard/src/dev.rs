@@ -113,8 +113,11 @@ async fn start(
             folder.path().display()
         )
     })?;
-    if !flags.no_demo && demo::make(database.expose(), Clock::system().now()).await? {
-        progress("made the demo data");
+    if !flags.no_demo {
+        let files = files::connect(settings)?;
+        if demo::make(database.expose(), files.as_ref(), Clock::system().now()).await? {
+            progress("made the demo data");
+        }
     }
     let has_demo = demo::is_there(database.expose()).await?;
     progress("starting ChatBoard …");

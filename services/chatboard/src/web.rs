@@ -34,7 +34,7 @@ const KINDS: [(&str, &str); 8] = [
     (".woff2", "font/woff2"),
 ];
 /// The first parts of the addresses that are screens of the page.
-const SCREENS: [&str; 10] = [
+const SCREENS: [&str; 12] = [
     "",
     "invite",
     "notifications",
@@ -43,6 +43,8 @@ const SCREENS: [&str; 10] = [
     "r",
     "register",
     "reset",
+    "search",
+    "settings",
     "sign-in",
     "verify-email",
 ];
@@ -78,7 +80,8 @@ pub(crate) fn before(router: Router, origins: Origins) -> Router {
 
 async fn choose(State(files): State<Router>, request: Request, next: Next) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !is_read || !is_ours(request.uri().path()) {
+    let path = request.uri().path();
+    if !is_read || !(is_ours(path) || is_mistyped(path, request.headers())) {
         return next.run(request).await;
     }
     match files.oneshot(request).await {
@@ -96,6 +99,13 @@ fn is_ours(path: &str) -> bool {
     !is_foreign && (is_screen(path) || kind(path).is_some())
 }
 
+/// Whether a person opens an address that nothing answers: the page says so, in words for people.
+fn is_mistyped(path: &str, headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT).and_then(|types| types.to_str().ok());
+    let wants_page = accepted.is_some_and(|types| types.contains("text/html"));
+    wants_page && !FOREIGN.contains(&first_part(path)) && Files::get(page::ENTRY).is_some()
+}
+
 fn is_screen(path: &str) -> bool {
     SCREENS.contains(&first_part(path)) && Files::get(page::ENTRY).is_some()
 }
@@ -110,6 +120,11 @@ async fn answer(State(origins): State<Arc<Origins>>, uri: Uri, headers: HeaderMa
     let mut response = match (Files::get(path), kind(path)) {
         (Some(file), Some(kind)) => of_file(path, file, kind, &uri, &headers),
         _ if is_screen(path) => of_page(&origins, &headers),
+        (None, None) if is_mistyped(path, &headers) => {
+            let mut response = of_page(&origins, &HeaderMap::new());
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            response
+        }
         _ => missing(),
     };
     let fixed = [

@@ -99,6 +99,19 @@ async fn unknown_addresses_are_refused_as_before() {
     for path in ["/no-such.js", "/vendor.mjs", "/tsconfig.json", "/index.html", "/../Cargo.toml"] {
         assert_eq!(get(&board, path, &[]).await.status, 404, "{path}");
     }
+    // A browser gets the page, which says that the address is unknown; scripts and tools do not.
+    let browser = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    for path in ["/no-such", "/no/such/room"] {
+        let reply = get(&board, path, &browser).await;
+        assert_eq!(reply.status, 404, "{path}");
+        assert!(reply.header("content-type").starts_with("text/html"), "{path}");
+        assert!(reply.header("content-security-policy").contains("script-src 'self' 'sha256-"));
+    }
+    for path in ["/api/v1/no-such/", "/health/no-such"] {
+        let reply = get(&board, path, &browser).await;
+        assert!(!reply.header("content-type").starts_with("text/html"), "{path}");
+    }
+    assert_eq!(get(&board, "/favicon.ico", &[]).await.status, 200);
     for path in ["/sign-in", "/app.js"] {
         let reply = board.call("POST", &format!("{}{path}", board.api()), &[], None).await;
         assert!([404, 405].contains(&reply.status), "{path}: {}", reply.status);

@@ -28,7 +28,7 @@ const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-sr
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;\
 padding:0 1rem;color:#1d2433;background:#fff}table{width:100%;border-collapse:collapse}\
 td,th{text-align:left;padding:.5rem .6rem;border-bottom:1px solid #e3e6ec;vertical-align:top}\
-a{color:#2453c9}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f6f9;\
+a{color:#3049b8}pre{white-space:pre-wrap;overflow-wrap:anywhere;background:#f5f6f9;\
 padding:1rem;border-radius:.5rem}iframe{width:100%;height:36rem;border:1px solid #e3e6ec;\
 border-radius:.5rem}.dim{color:#667085}";
 

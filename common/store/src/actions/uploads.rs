@@ -98,7 +98,8 @@ pub async fn announce(
 pub async fn complete(
     tx: &mut Tx,
     caller: Caller,
-    (id, content_type): (UploadId, &str),
+    id: UploadId,
+    content_type: &str,
     now: Timestamp,
 ) -> Result<domain::Upload> {
     sqlx::query!(

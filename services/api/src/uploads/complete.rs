@@ -37,7 +37,7 @@ pub(crate) async fn complete_upload(
     let Some(content_type) = verified_type(store_of(&api)?, &upload).await? else {
         return Err(Refusal::UploadIncomplete.into());
     };
-    let upload = transact!(api, |tx| complete(tx, caller, (id, content_type), now).await)?;
+    let upload = transact!(api, |tx| complete(tx, caller, id, content_type, now).await)?;
     Ok(Json(UploadView::new(&api, upload)))
 }
 
