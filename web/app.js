@@ -8,6 +8,8 @@ import "/chat/chat.js";
 /** What stands before the chat: signing in, and where links in mails lead. */
 const GATE = /^\/(sign-in|register|invite|reset|verify-email)(\/|$)/;
 let turn = 0;
+/** What was shown last beside a search. */
+let last = { room: 0, message: 0, screen: "" };
 
 async function draw() {
   const mine = ++turn;
@@ -25,9 +27,14 @@ async function draw() {
     if (board.user && /^\/(sign-in|register)/.test(path)) return go(destination(), { replace: true });
     return render(html`<cb-gate .path=${path}></cb-gate>`, document.body);
   }
-  const [, room = 0, message = 0] = path.match(/^\/r\/(\d+)(?:\/m\/(\d+))?/) ?? [];
-  const screen = /^\/(orgs|notifications|profile)\b|^\/r\/\d+\/settings\b/.test(path) ? path : "";
-  render(html`<cb-chat .room=${Number(room)} .message=${Number(message)} .screen=${screen} .lost=${!screen && !room && path !== "/"}></cb-chat>`, document.body);
+  const isSearch = path === "/search";
+  if (!isSearch) {
+    const [, room = 0, message = 0] = path.match(/^\/r\/(\d+)(?:\/m\/(\d+))?/) ?? [];
+    const screen = /^\/(orgs|notifications|profile)\b|^\/r\/\d+\/settings\b/.test(path) ? path : "";
+    last = { room: Number(room), message: Number(message), screen };
+  }
+  const { room, message, screen } = last;
+  render(html`<cb-chat .room=${room} .message=${message} .screen=${screen} .searching=${isSearch ? location.search : null} .lost=${!screen && !room && path !== "/" && !isSearch}></cb-chat>`, document.body);
 }
 
 addEventListener("popstate", draw);
@@ -36,7 +43,7 @@ document.addEventListener("click", (event) => {
   const link = /** @type {Element} */ (event.target).closest?.("a[href]");
   if (!(link instanceof HTMLAnchorElement) || link.target || link.download || event.defaultPrevented) return;
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-  if (link.origin !== location.origin || !/^\/(r\/|sign-in|register|invite|reset|verify-email|orgs|profile|notifications|$)/.test(link.pathname)) return;
+  if (link.origin !== location.origin || !/^\/(r\/|sign-in|register|invite|reset|verify-email|orgs|profile|notifications|search|$)/.test(link.pathname)) return;
   event.preventDefault();
   go(link.pathname + link.search);
 });

@@ -19,16 +19,16 @@ export class Follow {
    * @param {import("lit").ReactiveControllerHost} host
    * @param {string[]} events
    * @param {(detail: any) => boolean} [matters] leaves out what does not concern the element
-   * @param {number} [every] milliseconds between two drawings, where one a frame would be for nobody
+   * @param {() => number} [every] milliseconds between two drawings, where one a frame would be for nobody
    */
-  constructor(host, events, matters = () => true, every = 0) {
+  constructor(host, events, matters = () => true, every = () => 0) {
     this.events = events;
     let waiting = false;
     let drawnAt = 0;
     this.#redraw = () => {
       if (waiting) return;
       waiting = true;
-      const rest = drawnAt + every - performance.now();
+      const rest = drawnAt + every() - performance.now();
       if (rest > 0) return void setTimeout(draw, rest);
       // A hidden page draws no frames, yet its title and badges should stay true.
       const soon = document.hidden ? (/** @type {() => void} */ run) => setTimeout(run, 200) : requestAnimationFrame;
@@ -61,7 +61,7 @@ export async function signOut(id = board.user?.id ?? 0) {
   history.replaceState({}, "", "/");
   const ended = board.signOut();
   for (const key of Object.keys(localStorage)) {
-    if (key.startsWith(`chatboard.draft.${id}.`) || key === "chatboard.org" || key === "chatboard.room" || key === "chatboard.emoji") localStorage.removeItem(key);
+    if (key.startsWith(`chatboard.draft.${id}.`) || /^chatboard\.(org|room|emoji|folded)\b/.test(key)) localStorage.removeItem(key);
   }
   await Promise.all([ended, board.forget(id)]);
 }

@@ -248,9 +248,9 @@ await journey("hostile text", async (browser, step) => {
   await page.getByRole("option").first().waitFor();
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: "Search this room" }).click();
-  await page.getByRole("combobox", { name: "Search messages" }).waitFor();
+  await page.getByRole("searchbox", { name: "Search messages" }).waitFor();
   await page.keyboard.type("pwned");
-  await page.getByRole("option").nth(3).waitFor();
+  await page.getByRole("list", { name: "Results" }).getByRole("listitem").nth(3).waitFor();
   await page.keyboard.press("Escape");
   await composer(page).fill("@<");
   await composer(page).fill(`${VECTORS[1]} @b`);

@@ -72,9 +72,9 @@ await journey("rooms", async (browser, step) => {
 
   await goTo(page, `/r/${room}`);
   await page.getByRole("heading", { name: "general", level: 1 }).waitFor();
-  await page.getByRole("button", { name: "Star" }).click();
+  await page.getByRole("button", { name: "Star", exact: true }).click();
   await page.getByRole("region", { name: "Starred" }).getByRole("link", { name: "general" }).waitFor();
-  await page.getByRole("button", { name: "Star" }).click();
+  await page.getByRole("button", { name: "Star", exact: true }).click();
   await page.getByRole("button", { name: "Room options" }).click();
   await page.getByRole("menuitem", { name: /section/ }).click();
   await page.getByRole("combobox", { name: "Section" }).fill("Work");
@@ -134,9 +134,10 @@ await journey("rooms", async (browser, step) => {
 
   const needle = all.find(({ body }) => body.includes("needle"));
   await page.getByRole("button", { name: "Search this room" }).click();
-  await page.getByRole("combobox", { name: "Search messages" }).waitFor();
+  await page.getByRole("searchbox", { name: "Search messages" }).waitFor();
   await page.keyboard.type("haystack");
-  await page.getByRole("option", { name: /needle/ }).waitFor();
+  await page.getByRole("list", { name: "Results" }).getByRole("link", { name: /needle/ }).waitFor();
+  await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await page.waitForURL(`**/r/${room}/m/${needle.id}`);
   await eventually("what was found is in view", () => isInView(page, needle.id));

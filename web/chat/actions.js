@@ -1,15 +1,14 @@
 // What one does with a message: the bar at the message that is pointed at or focused, its keys, and on
 // a touch screen the sheet that a long press opens. Comes when there is time after the first screen.
 
-import { LitElement, html, nothing } from "lit";
+import { html, nothing } from "lit";
 import { board } from "/state.js";
-import { dress } from "/dress.js";
 import { plain } from "/markdown.js";
+import { copied, copyText } from "./clipboard.js";
 import { recent, use } from "./emoji-used.js";
 import { icon } from "./icons.js";
-import { leave } from "./modal.js";
-
-await dress("more-style");
+import { ask } from "./message.js";
+import { Modal, show } from "./modal.js";
 
 /** A finger rests for this long, */
 const PRESS_MS = 500;
@@ -25,9 +24,6 @@ function react(row, emoji) {
   use(emoji);
   row.react(emoji);
 }
-
-/** Tells the room of something that one wants of a message. @param {Row} row @param {string} what @param {any} [detail] */
-const ask = (row, what, detail = {}) => row.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what, message: row.message, ...detail } }));
 
 /** @param {Row} row */
 const isMine = (row) => row.message.sender === board.user?.id;
@@ -58,14 +54,16 @@ async function deleteMessage(row) {
   await board.request("DELETE", `/messages/${row.message.id}/`).catch((error) => ask(row, "error", { error }));
 }
 
-/** @param {Row} row @param {string} text @param {string} said */
-async function copy(row, text, said) {
-  await navigator.clipboard?.writeText(text);
-  ask(row, "said", { text: said });
+/** @param {Row} row @param {string} text @param {string} what it is */
+async function copy(row, text, what) {
+  const isDone = await copyText(text);
+  const said = copied(what, isDone);
+  if (isDone) ask(row, "said", { text: said });
+  else ask(row, "error", { error: new Error(said) });
 }
 
 /** @param {Row} row */
-const copyLink = (row) => copy(row, `${location.origin}/r/${row.message.room}/m/${row.message.id}`, "Link copied");
+const copyLink = (row) => copy(row, `${location.origin}/r/${row.message.room}/m/${row.message.id}`, "Link");
 
 /** What a key does on a message that has the focus. @param {Row} row @param {KeyboardEvent} event */
 export function keys(row, event) {
@@ -112,7 +110,7 @@ export function renderActions(row) {
 }
 
 /** What a long press on a message opens, at the bottom of the screen. */
-class MessageSheet extends LitElement {
+class MessageSheet extends Modal {
   static properties = { sure: { state: true } };
 
   constructor() {
@@ -122,32 +120,19 @@ class MessageSheet extends LitElement {
     /** Where the last press began: the finger that opened the sheet is still down, and presses nothing. @type {EventTarget|null} */ this.pressed = null;
   }
 
-  createRenderRoot() {
-    return this;
-  }
-
-  firstUpdated() {
-    this.dialog.showModal();
-    this.dialog.addEventListener("close", () => leave(this));
-  }
-
-  get dialog() {
-    return /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
-  }
-
   /** A click of the finger that opened the sheet is none; one beside the sheet closes it. */
   clicks = {
     capture: true,
     handleEvent: (/** @type {MouseEvent} */ event) => {
       // Keys click too, and press nothing.
       if (event.detail && !this.pressed) event.stopPropagation();
-      else if (this.pressed === this.dialog && event.target === this.dialog) this.dialog.close();
+      else if (this.pressed === this.dialog) this.clickedBeside(event);
     },
   };
 
   /** @param {() => void} run */
   take(run) {
-    this.dialog.close();
+    this.close();
     run();
   }
 
@@ -163,7 +148,7 @@ class MessageSheet extends LitElement {
       <div class="sheet-emoji">${recent(SHEET).map((emoji) => html`<button aria-label=${`React with ${emoji}`} @click=${() => this.take(() => react(row, emoji))}>${emoji}</button>`)}
         <button aria-label="More reactions" @click=${this.more}>${icon("smile")}</button></div>
       ${item("reply", "Reply", () => ask(row, "reply"))}
-      ${row.message.body ? item("copy", "Copy text", () => copy(row, plain(row.message.body), "Text copied")) : nothing}
+      ${row.message.body ? item("copy", "Copy text", () => copy(row, plain(row.message.body), "Text")) : nothing}
       ${item("link", "Copy link", () => copyLink(row))}
       ${isMine(row) ? item("edit", "Edit", () => ask(row, "edit")) : nothing}
       ${!mayDelete(row) ? nothing : this.sure ? html`<div class="sheet-sure"><span>Delete message?</span><button class="danger" @click=${() => this.take(() => deleteMessage(row))}>Delete</button><button @click=${() => (this.sure = false)}>Cancel</button></div>`
@@ -176,8 +161,7 @@ customElements.define("cb-message-sheet", MessageSheet);
 
 /** @param {Row} row */
 function openSheet(row) {
-  if (!row.message.id || row.message.is_deleted || document.querySelector("dialog[open]")) return;
-  document.body.append(Object.assign(document.createElement("cb-message-sheet"), { row }));
+  if (row.message.id && !row.message.is_deleted) show("cb-message-sheet", { row });
 }
 
 /** A finger that rests on a message. @type {{timer: any, x: number, y: number}|null} */

@@ -1,5 +1,6 @@
 // What goes on beside the page: the service worker, desktop notifications, the sign on the tab.
 
+import { html, nothing } from "lit";
 import { board, go } from "/state.js";
 import { plain } from "/markdown.js";
 
@@ -124,12 +125,28 @@ addEventListener("dragover", catchFiles);
 addEventListener("drop", catchFiles);
 
 let signed = 0;
+/** The address of the icon when nothing asks for attention. */
+let usual = "";
 
 /** The sign on the tab and on the installed app. @param {number} count of what asks for attention */
 export function sign(count) {
   if (count === signed) return;
   signed = count;
-  const link = /** @type {HTMLLinkElement|null} */ (document.querySelector("link[rel=icon]"));
-  if (link) link.href = count ? "/icons/icon-unread.svg" : "/icons/icon.svg";
+  const link = /** @type {HTMLLinkElement} */ (document.querySelector("link[rel=icon]"));
+  usual ||= link.href;
+  link.href = count ? /** @type {HTMLMetaElement} */ (document.querySelector("meta[name=icon-unread]")).content : usual;
   /** @type {any} */ (navigator).setAppBadge?.(count).catch(() => {});
+}
+
+/** What is asked or told above the room. @param {import("./chat.js").Chat} chat */
+export function renderBanner(chat) {
+  const done = async (/** @type {boolean} */ wanted) => {
+    chat.asking = false;
+    await answer(wanted).catch(() => {});
+  };
+  if (chat.asking) {
+    return html`<aside class="asking" aria-label="Notifications"><p>Turn on desktop notifications?</p>
+      <button class="primary" @click=${() => done(true)}>Turn on</button><button @click=${() => done(false)}>Not now</button></aside>`;
+  }
+  return isOutdated ? html`<aside class="asking" aria-label="A new version"><p role="status">ChatBoard was updated.</p><button class="primary" @click=${() => location.reload()}>Reload</button></aside>` : nothing;
 }

@@ -2,16 +2,16 @@
 
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
-import { LIST_EVERY_MS, wants } from "./sidebar.js";
+import { listEvery, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
 
-const dialogs = () => Promise.all([import("./dialog.js"), import("./pickers.js"), import("./forms.js")]);
+const dialogs = () => Promise.all([import("./modal.js"), import("./pickers.js"), import("./forms.js")]);
 
 /** Opens a dialog. Their code comes when the room is there, or with the first of them. @param {string} tag @param {Record<string, any>} [properties] */
 async function show(tag, properties = {}) {
-  const [dialog] = await dialogs();
-  dialog.show(tag, properties);
+  const [modal] = await dialogs();
+  modal.show(tag, properties);
 }
 
 /** What stands where there is no room, once it is loaded. @type {typeof import("./empty.js")|undefined} */
@@ -22,9 +22,21 @@ const LATER_MS = 700;
 const QUIET_MS = 2500;
 /** Where the list and the room do not fit side by side; as in chat.css. */
 const narrow = matchMedia("(max-width: 46rem)");
+const search = () => import("./search.js");
+/** Where keys lead, once it is loaded: then they do so at once. @type {typeof import("./ways.js")|undefined} */
+let known;
+/** @param {(part: typeof import("./ways.js")) => void} lead */
+const ways = async (lead) => lead((known ??= await import("./ways.js")));
+
+/** The room of an organization to begin with: the one that was looked at last. @param {number} org */
+function homeOf(org) {
+  const rooms = [...board.rooms.values()].filter((room) => room.info.org === org);
+  const last = Number(localStorage.getItem(`chatboard.room.${org}`));
+  return rooms.find(({ id }) => id === last) ?? rooms.find((room) => !room.info.is_dm) ?? rooms[0];
+}
 
 export class Chat extends LitElement {
-  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, lost: { type: Boolean }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
+  static properties = { room: { type: Number }, message: { type: Number }, screen: { type: String }, searching: { attribute: false }, isSearchOpen: { state: true }, lost: { type: Boolean }, screens: { state: true }, drawer: { state: true }, org: { state: true }, quiet: { state: true }, asking: { state: true } };
 
   constructor() {
     super();
@@ -32,6 +44,8 @@ export class Chat extends LitElement {
     this.message = 0;
     /** Whether the address is none of ours. */ this.lost = false;
     /** The address of what stands in the room's place; empty for the room. */ this.screen = "";
+    /** What the address searches for, where a search has the address. @type {string|null} */ this.searching = null;
+    this.isSearchOpen = false;
     /** What draws the screens; fetched when one is first opened. @type {typeof import("/screens/shell.js")|null|Error} */ this.screens = null;
     this.org = Number(localStorage.getItem("chatboard.org")) || 0;
     /** Whether the list covers the room, on a narrow screen. */ this.drawer = false;
@@ -44,12 +58,13 @@ export class Chat extends LitElement {
       this.hasSent = true;
       this.asking = this.alive?.mayAsk() ?? false;
     };
-    this.follow = new Follow(this, ["rooms", "user"], undefined, LIST_EVERY_MS);
+    this.follow = new Follow(this, ["rooms", "user"], undefined, listEvery);
     // The banner tells how many messages wait.
-    this.followWaiting = new Follow(this, ["room"], () => board.status !== "online", LIST_EVERY_MS);
+    this.followWaiting = new Follow(this, ["room"], () => board.status !== "online", listEvery);
     this.onKey = (/** @type {KeyboardEvent} */ event) => this.keys(event);
     this.onStatus = () => this.statusChanged();
     this.onWidth = () => this.requestUpdate();
+    this.addEventListener("open-search", (/** @type {any} */ { detail }) => this.openSearch(detail));
   }
 
   createRenderRoot() {
@@ -90,37 +105,18 @@ export class Chat extends LitElement {
   /** @param {KeyboardEvent} event */
   keys(event) {
     const command = event.ctrlKey || event.metaKey;
-    if (command && event.key.toLowerCase() === "k") show("cb-switcher", { org: this.org });
-    else if (command && event.shiftKey && event.key.toLowerCase() === "f") show("cb-search", { org: this.org });
+    if (command && !event.shiftKey && event.key.toLowerCase() === "k") show("cb-switcher", { org: this.org });
+    else if (command && event.shiftKey && event.key.toLowerCase() === "f") this.openSearch();
     else if (event.key === "?" && !/** @type {Element} */ (event.target).matches("input, textarea, select")) import("./help.js").then(() => show("cb-keys"), () => {});
-    else if (event.key === "F6" && !document.querySelector("dialog[open]")) this.nextPart(event.shiftKey ? -1 : 1);
-    else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) this.step(event.key === "ArrowUp" ? -1 : 1, event.shiftKey);
+    else if (event.key === "F6" && !document.querySelector("dialog[open]")) ways((part) => part.nextPart(this, event.shiftKey ? -1 : 1)).catch(() => {});
+    else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) ways((part) => part.nextRoom(this, event.key === "ArrowUp" ? -1 : 1, event.shiftKey)).catch(() => {});
     else return;
     event.preventDefault();
   }
 
-  /** Leads from the list of rooms to the messages, to the field and back. @param {number} by */
-  nextPart(by) {
-    const rows = this.querySelectorAll("article.message");
-    const parts = /** @type {HTMLElement[]} */ ([this.querySelector(".room-link[aria-current]") ?? this.querySelector(".room-link"),
-      this.querySelector(".screen h1") ?? rows[rows.length - 1], this.querySelector(".composer textarea")].filter(Boolean));
-    const holders = parts.map((part) => part.closest("nav, .scroller, .composer, .screen"));
-    const at = holders.findIndex((holder) => holder?.contains(document.activeElement));
-    parts[at < 0 ? parts.length - 1 : (at + by + parts.length) % parts.length]?.focus();
-  }
-
-  /** To the next room in the list, or the next with something new. @param {number} by @param {boolean} unread */
-  step(by, unread) {
-    const links = /** @type {HTMLAnchorElement[]} */ ([...this.querySelectorAll(".room-link")]);
-    const at = links.findIndex((link) => link.ariaCurrent === "page");
-    for (let n = 1; n <= links.length; n++) {
-      const link = links[(at + by * n + links.length * 2) % links.length];
-      if (link && (!unread || link.classList.contains("loud"))) return go(new URL(link.href).pathname);
-    }
-  }
-
   /** @param {Map<string, any>} changed */
   willUpdate(changed) {
+    if (this.searching !== null && !this.room && !this.screen) this.room = homeOf(this.org)?.id ?? 0;
     const room = board.rooms.get(this.room);
     if (changed.has("screen") && this.screen) this.openScreens();
     const settled = Number(this.screen.match(/^\/orgs\/(\d+)/)?.[1]);
@@ -130,10 +126,10 @@ export class Chat extends LitElement {
       if (changed.has("room") || !this.kept) {
         this.kept = true;
         localStorage.setItem("chatboard.org", String(this.org));
-        localStorage.setItem("chatboard.room", String(this.room));
+        localStorage.setItem(`chatboard.room.${this.org}`, String(this.room));
       }
     } else if (!board.orgs.some((org) => org.id === this.org)) this.org = board.orgs[0]?.id ?? 0;
-    if ((changed.has("room") && this.room) || (changed.has("screen") && this.screen)) this.drawer = false;
+    if ((changed.has("room") && this.room) || (changed.has("screen") && this.screen) || changed.get("searching") === null) this.drawer = false;
     const loud = [...board.rooms.values()].filter(wants).reduce((sum, one) => sum + (one.info.is_dm ? one.unread : one.mentions), 0);
     this.alive?.sign(loud);
     document.title = `${loud ? `(${loud}) ` : ""}${this.titleFor(room)}ChatBoard`;
@@ -146,7 +142,7 @@ export class Chat extends LitElement {
 
   /** @param {import("/chatboard/room.js").Room|undefined} room */
   titleFor(room) {
-    const name = this.screen ? this.screens && "titleOf" in this.screens && this.screens.titleOf(this.screen) : room?.name;
+    const name = this.searching !== null ? "Search" : this.screen ? this.screens && "titleOf" in this.screens && this.screens.titleOf(this.screen) : room?.name;
     return name ? `${name} · ` : "";
   }
 
@@ -175,67 +171,61 @@ export class Chat extends LitElement {
       if (this.hasSent) this.asking = this.alive?.mayAsk() ?? false;
       this.requestUpdate();
       await import("./verify.js").catch(() => {});
-      await Promise.all([import("./actions.js"), import("./room-menu.js")]).catch(() => {});
+      await Promise.all([import("./actions.js"), import("./room-menu.js"), ways(() => {})]).catch(() => {});
       await dialogs().catch(() => {});
     });
   }
 
-  updated() {
+  /** @param {Map<string, any>} changed */
+  updated(changed) {
+    if (changed.has("searching") && this.searching !== null) search().then((part) => part.come(this), () => {});
     if (this.room || this.screen || !board.rooms.size) return;
-    const rooms = [...board.rooms.values()].filter((room) => room.info.org === this.org);
-    const last = board.rooms.get(Number(localStorage.getItem("chatboard.room"))) ?? rooms.find((room) => !room.info.is_dm) ?? rooms[0];
-    if (last && last.info.org === this.org && location.pathname === "/") go(`/r/${last.id}`, { replace: true });
+    const home = homeOf(this.org);
+    if (home && location.pathname === "/") go(`/r/${home.id}`, { replace: true });
+  }
+
+  /** @param {any} [what] see `open` in search.js */
+  openSearch(what) {
+    search().then((part) => part.open(this, what), () => {});
   }
 
   /** @param {CustomEvent<number>} event */
   changeOrg({ detail }) {
     this.org = detail;
     localStorage.setItem("chatboard.org", String(detail));
-    const first = [...board.rooms.values()].find((room) => room.info.org === detail && !room.info.is_dm);
-    go(first ? `/r/${first.id}` : "/");
+    const home = homeOf(detail);
+    go(home ? `/r/${home.id}` : "/");
   }
 
   render() {
     const room = board.rooms.get(this.room);
     const isNowhere = board.status === "online" && !this.hasRooms;
-    const isList = this.drawer || !(this.room || this.screen || isNowhere);
+    const isList = this.drawer || !(this.room || this.screen || this.searching !== null || isNowhere);
     // On a narrow screen the list is all there is.
     const isAlone = isList && narrow.matches;
-    return html`<div class=${isList ? "chat drawer" : "chat"}
+    return html`<div class=${`chat${isList ? " drawer" : this.searching !== null ? " at-search" : ""}${this.isSearchOpen ? " with-search" : ""}`}
         @open-switcher=${() => show("cb-switcher", { org: this.org })} @open-dm=${() => show("cb-new-dm", { org: this.org })}
         @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
-        @open-search=${(/** @type {CustomEvent} */ event) => show("cb-search", { org: this.org, room: event.detail })}
+        @close-search=${() => search().then((part) => part.close(this))}
         @open-sections=${(/** @type {CustomEvent} */ event) => show("cb-section", { room: event.detail })}
         @open-members=${(/** @type {CustomEvent} */ event) => show("cb-members", { room: event.detail })}
         @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
         @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".sidebar a") && (this.drawer = false)}>
       <cb-sidebar .current=${this.room} .org=${this.org} .alone=${isAlone} role=${isAlone ? "main" : nothing}></cb-sidebar>
       <main>${this.renderBanner()}${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>
+      ${this.isSearchOpen ? html`<cb-search-pane .org=${this.org} .here=${this.room} .isPlace=${this.searching !== null && !isAlone}></cb-search-pane>` : nothing}
       ${this.renderStatus()}
     </div>`;
   }
 
   /** What is asked or told above the room, one thing at a time; it covers nothing. */
   renderBanner() {
-    return html`<cb-verify></cb-verify>${this.asking ? this.renderAsking() : this.alive?.isOutdated ? this.renderOutdated() : nothing}`;
+    return html`<cb-verify></cb-verify>${this.alive?.renderBanner(this) ?? nothing}`;
   }
 
   renderScreen() {
     if (this.screens instanceof Error) return html`<div class="empty" role="alert"><p>This could not be loaded.</p><p><button class="link" @click=${this.openScreens}>Try again</button></p></div>`;
     return this.screens ? html`<cb-screen .path=${this.screen}></cb-screen>` : html`<div class="empty" aria-busy="true"></div>`;
-  }
-
-  renderAsking() {
-    const done = async (/** @type {boolean} */ wanted) => {
-      this.asking = false;
-      await this.alive?.answer(wanted).catch(() => {});
-    };
-    return html`<aside class="asking" aria-label="Notifications"><p>Turn on desktop notifications?</p>
-      <button class="primary" @click=${() => done(true)}>Turn on</button><button @click=${() => done(false)}>Not now</button></aside>`;
-  }
-
-  renderOutdated() {
-    return html`<aside class="asking" aria-label="A new version"><p role="status">ChatBoard was updated.</p><button class="primary" @click=${() => location.reload()}>Reload</button></aside>`;
   }
 
   renderEmpty() {

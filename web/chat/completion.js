@@ -1,8 +1,11 @@
 // Completion in the composer: what stands before the caret, what fits, and what is written for it.
 // People after `@`, emoji after `:`.
 
+import { html } from "lit";
 import { board } from "/state.js";
 import { dress } from "/dress.js";
+import { use } from "./emoji-used.js";
+import { avatar } from "./people.js";
 
 await dress("more-style");
 
@@ -13,6 +16,8 @@ const MOST = 8;
 
 const WORD = "\\p{Alphabetic}\\p{M}\\p{N}_";
 const PERSON = new RegExp(`(?:^|[^${WORD}@])(@([${WORD}][${WORD}'’.+@-]*(?: [${WORD}'’.-]+){0,3}|))$`, "u");
+/** What a short name consists of that means one person. */
+const PLAIN = new RegExp(`^[${WORD}'.-]+$`, "u");
 const EMOJI = /(?:^|[\s(])(:([a-z0-9_+-]{2,32}))$/i;
 
 /** What the caret stands at the end of; null when nothing is completed there. @param {HTMLTextAreaElement} field @returns {{kind: "@"|":", text: string, typed: string}|null} */
@@ -47,7 +52,7 @@ function people(word, room) {
   const found = known.map((one) => {
     const name = board.nameOf(one.id);
     // A name that another bears too, or that has spaces, would not mean this person alone: the address does.
-    const isPlain = one.first_name && one.last_name && new RegExp(`^[${WORD}'.-]+$`, "u").test(short(one)) && bearers.get(short(one).toLowerCase()) === 1;
+    const isPlain = one.first_name && one.last_name && PLAIN.test(short(one)) && bearers.get(short(one).toLowerCase()) === 1;
     return { id: one.id, name, note: one.email, insert: `@${isPlain ? short(one) : one.email} `, rank: rank(name, one.email, wanted) };
   }).filter((one) => one.rank < 9).sort((a, b) => a.rank - b.rank || a.name.localeCompare(b.name));
   const all = room.info.is_dm ? [] : [["here", "everyone who is online"], ["room", "everyone in this room"]]
@@ -62,8 +67,31 @@ export async function choices({ kind, text }, room) {
   return (await search(text, MOST)).map((one) => ({ id: 0, name: `:${one.shortcode}:`, note: one.label, emoji: withTone(one), insert: `${withTone(one)} ` }));
 }
 
-/** Puts a choice in the place of the word. @param {HTMLTextAreaElement} field @param {Choice} choice */
-export function complete(field, choice) {
+/** @typedef {import("./composer.js").ChatComposer} Composer */
+
+/** Puts a choice in the place of the word. @param {Composer} composer @param {Choice} choice */
+function pick(composer, choice) {
+  const { field } = composer;
   const at = field.selectionStart;
   field.setRangeText(choice.insert, at - (wordAt(field)?.typed.length ?? 0), at, "end");
+  if (choice.emoji) use(choice.emoji);
+  composer.found = [];
+  field.focus();
+  composer.typed();
 }
+
+/** Whether a key was for the choices, and is done with. @param {Composer} composer @param {KeyboardEvent} event */
+export function keys(composer, event) {
+  const { found, chosen } = composer;
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) composer.chosen = (chosen + step + found.length) % found.length;
+  else if (event.key === "Enter" || event.key === "Tab") pick(composer, found[chosen]);
+  else if (event.key === "Escape") composer.found = [];
+  else return false;
+  return true;
+}
+
+/** @param {Composer} composer */
+export const renderChoices = (composer) => html`<ul class="choices" role="listbox" id="mention-choices" aria-label="Suggestions">${composer.found.map((one, n) => html`
+  <li role="option" id=${`mention-${n}`} aria-selected=${n === composer.chosen} @pointerdown=${(/** @type {Event} */ event) => { event.preventDefault(); pick(composer, one); }}>
+    ${one.id ? avatar(one.id, composer.room.online.has(one.id)) : html`<span class="avatar avatar-all" aria-hidden="true">${one.emoji ?? "@"}</span>`}<bdi>${one.name}</bdi><small>${one.note}</small></li>`)}</ul>`;

@@ -4,13 +4,12 @@ import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "./icons.js";
-import { avatar } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
 
-/** What completes mentions comes with the first letter that is typed. */
-const completion = () => import("./completion.js");
-const used = () => import("./emoji-used.js");
+/** What completes mentions comes with the first letter that is typed. @type {typeof import("./completion.js")|undefined} */
+let completing;
+const completion = async () => (completing ??= await import("./completion.js"));
 /** What writes Markdown by keys comes with the first of them. @type {typeof import("./writing.js")|undefined} */
 let writing;
 const withWriting = async () => (writing ??= await import("./writing.js"));
@@ -39,7 +38,7 @@ board.addEventListener("user", () => {
   begun.clear();
 });
 
-class ChatComposer extends LitElement {
+export class ChatComposer extends LitElement {
   static properties = { room: { attribute: false }, found: { state: true }, chosen: { state: true }, problem: { state: true } };
 
   constructor() {
@@ -166,20 +165,10 @@ class ChatComposer extends LitElement {
     this.chosen = 0;
   }
 
-  /** @param {import("./completion.js").Choice} choice */
-  async pick(choice) {
-    const { complete } = await completion();
-    complete(this.field, choice);
-    if (choice.emoji) used().then(({ use }) => use(choice.emoji ?? ""));
-    this.found = [];
-    this.field.focus();
-    this.typed();
-  }
-
   /** @param {KeyboardEvent} event */
   keys(event) {
     if (event.isComposing) return;
-    if (this.found.length && this.completionKeys(event)) return event.preventDefault();
+    if (this.found.length && completing?.keys(this, event)) return event.preventDefault();
     const command = event.ctrlKey || event.metaKey;
     if (event.key === "Enter" && !command && (event.shiftKey || isInCode(this.field))) {
       event.preventDefault();
@@ -187,7 +176,7 @@ class ChatComposer extends LitElement {
     } else if (event.key === "Enter") {
       event.preventDefault();
       this.send();
-    } else if (command && !event.altKey && /^[biexuk]$/i.test(event.key)) this.markKeys(event);
+    } else if (command && !event.altKey && (event.shiftKey ? /^[xu]$/i : /^[biek]$/i).test(event.key)) this.markKeys(event);
     else if (event.key === "Escape") {
       if (!this.begun.reply && !this.begun.editing) return;
       this.cancel();
@@ -208,21 +197,10 @@ class ChatComposer extends LitElement {
   /** Ctrl+B and the like. Ctrl+K is for going elsewhere, unless something is selected. @param {KeyboardEvent} event */
   markKeys(event) {
     const { field } = this;
-    if (event.key.toLowerCase() === "k" && (event.shiftKey || field.selectionStart === field.selectionEnd)) return;
-    if (!event.shiftKey && /^[xu]$/i.test(event.key)) return;
+    if (event.key.toLowerCase() === "k" && field.selectionStart === field.selectionEnd) return;
     event.preventDefault();
     event.stopPropagation();
     this.write((part) => part.markKeys(event, field));
-  }
-
-  /** @param {KeyboardEvent} event */
-  completionKeys(event) {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (step) this.chosen = (this.chosen + step + this.found.length) % this.found.length;
-    else if (event.key === "Enter" || event.key === "Tab") this.pick(this.found[this.chosen]);
-    else if (event.key === "Escape") this.found = [];
-    else return false;
-    return true;
   }
 
   /** Ends the edit; where there is none, the reply. */
@@ -331,7 +309,7 @@ class ChatComposer extends LitElement {
     const { files, reply, editing } = this.begun;
     const label = editing ? "Edit message" : `Message ${this.room.name}`;
     return html`<form class="composer" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
-      ${this.found.length ? this.renderChoices() : nothing}
+      ${this.found.length ? completing?.renderChoices(this) : nothing}
       ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, plain(reply.body)) : nothing}
       ${files.length ? attaching?.renderFiles(this.begun, () => { this.problem = ""; redraw(); this.field.focus(); }, redraw) : nothing}
       <div class="composer-row">
@@ -346,12 +324,6 @@ class ChatComposer extends LitElement {
       </div>
       ${this.problem ? html`<p class="failed" role="alert">${this.problem}</p>` : nothing}
     </form>`;
-  }
-
-  renderChoices() {
-    return html`<ul class="choices" role="listbox" id="mention-choices" aria-label="Suggestions">${this.found.map((one, n) => html`
-      <li role="option" id=${`mention-${n}`} aria-selected=${n === this.chosen} @pointerdown=${(/** @type {Event} */ event) => { event.preventDefault(); this.pick(one); }}>
-        ${one.id ? avatar(one.id, this.room.online.has(one.id)) : html`<span class="avatar avatar-all" aria-hidden="true">${one.emoji ?? "@"}</span>`}<bdi>${one.name}</bdi><small>${one.note}</small></li>`)}</ul>`;
   }
 
   /** @param {"edit"|"reply"} kind @param {string} title @param {string} [text] */

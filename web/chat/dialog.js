@@ -1,15 +1,12 @@
 // A dialog with one field and a list to choose from: the quick switcher, browsing, search and direct
 // messages are all this one shape. Arrow keys choose, Enter takes, Esc closes; the focus returns.
 
-import { LitElement, html, nothing } from "lit";
-import { dress } from "/dress.js";
-import { leave } from "./modal.js";
+import { html, nothing } from "lit";
+import { Modal } from "./modal.js";
 
-await dress("more-style");
+/** @typedef {{icon: any, title: any, note?: any, run: () => void, hint?: string}} Item */
 
-/** @typedef {{key: any, icon: any, title: any, note?: any, run: () => void, hint?: string}} Item */
-
-export class PickDialog extends LitElement {
+export class PickDialog extends Modal {
   static properties = { items: { state: true }, chosen: { state: true }, busy: { state: true }, problem: { state: true } };
 
   constructor() {
@@ -23,19 +20,8 @@ export class PickDialog extends LitElement {
     this.empty = "Nothing found.";
   }
 
-  createRenderRoot() {
-    return this;
-  }
-
-  firstUpdated() {
-    const dialog = /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
-    dialog.showModal();
-    dialog.addEventListener("close", () => leave(this));
+  opened() {
     this.typed();
-  }
-
-  close() {
-    /** @type {HTMLDialogElement|null} */ (this.querySelector("dialog"))?.close();
   }
 
   get text() {
@@ -90,7 +76,7 @@ export class PickDialog extends LitElement {
   }
 
   render() {
-    return html`<dialog class="pick" aria-label=${this.label} @click=${(/** @type {Event} */ event) => event.target === event.currentTarget && this.close()}>
+    return html`<dialog class="pick" aria-label=${this.label} @click=${this.clickedBeside}>
       <div class="pick-box">
         <input type="text" role="combobox" aria-label=${this.label} aria-expanded="true" aria-controls="pick-list" autocomplete="off" spellcheck="false"
           aria-activedescendant=${this.items.length ? `pick-${this.chosen}` : nothing} placeholder=${this.placeholder || this.label} @input=${this.typed} @keydown=${this.keys}>
@@ -103,11 +89,4 @@ export class PickDialog extends LitElement {
         ${!this.items.length && !this.busy && this.empty ? html`<p class="empty" role="status">${this.empty}</p>` : nothing}
       </div></dialog>`;
   }
-}
-
-/** @param {string} tag @param {Record<string, any>} [properties] */
-export function show(tag, properties = {}) {
-  if (document.querySelector("dialog[open]")) return;
-  const element = Object.assign(document.createElement(tag), properties);
-  document.body.append(element);
 }

@@ -130,7 +130,7 @@ class EmojiPicker extends LitElement {
 
   /** @param {Map<string, unknown>} changed */
   updated(changed) {
-    if (!changed.has("chosen") && !changed.has("text")) return;
+    if (!["chosen", "text", "tone"].some((name) => changed.has(name))) return;
     for (const one of this.querySelectorAll("[aria-selected=true]")) one.setAttribute("aria-selected", "false");
     const one = this.options[this.chosen];
     one?.setAttribute("aria-selected", "true");

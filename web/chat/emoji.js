@@ -20,17 +20,7 @@ export const groups = GROUPS.map(([name, lines]) => ({
 
 /** @type {Map<string, Emoji>} */
 const byCharacter = new Map();
-/** @type {Map<string, Emoji>} */
-const byShortcode = new Map();
-for (const { emoji } of groups) {
-  for (const one of emoji) {
-    byCharacter.set(one.emoji, one);
-    for (const code of one.shortcodes) if (!byShortcode.has(code)) byShortcode.set(code, one);
-  }
-}
-
-/** The emoji of a shortcode, with or without its colons. @param {string} code */
-export const ofShortcode = (code) => byShortcode.get(code.replaceAll(":", "").toLowerCase());
+for (const { emoji } of groups) for (const one of emoji) byCharacter.set(one.emoji, one);
 
 /** The chosen skin tone: 0 is none, 5 the darkest. */
 export const tone = () => Math.min(5, Number(localStorage.getItem(TONE)) || 0);

@@ -21,11 +21,19 @@ export function renderEmpty(chat, show) {
       : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>create the first room</button>`}</p>`);
 }
 
+/** @param {Event} event of the button, which a status follows @param {string} draft */
+async function copyDraft({ currentTarget }, draft) {
+  const said = /** @type {Element} */ (currentTarget).nextElementSibling;
+  const { copied, copyText } = await import("./clipboard.js");
+  const text = copied("Draft", await copyText(draft));
+  if (said) said.textContent = text;
+}
+
 /** Of a room that one cannot see, or no more: what one was writing there can still be had. @param {number} room */
 function gone(room) {
   const draft = localStorage.getItem(`chatboard.draft.${board.user?.id}.${room}`);
   return html`<p>This room doesn't exist, or you're no longer a member.</p>
-    ${draft ? html`<p>You were writing: <q dir="auto">${draft.slice(0, 80)}</q> <button class="link" @click=${() => navigator.clipboard?.writeText(draft)}>Copy your draft</button></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
+    ${draft ? html`<p>You were writing: <q dir="auto">${draft.slice(0, 80)}</q> <button class="link" @click=${(/** @type {Event} */ event) => copyDraft(event, draft)}>Copy your draft</button> <span role="status"></span></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
 }
 
 /** @param {Chat} chat @param {string} title @param {any} text */

@@ -1,11 +1,8 @@
 // Small forms in a dialog: a new room, and the section that a room stands in.
 
-import { LitElement, html, nothing } from "lit";
+import { html, nothing } from "lit";
 import { board, go } from "/state.js";
-import { dress } from "/dress.js";
-import { leave } from "./modal.js";
-
-await dress("more-style");
+import { Modal } from "./modal.js";
 
 /** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
 export function markFaults(form, errors) {
@@ -18,7 +15,7 @@ export function markFaults(form, errors) {
 }
 
 /** A form in a dialog: subclasses draw its fields and save them. */
-export class FormDialog extends LitElement {
+export class FormDialog extends Modal {
   static properties = { errors: { state: true }, problem: { state: true }, busy: { state: true } };
 
   constructor() {
@@ -28,20 +25,6 @@ export class FormDialog extends LitElement {
     this.busy = false;
     this.label = "";
     this.action = "Save";
-  }
-
-  createRenderRoot() {
-    return this;
-  }
-
-  firstUpdated() {
-    const dialog = /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
-    dialog.showModal();
-    dialog.addEventListener("close", () => leave(this));
-  }
-
-  close() {
-    /** @type {HTMLDialogElement|null} */ (this.querySelector("dialog"))?.close();
   }
 
   /** @param {FormData} _data @returns {Promise<void>} */

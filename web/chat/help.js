@@ -1,11 +1,8 @@
 // The keys that the page knows, in a dialog: `?` opens it.
 
-import { LitElement, html } from "lit";
-import { dress } from "/dress.js";
+import { html } from "lit";
 import { icon } from "./icons.js";
-import { leave } from "./modal.js";
-
-await dress("more-style");
+import { Modal } from "./modal.js";
 
 /** @type {[string, [string, string][]][]} */
 const KEYS = [
@@ -17,24 +14,11 @@ const KEYS = [
   ["A picture", [["← →", "Previous or next picture"], ["+ -", "Zoom"], ["0", "Fit to window"], ["Esc", "Close"]]],
 ];
 
-class Keys extends LitElement {
-  createRenderRoot() {
-    return this;
-  }
-
-  get dialog() {
-    return /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
-  }
-
-  firstUpdated() {
-    this.dialog.showModal();
-    this.dialog.addEventListener("close", () => leave(this));
-  }
-
+class Keys extends Modal {
   render() {
     const keys = (/** @type {string} */ text) => text.split(" ").map((key) => html`<kbd>${key}</kbd> `);
     return html`<dialog class="form" aria-label="Keyboard shortcuts"><div class="keys-head"><h2>Keyboard shortcuts</h2>
-      <button class="icon-button" aria-label="Close" title="Close (Esc)" @click=${() => this.dialog.close()}>${icon("close")}</button></div>
+      <button class="icon-button" aria-label="Close" title="Close (Esc)" @click=${this.close}>${icon("close")}</button></div>
       <div class="keys-all" tabindex="0" role="group" aria-label="Keys">${KEYS.map(([name, all]) => html`<h3>${name}</h3><dl class="keys">${all.map(([key, what]) => html`<dt>${keys(key)}</dt><dd>${what}</dd>`)}</dl>`)}</div></dialog>`;
   }
 }

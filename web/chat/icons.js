@@ -5,6 +5,7 @@ import { svg, html } from "lit";
 const PATHS = {
   hash: svg`<path d="M5 9h14M5 15h14M10 4 8 20M16 4l-2 16"/>`,
   lock: svg`<rect x="5" y="11" width="14" height="9" rx="2"/><path d="M8 11V8a4 4 0 0 1 8 0v3"/>`,
+  shield: svg`<path d="M12 4 5.500 6.500V12c0 4 3 6.500 6.500 8 3.500-1.500 6.500-4 6.500-8V6.500z"/>`,
   plus: svg`<path d="M12 5v14M5 12h14"/>`,
   search: svg`<circle cx="11" cy="11" r="6"/><path d="m20 20-4.5-4.5"/>`,
   star: svg`<path d="m12 4 2.5 5 5.5.8-4 3.9.9 5.5-4.9-2.6-4.9 2.6.9-5.5-4-3.9 5.5-.8z"/>`,
@@ -36,3 +37,6 @@ const PATHS = {
 
 /** @param {keyof typeof PATHS} name */
 export const icon = (name) => html`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">${PATHS[name]}</svg>`;
+
+/** What stands for a room: who may be in it. @param {{is_dm?: boolean, access_level: string}} info */
+export const iconOf = (info) => icon(info.is_dm ? "people" : info.access_level === "PUBLIC" ? "hash" : info.access_level === "PRIVATE" ? "lock" : "shield");

@@ -1,11 +1,12 @@
 // Pictures in full size, over the page. The arrow keys lead through the pictures of the room that are
 // loaded, `+`, `-` and `0` zoom, Escape closes, and the focus returns to where it was.
 
-import { LitElement, html, nothing } from "lit";
+import { html, nothing } from "lit";
 import { board } from "/state.js";
+import { copied, copyText } from "./clipboard.js";
 import { isPicture, download, lookUp } from "./file.js";
 import { icon } from "./icons.js";
-import { leave } from "./modal.js";
+import { Modal, show } from "./modal.js";
 import { fullTimeOf } from "./people.js";
 
 /** Sizes of a picture: fitted into the window, then by these factors of its own. */
@@ -22,7 +23,7 @@ function picturesOf() {
     .map((one) => ({ message: one.id, id: /** @type {string} */ (one.upload_id), upload: one.upload, sender: one.sender, at: one.created_at }));
 }
 
-class Lightbox extends LitElement {
+class Lightbox extends Modal {
   static properties = { at: { state: true }, zoom: { state: true }, found: { state: true }, problem: { state: true }, said: { state: true } };
 
   constructor() {
@@ -35,21 +36,11 @@ class Lightbox extends LitElement {
     /** Where a finger came down. */ this.downAt = 0;
   }
 
-  createRenderRoot() {
-    return this;
-  }
-
-  get dialog() {
-    return /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
-  }
-
   get picture() {
     return this.all[this.at];
   }
 
-  firstUpdated() {
-    this.dialog.showModal();
-    this.dialog.addEventListener("close", () => leave(this));
+  opened() {
     this.load();
   }
 
@@ -100,8 +91,7 @@ class Lightbox extends LitElement {
 
   async copyLink() {
     const room = location.pathname.match(/^\/r\/(\d+)/)?.[1];
-    await navigator.clipboard?.writeText(`${location.origin}/r/${room}/m/${this.picture.message}`);
-    this.said = "Link copied";
+    this.said = copied("Link", await copyText(`${location.origin}/r/${room}/m/${this.picture.message}`));
   }
 
   async save() {
@@ -112,7 +102,7 @@ class Lightbox extends LitElement {
   clicked(event) {
     const target = /** @type {Element} */ (event.target);
     if (target.localName === "img") this.zoomTo(this.zoom ? 0 : 1);
-    else if (target.matches(".lightbox-view")) this.dialog.close();
+    else if (target.matches(".lightbox-view")) this.close();
   }
 
   render() {
@@ -125,7 +115,7 @@ class Lightbox extends LitElement {
         ${button("plus", "Zoom in", "Zoom in (+)", () => this.zoomTo(this.zoom + 1), this.zoom === ZOOMS.length - 1)}
         ${picture.message ? button("link", "Copy link", "Copy link to message", () => this.copyLink()) : nothing}
         ${button("download", "Download", "Download", () => this.save())}
-        ${button("close", "Close", "Close (Esc)", () => this.dialog.close())}</header>
+        ${button("close", "Close", "Close (Esc)", () => this.close())}</header>
       <div class=${this.zoom ? "lightbox-view zoomed" : "lightbox-view"} tabindex=${this.zoom ? 0 : -1} role="group" aria-label="Picture" @click=${this.clicked}
           @touchstart=${(/** @type {TouchEvent} */ event) => (this.downAt = event.touches.length === 1 ? event.touches[0].clientX : NaN)}
           @touchend=${(/** @type {TouchEvent} */ event) => { const moved = event.changedTouches[0].clientX - this.downAt; if (!this.zoom && Math.abs(moved) > SWIPE) this.step(moved < 0 ? 1 : -1); }}>
@@ -133,7 +123,7 @@ class Lightbox extends LitElement {
           : found ? html`<img src=${found.download_url} alt=${picture.upload.filename} draggable="false">` : html`<p role="status">Loading…</p>`}</div>
       ${this.all.length > 1 ? html`<div class="lightbox-steps">${button("left", "Previous picture", "Previous (←)", () => this.step(-1), this.at === 0)}
         ${button("right", "Next picture", "Next (→)", () => this.step(1), this.at === this.all.length - 1)}</div>` : nothing}
-      <p class="hidden" role="status">${this.said}</p></dialog>`;
+      <p class="lightbox-said" role="status">${this.said}</p></dialog>`;
   }
 }
 
@@ -141,9 +131,8 @@ customElements.define("cb-lightbox", Lightbox);
 
 /** Shows a picture in full size. @param {number} message that it is in @param {string} id of its upload @param {any} upload what the message says of it */
 export function openLightbox(message, id, upload) {
-  if (document.querySelector("dialog[open]")) return;
   const found = picturesOf();
   const at = found.findIndex((one) => one.message === message);
   const all = at < 0 ? [{ message, id, upload, sender: 0, at: "" }] : found;
-  document.body.append(Object.assign(document.createElement("cb-lightbox"), { all, at: Math.max(0, at) }));
+  show("cb-lightbox", { all, at: Math.max(0, at) });
 }

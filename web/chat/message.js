@@ -15,6 +15,9 @@ const JUMBO_MAX = 80;
 let actions;
 const withActions = async () => (actions ??= await import("./actions.js"));
 
+/** Asks something of the room that an element stands in. @param {HTMLElement & {message?: any}} from @param {"reply"|"edit"|"said"|"error"} what @param {{text?: string, error?: any}} [more] */
+export const ask = (from, what, more) => from.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what, message: from.message, ...more } }));
+
 /** @type {Promise<unknown>|undefined} */
 let files;
 
@@ -146,7 +149,7 @@ export class ChatMessage extends LitElement {
   async react(emoji) {
     const mine = this.message.reactions.find((/** @type {any} */ one) => one.emoji === emoji)?.user_ids.includes(board.user?.id);
     await board.request(mine ? "DELETE" : "POST", `/messages/${this.message.id}/reactions/`, { emoji })
-      .catch((error) => this.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what: "error", error } })));
+      .catch((error) => ask(this, "error", { error }));
   }
 
   /** @param {KeyboardEvent} event */

@@ -1,14 +1,55 @@
-// What every dialog does when it closes.
+// What all dialogs have in common: they open over the page, close with Escape, and give the focus back.
+
+import { LitElement } from "lit";
+import { dress } from "/dress.js";
+
+await dress("more-style");
 
 /**
- * Takes a dialog away that has closed. The field that the focus returned to was inert then, and
- * Chromium writes nothing into it until it is focused anew. @param {HTMLElement} element
+ * A dialog in light DOM. Subclasses draw one `<dialog>`, which is opened when it was first drawn; closing
+ * it (Escape, `close()`) removes the element and fires `left`.
  */
-export function leave(element) {
-  element.remove();
-  element.dispatchEvent(new Event("left"));
-  const back = document.activeElement;
-  if (!(back instanceof HTMLTextAreaElement || back instanceof HTMLInputElement)) return;
-  back.blur();
-  back.focus();
+export class Modal extends LitElement {
+  createRenderRoot() {
+    return this;
+  }
+
+  /** @returns {HTMLDialogElement} */
+  get dialog() {
+    return /** @type {HTMLDialogElement} */ (this.querySelector("dialog"));
+  }
+
+  firstUpdated() {
+    this.dialog.addEventListener("close", () => this.#leave());
+    this.dialog.showModal();
+    this.opened();
+  }
+
+  /** Runs once it is open: subclasses. */
+  opened() {}
+
+  close() {
+    this.dialog?.close();
+  }
+
+  /** Closes it after a click beside its box. @param {Event} event */
+  clickedBeside(event) {
+    if (event.target === this.dialog) this.close();
+  }
+
+  #leave() {
+    this.remove();
+    this.dispatchEvent(new Event("left"));
+    const back = document.activeElement;
+    if (!(back instanceof HTMLTextAreaElement || back instanceof HTMLInputElement)) return;
+    // The field that the focus returned to was inert, and Chromium writes nothing into it until it is focused again.
+    back.blur();
+    back.focus();
+  }
+}
+
+/** Opens a dialog, unless one is open. @param {string} tag @param {Record<string, any>} [properties] */
+export function show(tag, properties = {}) {
+  if (document.querySelector("dialog[open]")) return;
+  document.body.append(Object.assign(document.createElement(tag), properties));
 }

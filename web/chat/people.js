@@ -11,9 +11,11 @@ export function avatar(id, online = null) {
     : html`<i class=${online ? "dot dot-on" : "dot"}></i>`}</span>`;
 }
 
-const TIME = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "long", timeStyle: "short" });
+/** The page's texts are English, and so are its dates: as the reader writes English, if they do. */
+export const LOCALE = navigator.languages.find((one) => /^en\b/.test(one)) ?? "en-GB";
+const TIME = new Intl.DateTimeFormat(LOCALE, { hour: "numeric", minute: "2-digit" });
+const DAY = new Intl.DateTimeFormat(LOCALE, { weekday: "long", day: "numeric", month: "long" });
+const FULL = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long", timeStyle: "short" });
 
 /** Times of day that were written once, by minute. @type {Map<number, string>} */
 const times = new Map();

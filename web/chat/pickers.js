@@ -1,11 +1,10 @@
-// The quick switcher, search, browsing of rooms, and new direct messages.
+// The quick switcher, browsing of rooms, and new direct messages.
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
-import { plain } from "/markdown.js";
-import { PickDialog, show } from "./dialog.js";
-import { icon } from "./icons.js";
-import { avatar, fullTimeOf } from "./people.js";
+import { PickDialog } from "./dialog.js";
+import { icon, iconOf } from "./icons.js";
+import { avatar } from "./people.js";
 import { wants } from "./sidebar.js";
 
 /** How well `text` fits a name: prefix, word prefix, substring, letters in order; 9 is not at all. @param {string} name @param {string} text */
@@ -21,7 +20,7 @@ export function rank(name, text) {
 
 /** @param {import("/chatboard/room.js").Room} room */
 const roomIcon = (room) => (room.others.length === 1 ? avatar(room.others[0].id, room.online.has(room.others[0].id))
-  : icon(room.info.is_dm ? "people" : room.info.access_level === "PUBLIC" ? "hash" : "lock"));
+  : iconOf(room.info));
 
 class QuickSwitcher extends PickDialog {
   constructor() {
@@ -45,12 +44,12 @@ class QuickSwitcher extends PickDialog {
     ]);
     const found = people.filter((/** @type {any} */ one) => one.user !== board.user?.id).map((/** @type {any} */ one) => {
       board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
-      return { key: `p${one.user}`, icon: avatar(one.user), title: board.nameOf(one.user), note: one.user_email, hint: "Message", run: () => this.write(one.user) };
+      return { icon: avatar(one.user), title: board.nameOf(one.user), note: one.user_email, hint: "Message", run: () => this.write(one.user) };
     });
     const others = joinable.filter((/** @type {any} */ info) => rank(info.name, text) < 3).slice(0, 8).map((/** @type {any} */ info) => ({
-      key: `j${info.id}`, icon: icon(info.access_level === "PUBLIC" ? "hash" : "lock"), title: info.name, note: info.topic, hint: "Join", run: () => this.join(info.id),
+      icon: iconOf(info), title: info.name, note: info.topic, hint: "Join", run: () => this.join(info.id),
     }));
-    return [...rooms, ...found, ...others, { key: "search", icon: icon("search"), title: `Search messages for “${text}”`, run: () => this.search(text) }];
+    return [...rooms, ...found, ...others, { icon: icon("search"), title: `Search messages for “${text}”`, run: () => this.search(text) }];
   }
 
   /** @param {string} text @returns {import("./dialog.js").Item[]} */
@@ -59,7 +58,7 @@ class QuickSwitcher extends PickDialog {
     return [...board.rooms.values()].map((room) => ({ room, rank: rank(room.name, text) })).filter((one) => one.rank < 9)
       .sort((a, b) => a.rank - b.rank || Number(wants(b.room)) - Number(wants(a.room)) || recent(b.room).localeCompare(recent(a.room)))
       .slice(0, 30).map(({ room }) => ({
-        key: room.id, icon: roomIcon(room), title: room.name, hint: room.unread ? `${room.unread} unread` : undefined,
+        icon: roomIcon(room), title: room.name, hint: room.unread ? `${room.unread} unread` : undefined,
         note: board.orgs.length > 1 ? board.orgs.find((org) => org.id === room.info.org)?.name : room.info.topic,
         run: () => { this.close(); go(`/r/${room.id}`); },
       }));
@@ -83,47 +82,9 @@ class QuickSwitcher extends PickDialog {
 
   /** @param {string} words */
   search(words) {
-    this.addEventListener("left", () => show("cb-search", { org: this.org, words }), { once: true });
+    const chat = document.querySelector("cb-chat");
+    this.addEventListener("left", () => chat?.dispatchEvent(new CustomEvent("open-search", { detail: { words } })), { once: true });
     this.close();
-  }
-}
-
-class MessageSearch extends PickDialog {
-  constructor() {
-    super();
-    this.label = "Search messages";
-    this.empty = "";
-    this.room = 0;
-    this.org = 0;
-    /** What to search for at first. */ this.words = "";
-  }
-
-  firstUpdated() {
-    const field = /** @type {HTMLInputElement} */ (this.querySelector("input"));
-    field.value = this.words;
-    super.firstUpdated();
-  }
-
-  renderMore() {
-    const name = board.rooms.get(this.room)?.name;
-    return this.room ? html`<div class="pick-more"><button @click=${() => { this.room = 0; this.typed(); }}>In ${name} ${icon("close")}</button></div>` : nothing;
-  }
-
-  /** @param {string} text */
-  async find(text) {
-    this.empty = text ? `No results for “${text}”.` : "";
-    if (!text) return [];
-    await new Promise((done) => setTimeout(done, 180));
-    if (text !== this.text.trim()) return this.items;
-    const query = new URLSearchParams({ q: text, limit: "30" });
-    if (this.room) query.set("room", String(this.room));
-    else if (this.org) query.set("org", String(this.org));
-    const { results } = await board.request("GET", `/messages/search/?${query}`);
-    return results.map((/** @type {any} */ message) => ({
-      key: message.id, icon: avatar(message.sender), title: `${board.nameOf(message.sender)} · ${board.rooms.get(message.room)?.name ?? ""}`,
-      note: plain(message.body).slice(0, 240), hint: fullTimeOf(message.created_at),
-      run: () => { this.close(); go(`/r/${message.room}/m/${message.id}`); },
-    }));
   }
 }
 
@@ -140,7 +101,7 @@ class BrowseRooms extends PickDialog {
   async find(text) {
     this.all ??= await Array.fromAsync(board.items("/rooms/", { scope: "joinable", org: this.org }));
     return this.all.filter((info) => rank(info.name, text) < 9).slice(0, 100).map((info) => ({
-      key: info.id, icon: icon(info.access_level === "PUBLIC" ? "hash" : "lock"), title: info.name, note: info.topic,
+      icon: iconOf(info), title: info.name, note: info.topic,
       hint: `${info.members_count} ${info.members_count === 1 ? "member" : "members"}`, run: () => this.join(info.id),
     }));
   }
@@ -166,7 +127,7 @@ class NewDirectMessage extends PickDialog {
     if (!this.people.length) return nothing;
     return html`<div class="pick-more">${this.people.map((person) => html`<button aria-label=${`Remove ${person.name}`}
         @click=${() => { this.people = this.people.filter((one) => one !== person); this.typed(); }}>${person.name} ${icon("close")}</button>`)}
-      <button class="primary" @click=${() => this.take({ key: 0, icon: "", title: "", run: () => this.start() })}>Start conversation</button></div>`;
+      <button class="primary" @click=${() => this.take({ icon: "", title: "", run: () => this.start() })}>Start conversation</button></div>`;
   }
 
   /** @param {string} text */
@@ -178,7 +139,7 @@ class NewDirectMessage extends PickDialog {
     return results.filter((/** @type {any} */ one) => one.user !== board.user?.id && !chosen.has(one.user)).map((/** @type {any} */ one) => {
       board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
       const person = { id: one.user, name: board.nameOf(one.user) };
-      return { key: one.user, icon: avatar(one.user), title: person.name, note: one.user_email, run: () => this.add(person) };
+      return { icon: avatar(one.user), title: person.name, note: one.user_email, run: () => this.add(person) };
     });
   }
 
@@ -211,7 +172,7 @@ class RoomMembers extends PickDialog {
     const { results } = await board.request("GET", `/rooms/${this.room}/members/?${new URLSearchParams({ limit: "100", search: text })}`);
     return results.map((/** @type {any} */ one) => {
       board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
-      return { key: one.user, icon: avatar(one.user, one.online), title: board.nameOf(one.user), note: one.user_email,
+      return { icon: avatar(one.user, one.online), title: board.nameOf(one.user), note: one.user_email,
         hint: one.org_role === "MEMBER" ? undefined : one.org_role.toLowerCase(), run: () => this.write(one.user) };
     });
   }
@@ -228,6 +189,5 @@ class RoomMembers extends PickDialog {
 
 customElements.define("cb-members", RoomMembers);
 customElements.define("cb-switcher", QuickSwitcher);
-customElements.define("cb-search", MessageSearch);
 customElements.define("cb-browse", BrowseRooms);
 customElements.define("cb-new-dm", NewDirectMessage);

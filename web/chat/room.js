@@ -2,7 +2,7 @@
 
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
-import { icon } from "./icons.js";
+import { icon, iconOf } from "./icons.js";
 import { namesOf } from "./people.js";
 import { spoken } from "./timeline.js";
 import "./composer.js";
@@ -132,10 +132,10 @@ export class ChatRoom extends LitElement {
     const online = info.is_dm ? room.others.some((one) => room.online.has(one.id)) : false;
     return html`<header class="room-head">
       <a class="icon-button back" href="/" aria-label="Rooms" @click=${(/** @type {Event} */ event) => { event.preventDefault(); event.stopPropagation(); this.dispatchEvent(new CustomEvent("open-rooms", { bubbles: true })); }}>${icon("menu")}</a>
-      <div class="room-title"><h1 dir="auto">${info.is_dm ? html`<i class=${online ? "dot dot-on" : "dot"}></i>` : icon(info.access_level === "PUBLIC" ? "hash" : "lock")}<bdi>${room.name}</bdi>${settings.notify === "none" ? icon("mute") : nothing}</h1>
+      <div class="room-title"><h1 dir="auto">${info.is_dm ? html`<i class=${online ? "dot dot-on" : "dot"}></i>` : iconOf(info)}<bdi>${room.name}</bdi>${settings.notify === "none" ? icon("mute") : nothing}</h1>
         <p dir="auto">${info.is_dm ? (online ? "Online" : "Offline") : info.topic || nothing}</p></div>
       <button class="icon-button" aria-pressed=${settings.starred} aria-label="Star" title="Star" @click=${() => this.change({ starred: !settings.starred })}>${icon("star")}</button>
-      <button class="icon-button" aria-label="Search this room" title="Search" @click=${() => this.dispatchEvent(new CustomEvent("open-search", { bubbles: true, detail: room.id }))}>${icon("search")}</button>
+      <button class="icon-button" aria-label="Search this room" title="Search" @click=${() => this.dispatchEvent(new CustomEvent("open-search", { bubbles: true, detail: { room: room.id } }))}>${icon("search")}</button>
       ${info.is_dm ? nothing : html`<button class="icon-button people" aria-label=${`${info.members_count} members`} title="Members" @click=${() => this.dispatchEvent(new CustomEvent("open-members", { bubbles: true, detail: room.id }))}>${icon("people")}<span>${info.members_count}</span></button>`}
       <div class="menu-of" tabindex="-1" @focusout=${this.menuLeft}>
         <button class="icon-button" aria-label="Room options" aria-expanded=${this.menu} @click=${this.toggleMenu}>${icon("more")}</button>

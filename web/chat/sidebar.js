@@ -3,13 +3,16 @@
 import { LitElement, html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
-import { icon } from "./icons.js";
+import { icon, iconOf } from "./icons.js";
 import { avatar } from "./people.js";
 
 /** @typedef {import("/chatboard/room.js").Room} Room */
 
+const LIST_EVERY_MS = 150;
 /** The list is drawn again this often at most: counts that run faster cannot be read. */
-export const LIST_EVERY_MS = 150;
+export const listEvery = () => LIST_EVERY_MS;
+/** Where the names of the sections are kept that are folded, a line each. */
+const FOLDED = "chatboard.folded";
 
 const { compare } = new Intl.Collator();
 
@@ -44,7 +47,8 @@ class ChatSidebar extends LitElement {
     this.current = 0;
     this.org = 0;
     /** Whether it is all that is shown. */ this.alone = false;
-    this.follow = new Follow(this, ["rooms", "user", "status", "notification"], undefined, LIST_EVERY_MS);
+    this.follow = new Follow(this, ["rooms", "user", "status", "notification"], undefined, listEvery);
+    this.folded = new Set((localStorage.getItem(FOLDED) ?? "").split("\n"));
   }
 
   createRenderRoot() {
@@ -54,6 +58,13 @@ class ChatSidebar extends LitElement {
   /** @param {string} name @param {any} [detail] */
   ask(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+  }
+
+  /** Of a folded section, only rooms are shown that ask for attention. @param {string} name */
+  fold(name) {
+    if (!this.folded.delete(name)) this.folded.add(name);
+    localStorage.setItem(FOLDED, [...this.folded].join("\n"));
+    this.requestUpdate();
   }
 
   /** Arrow keys move along the rooms. @param {KeyboardEvent} event */
@@ -74,8 +85,8 @@ class ChatSidebar extends LitElement {
       ${this.renderTop()}
       ${role ? html`<button class="find" @click=${() => this.ask("open-switcher")}>${icon("search")}<span>Jump to…</span><kbd>Ctrl K</kbd></button>` : nothing}
       <div class="sections">${repeat(sectionsOf(rooms), ([name]) => name, ([name, list]) => html`
-        <section aria-label=${name}><h2>${name}${this.renderAdd(name, role)}</h2>
-          <ul>${repeat(list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>
+        <section aria-label=${name}><h2><button class="fold" aria-expanded=${!this.folded.has(name)} @click=${() => this.fold(name)}>${icon("down")}${name}</button>${this.renderAdd(name, role)}</h2>
+          <ul>${repeat(this.folded.has(name) ? list.filter((room) => wants(room) || room.id === this.current) : list, (room) => room.id, (room) => this.renderRoom(room))}</ul></section>`)}</div>
       <footer><a class="me" href="/profile">${board.user ? avatar(board.user.id, board.status === "online") : nothing}<bdi>${board.user ? board.nameOf(board.user.id) : ""}</bdi></a>
         <a class="icon-button bell" href="/notifications" aria-label=${board.unreadNotifications ? `Notifications, ${board.unreadNotifications} unread` : "Notifications"} title="Notifications">${icon("bell")}${
           board.unreadNotifications ? html`<b class="badge" aria-hidden="true">${board.unreadNotifications > 99 ? "99+" : board.unreadNotifications}</b>` : nothing}</a></footer>
@@ -109,7 +120,7 @@ class ChatSidebar extends LitElement {
     const other = info.is_dm && room.others.length === 1 ? room.others[0] : null;
     return html`<li><a class=${`room-link ${loud ? "loud" : ""} ${settings.notify === "none" ? "muted" : ""}`} href=${`/r/${room.id}`}
       aria-current=${room.id === this.current ? "page" : nothing}>
-      ${other ? avatar(other.id, room.online.has(other.id)) : icon(info.is_dm ? "people" : info.access_level === "PUBLIC" ? "hash" : "lock")}<bdi>${room.name}</bdi>
+      ${other ? avatar(other.id, room.online.has(other.id)) : iconOf(info)}<bdi>${room.name}</bdi>
       ${settings.notify === "none" ? icon("mute") : nothing}
       ${room.mentions || (info.is_dm && loud) ? html`<b class="badge">${room.mentions || count}</b><span class="hidden">${room.mentions ? "mentions" : "unread"}</span>`
         : loud ? html`<small class="count">${count}</small><span class="hidden">unread</span>` : nothing}</a></li>`;

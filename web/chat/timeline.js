@@ -10,7 +10,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "./icons.js";
-import { peopleOf, warm } from "./message.js";
+import { ask, peopleOf, warm } from "./message.js";
 import { namesOf } from "./people.js";
 import { rowsOf } from "./rows.js";
 
@@ -40,7 +40,15 @@ const HINTED = 6;
 /** What leads to the first unread message, once it is loaded. @type {typeof import("./unread.js")|undefined} */
 let unread;
 const UNREAD_BAR_MS = 1000;
+/** The timer that loads it. @type {any} */
+let unreadSoon;
 const withUnread = async () => (unread ??= await import("./unread.js"));
+/** Events a second above which the rows of a room are drawn in batches, */
+const BUSY_PER_SECOND = 30;
+/** a batch in so many milliseconds, */
+const BATCH_MS = 100;
+/** and how long a rate is measured. */
+const RATE_MS = 250;
 /** What is seen is reported as read this often. */
 const READ_EVERY_MS = 400;
 /** When an answered message is asked for again that could not be had. */
@@ -67,7 +75,8 @@ export class ChatTimeline extends LitElement {
     /** @type {{room: import("/chatboard/room.js").Room, id: number}|undefined} */ this.seen = undefined;
     /** Counts what the reader asked to see: an answer to what came before is late. */ this.turn = 0;
     /** @type {{row: Element, top: number}|null} */ this.anchor = null;
-    this.follow = new Follow(this, ["room"], (id) => id === this.room?.id);
+    this.follow = new Follow(this, ["room"], (id) => id === this.room?.id, () => (this.comesFast() ? BATCH_MS : 0));
+    /** Events of a room up to a moment. @type {{room: any, seq: number, at: number, isMany: boolean}} */ this.rate = { room: null, seq: 0, at: 0, isMany: false };
     this.resized = new ResizeObserver(() => this.room?.timeline.following && this.toEnd());
     this.onFocus = () => this.markRead();
     this.onStatus = () => this.offline && board.status === "online" && this.show();
@@ -107,6 +116,15 @@ export class ChatTimeline extends LitElement {
     return this.room.timeline;
   }
 
+  /** Whether events come faster than anyone reads. */
+  comesFast() {
+    const { rate, room } = this;
+    const [at, { seq }] = [performance.now(), room];
+    if (rate.room !== room) this.rate = { room, seq, at, isMany: false };
+    else if (at - rate.at > RATE_MS) this.rate = { room, seq, at, isMany: ((seq - rate.seq) * 1000) / (at - rate.at) > BUSY_PER_SECOND };
+    return this.rate.isMany;
+  }
+
   firstUpdated() {
     this.resized.observe(/** @type {Element} */ (this.querySelector(".rows")));
     this.resized.observe(this.scroller);
@@ -140,7 +158,9 @@ export class ChatTimeline extends LitElement {
     }
     const { messages } = this.timeline;
     const [from, to] = this.range;
-    if (to - from > MOST) this.from = messages[to - MOST / 2].id;
+    // Of many rows that come at once, those that nobody will see are not made.
+    const isFast = this.timeline.following && this.rate.isMany;
+    if (to - from > (isFast ? FIRST : MOST)) this.from = messages[to - (isFast ? FIRST : MOST / 2)].id;
   }
 
   /** Where the drawn rows begin and end among the messages of the window. @returns {[number, number]} */
@@ -261,8 +281,7 @@ export class ChatTimeline extends LitElement {
     const row = /** @type {HTMLElement|null} */ (this.querySelector(mark ? `#m-${id}` : ".divider") ?? this.querySelector(`#m-${id}`));
     if (!row && mark) {
       this.toEnd();
-      const error = { message: "This message was deleted, or isn't in this room." };
-      return void this.dispatchEvent(new CustomEvent("message-action", { bubbles: true, detail: { what: "error", error } }));
+      return void ask(this, "error", { error: { message: "This message was deleted, or isn't in this room." } });
     }
     if (!row) return;
     const { scroller } = this;
@@ -321,6 +340,12 @@ export class ChatTimeline extends LitElement {
   growSoon() {
     if (this.growing || !this.timeline.loaded) return;
     this.growing = true;
+    if (this.comesFast()) {
+      return void setTimeout(() => {
+        this.growing = false;
+        if (this.isConnected) this.growSoon();
+      }, RATE_MS * 2);
+    }
     requestAnimationFrame(() => {
       this.growing = false;
       if (this.isConnected && this.timeline.loaded) this.grow();
@@ -369,7 +394,7 @@ export class ChatTimeline extends LitElement {
   markRead() {
     const { timeline, room } = this;
     const id = timeline.atEnd && timeline.following && timeline.last?.id;
-    if (!id || !this.isConnected || document.hidden || !document.hasFocus() || (id === this.readTo && room.unread === 0)) return;
+    if (!id || !this.isConnected || document.hidden || !document.hasFocus() || !this.scroller.clientHeight || (id === this.readTo && room.unread === 0)) return;
     this.seen = { room, id };
     this.readSoon ??= setTimeout(() => this.sayRead(), this.readTo === undefined ? 0 : READ_EVERY_MS);
   }
@@ -458,7 +483,10 @@ export class ChatTimeline extends LitElement {
   renderUnreadBar() {
     if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
     // The messages come first.
-    if (!unread) setTimeout(() => withUnread().then(() => this.requestUpdate(), () => {}), UNREAD_BAR_MS);
+    unreadSoon ??= unread ?? setTimeout(() => {
+      unreadSoon = undefined;
+      withUnread().then(() => this.requestUpdate(), () => {});
+    }, UNREAD_BAR_MS);
     return unread?.renderBar(this);
   }
 

@@ -3,15 +3,20 @@
 
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
-import { show } from "/chat/dialog.js";
+import { copyText } from "/chat/clipboard.js";
 import { FormDialog, markFaults } from "/chat/forms.js";
+import { show } from "/chat/modal.js";
+import { LOCALE } from "/chat/people.js";
 
 /** @typedef {{problem: string, errors: Record<string, string[]>}} Fault */
 
 /** Says something short to everyone, sighted or not: the shell shows it. @param {string} text */
 export const say = (text) => dispatchEvent(new CustomEvent("screen-said", { detail: text }));
 
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" });
+/** A day, where nobody needs the time. @param {string} at */
+export const dateOf = (at) => DATE.format(new Date(at));
+const MOMENT = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "medium" });
 /** A time to the second, as a log has it. @param {string} at */
 export const momentOf = (at) => MOMENT.format(new Date(at));
 
@@ -149,10 +154,8 @@ export class Part extends LitElement {
 export function copyable(label, value) {
   const copy = async (/** @type {Event} */ event) => {
     const field = /** @type {HTMLInputElement} */ (/** @type {Element} */ (event.target).closest(".copy")?.querySelector("input"));
+    say((await copyText(value)) ? "Copied." : "Press Ctrl C to copy.");
     field.select();
-    // Without a secure origin there is no clipboard: then the text is selected, and the keys copy it.
-    const done = await navigator.clipboard?.writeText(value).then(() => true, () => false);
-    say(done ? "Copied." : "Press Ctrl C to copy.");
   };
   return html`<div class="copy"><label>${label}<input readonly .value=${value} dir="ltr" spellcheck="false" @focus=${(/** @type {any} */ event) => event.target.select()}></label>
     <button type="button" class="primary" @click=${copy}>Copy</button></div>`;

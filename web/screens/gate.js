@@ -16,6 +16,9 @@ const tokenOf = (path) => new URLSearchParams(location.search).get("token") ?? d
 
 const HEADINGS = { "sign-in": "Sign in", register: "Create account", invite: "You are invited", reset: "Set a new password", "verify-email": "Verify your e-mail address" };
 
+/** Screens that links in mails lead to, with a token. */
+const OF_LINKS = ["invite", "reset", "verify-email"];
+
 /** @typedef {{mode: "open"|"invite"|"closed", domains: string[], email_verification: "required"|"off"}} Rules who may register here */
 
 /** Whether somebody without an invitation may register, whatever their address. @param {Rules|null} rules */
@@ -49,6 +52,19 @@ class Gate extends Forms {
     const heading = this.path === "/sign-in/forgotten" ? "Forgot your password?" : HEADINGS[/** @type {keyof typeof HEADINGS} */ (kind)];
     document.title = `${heading} · ChatBoard`;
     if (kind === "register" || kind === "invite") this.loadRules();
+    if (!OF_LINKS.includes(kind)) return;
+    const token = tokenOf(this.path);
+    if (!token) this.ends("This link is incomplete", html`<p>Open the whole link from the e-mail, or copy all of it.</p><p><a href="/">Open ChatBoard</a></p>`);
+    else if (kind === "reset") this.checkReset(token);
+  }
+
+  /** Says at once whether a link works: without a password the server looks at the token, and does not use it up. @param {string} token */
+  async checkReset(token) {
+    const state = this.form("reset");
+    const { errors } = await board.request("POST", "/auth/password/reset/confirm/", { token }).catch((error) => error) ?? {};
+    if (!errors?.token) return;
+    state.errors = { token: errors.token };
+    this.requestUpdate();
   }
 
   /** @param {Map<string, any>} changed */
@@ -202,7 +218,6 @@ class Gate extends Forms {
     try {
       const { org_id } = await board.request("POST", "/orgs/accept-invite/", { token: tokenOf(this.path) });
       localStorage.setItem("chatboard.org", String(org_id));
-      localStorage.removeItem("chatboard.room");
       if (board.status === "online" || board.orgs.length) await board.load();
       go("/");
     } catch (error) {

@@ -3,8 +3,8 @@
 import { html, nothing } from "lit";
 import { board } from "/state.js";
 import { icon } from "/chat/icons.js";
-import { avatar, fullTimeOf } from "/chat/people.js";
-import { Pages, Part, ask, copyable } from "./base.js";
+import { avatar } from "/chat/people.js";
+import { Pages, Part, ask, copyable, dateOf } from "./base.js";
 
 /** @typedef {{id: number, user: number, user_email: string, user_first_name: string, user_last_name: string, user_email_verified?: boolean, role: string, joined_at: string}} Member */
 /** @typedef {{id: number, email: string, role: string, created_at: string, expires_at: string}} Invite */
@@ -130,7 +130,7 @@ class Invites extends Part {
       ${this.fault("invite")}${this.fault("invite", "email")}${this.fault("invite", "role")}
       ${this.made.link ? html`<div class="screen-card"><h3>The link for <bdi>${this.made.email}</bdi></h3><p class="note">We have mailed one too. Use this one if the mail does not arrive; it is shown this once. It does not verify their address, the mailed one does.</p>${copyable("Link", this.made.link)}</div>` : nothing}
       ${items.length ? html`<ul class="rows" aria-label="Open invitations">${items.map((one) => html`<li class="stack"><span class="row-text"><b><bdi>${one.email}</bdi></b>
-          <small>${ROLES[one.role]} · until ${fullTimeOf(one.expires_at)}</small>${this.fault(`withdraw-${one.id}`)}</span>
+          <small>${ROLES[one.role]} · until ${dateOf(one.expires_at)}</small>${this.fault(`withdraw-${one.id}`)}</span>
         <span class="row-end"><button class="warn" aria-label=${`Withdraw the invitation of ${one.email}`} ?disabled=${this.busy === `withdraw-${one.id}`} @click=${() => this.withdraw(one)}>Withdraw</button></span></li>`)}</ul>`
         : html`<p class="nothing">No open invitations.</p>`}${this.renderMore(this.list)}`;
   }

@@ -2,8 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
-import { fullTimeOf } from "/chat/people.js";
-import { Part, ask } from "./base.js";
+import { Part, ask, dateOf } from "./base.js";
 
 /** The rooms and organizations anew, then to where there is something. */
 async function goOn() {
@@ -47,11 +46,11 @@ class General extends Part {
 
   renderPart() {
     const { info, isAdmin } = this;
-    return html`<h2>General</h2><p class="screen-intro">Made on ${fullTimeOf(info.created_at)}. You are ${info.role === "ADMIN" ? "an admin" : info.role === "MANAGER" ? "a manager" : "a member"}.</p>
+    return html`<h2>General</h2><p class="screen-intro">Created on ${dateOf(info.created_at)}. You are ${info.role === "ADMIN" ? "an admin" : info.role === "MANAGER" ? "a manager" : "a member"}.</p>
       ${isAdmin ? html`<form class="screen-card" @submit=${this.submit("name", (data) => this.rename(data), "Saved.")}>
           <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("name", "name")}</label>${this.fault("name")}
           <div class="buttons end"><button class="primary" ?disabled=${this.busy === "name"}>Save</button></div></form>` : nothing}
-      <p class="note"><a href="/orgs/new">Make another organization</a></p>
+      <p class="note"><a href="/orgs/new">Create another organization</a></p>
       <div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay. The last admin cannot leave.</p><div class="buttons"><button class="warn" @click=${this.leave}>Leave this organization…</button></div></div>
       ${isAdmin ? html`<div class="screen-card danger"><h3>Delete</h3><p class="note">With everything in it. Not possible while a legal hold is on.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this organization…</button></div></div>` : nothing}`;
   }

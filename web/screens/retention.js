@@ -2,13 +2,13 @@
 
 import { html, nothing } from "lit";
 import { board } from "/state.js";
-import { fullTimeOf } from "/chat/people.js";
+import { LOCALE, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 
 /** @typedef {{retention_days: number|null, effective_days: number|null, legal_hold: boolean}} Kept */
 /** @typedef {{id: number, started_at: string, ended_at: string, removed: Record<string, number>}} Purge */
 
-const COUNT = new Intl.NumberFormat();
+const COUNT = new Intl.NumberFormat(LOCALE);
 const days = (/** @type {number} */ count) => (count === 1 ? "1 day" : `${COUNT.format(count)} days`);
 
 class Retention extends Part {

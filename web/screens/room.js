@@ -2,10 +2,11 @@
 
 import { html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
-import { PickDialog, show } from "/chat/dialog.js";
+import { PickDialog } from "/chat/dialog.js";
 import { icon } from "/chat/icons.js";
-import { avatar, fullTimeOf } from "/chat/people.js";
-import { Part, ask, say } from "./base.js";
+import { show } from "/chat/modal.js";
+import { avatar } from "/chat/people.js";
+import { Part, ask, dateOf, say } from "./base.js";
 import { People, ROLES } from "./members.js";
 
 const LEVELS = /** @type {Record<string, string>} */ ({ PUBLIC: "Public: everyone in the organization can join", MANAGER_ONLY: "Managers and admins only", PRIVATE: "Private: by invitation" });
@@ -87,7 +88,7 @@ class RoomSettings extends Part {
 
   /** @param {import("/chatboard/room.js").Room} room @param {boolean} isKeeper */
   renderRoom({ info }, isKeeper) {
-    const intro = html`<p class="screen-intro">Made by <bdi>${board.nameOf(info.created_by)}</bdi> on ${fullTimeOf(info.created_at)}.</p>`;
+    const intro = html`<p class="screen-intro">Created by <bdi>${board.nameOf(info.created_by)}</bdi> on ${dateOf(info.created_at)}.</p>`;
     if (!isKeeper) return html`<h2>Room</h2>${intro}<div class="screen-card"><h3 dir="auto">${info.name}</h3>${info.topic ? html`<p class="note" dir="auto">${info.topic}</p>` : nothing}<p class="note">Visibility: ${LEVELS[info.access_level]}</p></div>`;
     return html`<h2>Room</h2>${intro}<form class="screen-card" aria-label="Room" @submit=${this.submit("room", (data) => this.change(data), "Saved.")}>
       <label>Name<input name="name" required maxlength="80" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("room", "name")}</label>
@@ -148,7 +149,7 @@ class RoomMembers extends People {
     const isKeeper = role === "KEEPER";
     return html`<div class="screen-top"><div><h2>Members</h2><p class="screen-intro">${this.room?.info.members_count ?? ""} ${this.room?.info.members_count === 1 ? "person" : "people"}</p></div>
         ${isKeeper ? html`<button @click=${() => show("cb-add-to-room", { room: this.place.id, added: () => this.reload() })}>${icon("plus")} Add people</button>` : nothing}</div>
-      ${this.renderSearch()}<ul class="rows" aria-label="Members">${this.list.items.map((member) => html`<li data-user=${member.user}>${avatar(member.user, member.online)}
+      ${this.renderSearch()}<ul class="rows" aria-label="Members">${this.list.items.map((member) => html`<li data-user=${member.user}>${avatar(member.user, this.room?.online.size ? this.room.online.has(member.user) : member.online)}
         <span class="row-text"><b><bdi>${board.nameOf(member.user)}</bdi>${member.user === board.user?.id ? " (you)" : nothing}</b><small><bdi>${member.user_email}</bdi>${member.org_role === "MEMBER" ? nothing : ` · ${ROLES[member.org_role]}`}</small></span>
         ${isKeeper && member.user !== board.user?.id ? html`<span class="row-end"><button class="icon-button" aria-label=${`Remove ${board.nameOf(member.user)}`} title="Remove…" @click=${() => this.askRemoval(member)}>${icon("close")}</button></span>` : nothing}</li>`)}</ul>${this.renderNobody()}`;
   }
@@ -173,7 +174,7 @@ class AddToRoom extends PickDialog {
     const { results } = await board.request("GET", `/orgs/${board.rooms.get(this.room)?.info.org}/members/?${new URLSearchParams({ limit: "100", search: text })}`);
     return results.filter((/** @type {any} */ one) => !this.members?.has(one.user)).slice(0, 30).map((/** @type {any} */ one) => {
       board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
-      return { key: one.user, icon: avatar(one.user), title: board.nameOf(one.user), note: one.user_email, run: () => this.add(one.user) };
+      return { icon: avatar(one.user), title: board.nameOf(one.user), note: one.user_email, run: () => this.add(one.user) };
     });
   }
 

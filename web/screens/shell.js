@@ -102,7 +102,7 @@ function find(path) {
 /** What the window is called. @param {string} path */
 export function titleOf(path) {
   const found = find(path);
-  if (!found?.part) return "Settings";
+  if (!found?.part || !found.isKnown) return board.orgs.length ? "Nothing here" : "Settings";
   const title = found.place.title(found.id);
   return found.part.label === title ? title : `${found.part.label} · ${title}`;
 }

@@ -65,6 +65,16 @@ async fn people_rooms_and_words_are_found_from_one_field_and_nothing_written_is_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_found_read_and_returned_to_on_a_desk_and_on_a_phone() {
+    walk("search.mjs", Board::builder().processes()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dates_icons_keys_sections_and_links_do_what_people_expect() {
+    walk("details.mjs", Board::builder().processes().mails_after(LATE)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_opens_without_a_network_and_tells_of_what_is_new() {
     walk("alive.mjs", Board::builder().processes()).await;
 }
