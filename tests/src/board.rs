@@ -41,7 +41,7 @@ pub struct Board {
     pub(crate) files: Files,
     pub(crate) database_url: String,
     pub(crate) nats_url: String,
-    pub(crate) shipped_nats: Option<NatsProcess>,
+    pub(crate) shipped_nats: Vec<NatsProcess>,
     pub(crate) prefix: String,
 }
 
@@ -378,9 +378,9 @@ impl Board {
         settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Its nats-server, where [`Builder::shipped_nats`] was asked for.
-    pub fn shipped_nats(&self) -> &NatsProcess {
-        self.shipped_nats.as_ref().expect("Builder::shipped_nats was asked for")
+    /// Its nats-servers, where [`Builder::shipped_nats`] was asked for.
+    pub fn shipped_nats(&self) -> &[NatsProcess] {
+        &self.shipped_nats
     }
 
     /// Where mails are shown, if any go out.

@@ -25,7 +25,7 @@ use crate::proxied::{Front, ProxyKind};
 use crate::servers::{self, Servers};
 
 /// Connections of an api's pool: many boards share one Postgres.
-pub(crate) const API_CONNECTIONS: u32 = 6;
+const API_CONNECTIONS: u32 = 6;
 /// Connections of a relay's pool.
 const RELAY_CONNECTIONS: u32 = 2;
 /// Connections of a webhook worker's pool.
@@ -50,6 +50,7 @@ pub(crate) enum Place {
 #[derive(Clone, Debug)]
 pub struct Builder {
     pub(crate) apis: usize,
+    pub(crate) api_connections: u32,
     pub(crate) edges: usize,
     pub(crate) has_limits: bool,
     pub(crate) has_relay: bool,
@@ -79,6 +80,7 @@ impl Default for Builder {
     fn default() -> Self {
         Self {
             apis: 1,
+            api_connections: API_CONNECTIONS,
             edges: 2,
             has_limits: false,
             has_relay: true,
@@ -112,7 +114,7 @@ pub(crate) const LOOPBACK: &str = "127.0.0.0/8";
 pub(crate) struct Ground {
     pub(crate) database_url: String,
     pub(crate) nats_url: String,
-    pub(crate) shipped_nats: Option<NatsProcess>,
+    pub(crate) shipped_nats: Vec<NatsProcess>,
     pub(crate) prefix: String,
     /// Tells it from the other boards of this process.
     pub(crate) number: u64,
@@ -134,6 +136,12 @@ impl Builder {
     #[must_use]
     pub fn apis(self, apis: usize) -> Self {
         Self { apis, ..self }
+    }
+
+    /// So many connections in the pool of each api.
+    #[must_use]
+    pub fn api_connections(self, api_connections: u32) -> Self {
+        Self { api_connections, ..self }
     }
 
     /// The limits of the contract apply; otherwise there are none.
@@ -275,11 +283,11 @@ impl Builder {
         let clock = Clock::system();
         let number = PREFIXES.fetch_add(1, Ordering::Relaxed);
         let shipped_nats = match self.shipped_nats {
-            Some(file) => Some(NatsProcess::shipped(file).await),
-            None => None,
+            Some(file) => NatsProcess::all_shipped(file).await,
+            None => Vec::new(),
         };
         // The shipped permissions are for this prefix.
-        let prefix = if shipped_nats.is_some() { "chat".to_owned() } else { format!("t{number}") };
+        let prefix = self.shipped_nats.map_or(format!("t{number}"), |_| "chat".to_owned());
         let ground = Ground {
             files: Files::start(&clock).await,
             mailbox,
@@ -401,7 +409,7 @@ impl Builder {
             config.sign_ins_per_minute = 0;
         }
         let parts = api::Parts {
-            store: self.store(ground, API_CONNECTIONS).await,
+            store: self.store(ground, self.api_connections).await,
             bus: bus(ground, "api").await,
             objects: Some(ground.files.objects()),
             keys: SigningKeys::parse(&ground.pem).unwrap(),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::builder::Builder;
 use crate::wait::{DEADLINE, eventually};
@@ -17,15 +18,15 @@ const USERS: [&str; 9] =
 /// A nats-server of one test. Dropping it ends it.
 #[derive(Debug)]
 pub struct NatsProcess {
-    child: Child,
+    child: Mutex<Child>,
     port: u16,
     folder: PathBuf,
+    environment: Vec<(String, String)>,
 }
 
 impl Drop for NatsProcess {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -55,23 +56,61 @@ impl NatsProcess {
             .expect("a file can be written");
         let file = folder.join("started.conf");
         std::fs::write(&file, with_ports(configuration)).expect("a file can be written");
-        let log = File::create(folder.join("log")).expect("a file can be made");
-        let child = Command::new(devstack::nats_binary::find().expect("there is a nats-server"))
-            .arg("-c")
-            .arg(&file)
-            .envs(environment.iter().cloned())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("nats-server starts");
-        let mut server = Self { child, port, folder };
+        let child = Mutex::new(run(&folder, environment));
+        let server = Self { child, port, folder, environment: environment.to_vec() };
+        server.listens().await;
+        server
+    }
+
+    async fn listens(&self) {
         eventually("nats-server listens", DEADLINE, || {
-            let ended = server.child.try_wait().expect("a process of ours can be waited for");
-            assert!(ended.is_none(), "nats-server has ended: {}", server.log());
+            let ended = self.child().try_wait().expect("a process of ours can be waited for");
+            assert!(ended.is_none(), "nats-server has ended: {}", self.log());
+            let port = self.port;
             async move { tokio::net::TcpStream::connect(("127.0.0.1", port)).await.ok().map(drop) }
         })
         .await;
-        server
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills it (SIGKILL); its store stays.
+    pub fn kill(&self) {
+        let mut child = self.child();
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// Starts it again after [`Self::kill`], on the same port and store.
+    pub async fn start_again(&self) {
+        *self.child() = run(&self.folder, &self.environment);
+        self.listens().await;
+    }
+
+    /// Starts as many as a file of `nats/` is for.
+    pub(crate) async fn all_shipped(file: &str) -> Vec<Self> {
+        if file == "cluster.conf" { Self::cluster().await } else { vec![Self::shipped(file).await] }
+    }
+
+    /// Starts three with the shipped cluster configuration.
+    pub async fn cluster() -> Vec<Self> {
+        let free_port = || devstack::ports::free_port(None).expect("a port is free");
+        let ports = [free_port(), free_port(), free_port()];
+        let routes =
+            ports.map(|port| format!("\"nats://cluster:{NATS_PASSWORD}@127.0.0.1:{port}\""));
+        let mut servers = Vec::new();
+        for (number, port) in (1..).zip(ports) {
+            let mut environment = nats_environment(&format!("n{number}"));
+            let password = format!("\"{NATS_PASSWORD}\"");
+            environment.push(("NATS_CLUSTER_PASSWORD".to_owned(), password));
+            environment.push(("NATS_ROUTES".to_owned(), format!("[{}]", routes.join(", "))));
+            let listen = format!("listen: \"127.0.0.1:{port}\"");
+            let configuration = shipped("cluster.conf").replace("port: 6222", &listen);
+            servers.push(Self::start(&configuration, &environment).await);
+        }
+        servers
     }
 
     /// Starts one with a file of `nats/`, but for its ports and its folder.
@@ -101,6 +140,24 @@ impl NatsProcess {
     }
 }
 
+/// Starts a nats-server in its folder.
+fn run(folder: &Path, environment: &[(String, String)]) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("log"));
+    Command::new(devstack::nats_binary::find().expect("there is a nats-server"))
+        .arg("-c")
+        .arg(folder.join("started.conf"))
+        .envs(environment.iter().cloned())
+        .stdout(Stdio::null())
+        .stderr(log.expect("a file can be made"))
+        .spawn()
+        .expect("nats-server starts")
+}
+
+/// Where a user reaches servers of a shipped configuration.
+pub(crate) fn urls_of(servers: &[NatsProcess], user: &str) -> String {
+    servers.iter().map(|server| server.url_of(user)).collect::<Vec<_>>().join(",")
+}
+
 /// A file of `nats/` with places for ports and folder.
 pub fn shipped(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../nats").join(name);
@@ -122,7 +179,7 @@ pub fn nats_environment(server: &str) -> Vec<(String, String)> {
 
 impl Builder {
     /// The roles run as processes on a nats-server with this file of `nats/`, each as its own user;
-    /// with `all.conf`, one process plays all of them.
+    /// with `all.conf`, one process plays all of them; with `cluster.conf`, there are three servers.
     #[must_use]
     pub fn shipped_nats(mut self, file: &'static str) -> Self {
         self.shipped_nats = Some(file);

@@ -1,7 +1,8 @@
 //! Roles as processes of the real binary.
 
 use crate::board::Host;
-use crate::builder::{API_CONNECTIONS, Builder, Ground, LOOPBACK};
+use crate::builder::{Builder, Ground, LOOPBACK};
+use crate::nats_process::urls_of;
 use crate::process::{Process, free_address};
 use crate::proxied::Front;
 
@@ -17,8 +18,11 @@ impl Builder {
             let mut environment: Vec<_> =
                 settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
             environment.push((variable.to_owned(), address.to_owned()));
-            if let Some(nats) = &ground.shipped_nats {
-                environment.push(("CHATBOARD_NATS_URL".to_owned(), nats.url_of(role)));
+            if !ground.shipped_nats.is_empty() {
+                let urls = urls_of(&ground.shipped_nats, role);
+                environment.push(("CHATBOARD_NATS_URL".to_owned(), urls));
+                let replicas = ground.shipped_nats.len().to_string();
+                environment.push(("CHATBOARD_NATS_REPLICAS".to_owned(), replicas));
             }
             Process::start(role, &free_address(), environment)
         };
@@ -71,7 +75,7 @@ impl Builder {
             ("CHATBOARD_WEBHOOK_ALLOWED_NETWORKS", LOOPBACK.to_owned()),
             ("CHATBOARD_WEBHOOK_RETRY_SCHEDULE", schedule.unwrap_or("5s".to_owned())),
             ("CHATBOARD_DATABASE_URL", ground.database_url.clone()),
-            ("CHATBOARD_DATABASE_CONNECTIONS", API_CONNECTIONS.to_string()),
+            ("CHATBOARD_DATABASE_CONNECTIONS", self.api_connections.to_string()),
             ("CHATBOARD_NATS_URL", ground.nats_url.clone()),
             ("CHATBOARD_NATS_PREFIX", ground.prefix.clone()),
             // A bound is reserved, and many boards share one nats-server.

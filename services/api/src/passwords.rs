@@ -19,7 +19,7 @@ use domain::password::{NewPassword, composed};
 use parking_lot::Mutex;
 use runtime::workers::Workers;
 
-use crate::password_queue::PasswordQueue;
+use crate::password_queue::{PasswordQueue, Slot};
 use crate::problem::Problem;
 
 /// KiB of memory that one hash works on.
@@ -34,21 +34,21 @@ const HASH_BYTES: usize = 32;
 /// What one slot works on.
 type Memory = Vec<Block>;
 
-/// What was found of a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Result of verifying a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Verified {
-    /// It is another.
+    /// It is wrong.
     Wrong,
     /// It is right.
     Right,
-    /// It is right as it was typed, but not in its NFC form: hash it anew.
-    AsTyped,
+    /// It is right as typed, but not in its NFC form: store this hash of that form.
+    Rehashed(String),
 }
 
 impl Verified {
     /// Whether it is right.
-    pub(crate) fn is_right(self) -> bool {
-        self != Self::Wrong
+    pub(crate) fn is_right(&self) -> bool {
+        *self != Self::Wrong
     }
 }
 
@@ -92,58 +92,65 @@ impl Passwords {
         })
     }
 
-    /// Hashes a new password, in PHC form, in the turn of a client.
+    /// Waits for a client's turn to hash. Calls without a signed-in user take it before they read
+    /// from Postgres: a flood of them then holds no more connections than there are slots.
     ///
     /// # Errors
     /// `Unavailable` when too many wait.
-    pub(crate) async fn hash(
-        &self,
-        password: &NewPassword,
-        client: IpAddr,
-    ) -> Result<String, Problem> {
-        self.hash_text(password.expose().to_owned(), client).await
+    pub(crate) async fn turn(&self, client: IpAddr) -> Result<Turn, Problem> {
+        let slot = self.queue.acquire(client).await.map_err(|_| Refusal::Unavailable)?;
+        Ok(Turn { passwords: self.clone(), slot })
     }
+}
 
-    /// Hashes a password anew that has just been verified [`Verified::AsTyped`]: in its NFC form.
+/// A slot for one hash or verification; dropping it gives it to the next client.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Turn {
+    passwords: Passwords,
+    slot: Slot,
+}
+
+impl Turn {
+    /// Hashes a new password, in PHC form.
     ///
     /// # Errors
-    /// `Unavailable` when too many wait.
-    pub(crate) async fn rehash(&self, password: &str, client: IpAddr) -> Result<String, Problem> {
-        self.hash_text(composed(password), client).await
-    }
-
-    async fn hash_text(&self, password: String, client: IpAddr) -> Result<String, Problem> {
-        let params = self.params.clone();
-        self.run(client, move |memory| hash_now(&params, password.as_bytes(), memory))
+    /// `Internal` when Argon2 fails.
+    pub(crate) async fn hash(self, password: &NewPassword) -> Result<String, Problem> {
+        let params = self.passwords.params.clone();
+        let password = password.expose().to_owned();
+        self.run(move |memory| hash_now(&params, password.as_bytes(), memory))
             .await?
             .map_err(|error| Problem::bug(&error))
     }
 
-    /// Whether a password is the one of `hash`, in the turn of a client. With `None`, for someone
-    /// unknown, it never is, after the same time.
+    /// Verifies a password against `hash`. With `None`, for an unknown account, it is wrong, after
+    /// the same time.
     ///
     /// # Errors
-    /// `Unavailable` when too many wait.
+    /// `Internal` when the worker fails.
     pub(crate) async fn verify(
-        &self,
+        self,
         password: &str,
         hash: Option<&str>,
-        client: IpAddr,
     ) -> Result<Verified, Problem> {
         let is_known = hash.is_some();
-        let hash = hash.unwrap_or(&self.nobody).to_owned();
+        let hash = hash.unwrap_or(&self.passwords.nobody).to_owned();
         let typed = password.to_owned();
+        let params = self.passwords.params.clone();
         let verified = self
-            .run(client, move |memory| {
+            .run(move |memory| {
                 let composed = composed(&typed);
                 if verify_now(composed.as_bytes(), &hash, memory)? {
                     return Ok(Verified::Right);
                 }
-                let is_right = composed != typed && verify_now(typed.as_bytes(), &hash, memory)?;
-                anyhow::Ok(if is_right { Verified::AsTyped } else { Verified::Wrong })
+                if composed == typed || !verify_now(typed.as_bytes(), &hash, memory)? {
+                    return Ok(Verified::Wrong);
+                }
+                Ok(Verified::Rehashed(hash_now(&params, composed.as_bytes(), memory)?))
             })
             .await?
-            .unwrap_or_else(|error| {
+            .unwrap_or_else(|error: anyhow::Error| {
                 tracing::error!(error = %error, "stored password hash cannot be parsed: {error}");
                 Verified::Wrong
             });
@@ -151,14 +158,12 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(
-        &self,
-        client: IpAddr,
+        self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let slot = self.queue.acquire(client).await.map_err(|_| Refusal::Unavailable)?;
+        let Self { passwords: Passwords { workers, memories, .. }, slot } = self;
         // The slot goes with the work, which runs on when the request is given up.
-        let memories = Arc::clone(&self.memories);
-        let work = self.workers.run(move || {
+        let work = workers.run(move || {
             let mut memory = memories.lock().pop().unwrap_or_default();
             let done = work(&mut memory);
             memories.lock().push(memory);

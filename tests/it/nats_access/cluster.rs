@@ -5,23 +5,7 @@ use futures_util::StreamExt;
 use nats::bus::Bus;
 use nats::streams::StreamSettings;
 use nats::subjects::Subjects;
-use testkit::{DEADLINE, NATS_PASSWORD, NatsProcess, eventually, json, nats_environment, shipped};
-
-async fn three() -> Vec<NatsProcess> {
-    let ports: Vec<u16> = (0..3).map(|_| devstack::ports::free_port(None).unwrap()).collect();
-    let routes: Vec<_> =
-        ports.iter().map(|port| format!("\"nats://cluster:secret@127.0.0.1:{port}\"")).collect();
-    let mut servers = Vec::new();
-    for (number, port) in (1..).zip(&ports) {
-        let mut environment = nats_environment(&format!("n{number}"));
-        environment.push(("NATS_CLUSTER_PASSWORD".to_owned(), "secret".to_owned()));
-        environment.push(("NATS_ROUTES".to_owned(), format!("[{}]", routes.join(", "))));
-        let configuration =
-            shipped("cluster.conf").replace("port: 6222", &format!("listen: \"127.0.0.1:{port}\""));
-        servers.push(NatsProcess::start(&configuration, &environment).await);
-    }
-    servers
-}
+use testkit::{DEADLINE, NATS_PASSWORD, NatsProcess, eventually, json};
 
 async fn as_user(servers: &[NatsProcess], user: &str) -> async_nats::Client {
     let addresses: Vec<async_nats::ServerAddr> =
@@ -34,7 +18,7 @@ async fn as_user(servers: &[NatsProcess], user: &str) -> async_nats::Client {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_servers_keep_three_copies_and_do_without_one_of_them() {
-    let mut servers = three().await;
+    let mut servers = NatsProcess::cluster().await;
     let urls: Vec<_> = servers.iter().map(|server| server.url_of("migrate")).collect();
     let migrate = super::connected(&urls.join(","), "chat").await;
     let settings = StreamSettings { replicas: 3, ..StreamSettings::default() };

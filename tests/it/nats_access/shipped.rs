@@ -56,7 +56,7 @@ impl Scene {
 
     /// Deletes the streams as an accident would; whoever needs one makes it again.
     async fn loses_the_streams(&self, admin: &str) {
-        let admin = super::connected(&self.board.shipped_nats().url_of(admin), "chat").await;
+        let admin = super::connected(&self.board.shipped_nats()[0].url_of(admin), "chat").await;
         let names = StreamKind::ALL.map(StreamKind::name);
         for name in names {
             let info = format!("$JS.API.STREAM.INFO.{name}");
@@ -76,7 +76,7 @@ impl Scene {
         for process in self.board.processes().await.iter_mut() {
             assert_eq!(process.stop().await, Some(0), "{process:?}");
         }
-        assert_eq!(self.board.shipped_nats().violations(), Vec::<String>::new());
+        assert_eq!(self.board.shipped_nats()[0].violations(), Vec::<String>::new());
         assert_eq!(self.board.count("select count(*) from outbox_dead").await, 0);
     }
 }

@@ -244,6 +244,42 @@ async fn a_bystander_signs_in_while_a_flood_fills_the_password_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_sign_ins_holds_one_connection_for_each_slot() {
+    // As many slots as there are cores, and fewer than the connections of an api.
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let slots = u32::try_from(cores).unwrap().min(16);
+    let builder = Board::builder().behind_a_proxy().api_connections(slots + 4);
+    let board = std::sync::Arc::new(builder.start().await);
+    let alice = board.person("alice").await;
+    // No account can be looked up.
+    let held = board.holding("lock table known_addresses in access exclusive mode").await;
+    let flood: Vec<_> = (0..slots + 24)
+        .map(|number| {
+            let board = board.clone();
+            testkit::spawn(async move {
+                let body = json!({"email": format!("{number}@chat.test"), "password": PASSWORD});
+                asks(&board, &format!("198.51.100.{number}"), "/auth/token/", &body).await.status
+            })
+        })
+        .collect();
+    let waiting = "select count(*) from pg_stat_activity \
+                   where wait_event_type = 'Lock' and datname = current_database()";
+    eventually("sign-ins wait for the lock", DEADLINE, || async {
+        (board.count(waiting).await >= i64::from(slots)).then_some(())
+    })
+    .await;
+    // Others have connections.
+    for _ in 0..20 {
+        alice.get("/rooms/").await.is(200);
+    }
+    assert!(board.count(waiting).await <= i64::from(slots));
+    held.release().await;
+    for status in join_all(flood).await {
+        assert!([401, 503].contains(&status.unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_without_a_user_count_by_client_also_when_they_fail() {
     let board = Board::builder().limits_on().behind_a_proxy().start().await;
     for (site, path, method) in [

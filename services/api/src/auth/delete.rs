@@ -52,7 +52,8 @@ pub(crate) async fn delete_me(
         // Counted by login, so other people's attempts do not count.
         api.limits().attempt(Attempt::Login(caller.login), Instant::now())?;
         let hash = Some(credentials.password_hash.as_str());
-        if !api.passwords().verify(&password, hash, address).await?.is_right() {
+        let turn = api.passwords().turn(address).await?;
+        if !turn.verify(&password, hash).await?.is_right() {
             errors.add("password", "is wrong");
         }
     }

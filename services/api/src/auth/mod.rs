@@ -13,6 +13,8 @@ mod token;
 mod users;
 mod verify_email;
 
+use std::net::IpAddr;
+
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -22,11 +24,13 @@ use runtime::meter::{Counter, label};
 use serde::Serialize;
 use store::actions::logins::Issue;
 use store::refresh_token::RefreshToken;
+use tokio::sync::SemaphorePermit;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Api;
+use crate::passwords::Turn;
 use crate::problem::Problem;
 
 pub(crate) use verify_email::apply_policy as apply_verification_policy;
@@ -35,6 +39,46 @@ pub(crate) use verify_email::apply_policy as apply_verification_policy;
 pub(crate) fn random_token() -> String {
     let random: [u8; 32] = rand::random();
     URL_SAFE_NO_PAD.encode(random)
+}
+
+/// Permission to look up an account for a call without a signed-in user. A flood of such calls
+/// holds no more connections to Postgres than there are permits of both kinds.
+enum LookupPermit<'a> {
+    /// The client's turn to hash a password, taken before the lookup.
+    Turn(Turn),
+    /// The client is over its limit: only a valid token admits the call.
+    TokenCheck(SemaphorePermit<'a>),
+}
+
+impl<'a> LookupPermit<'a> {
+    /// Waits for the turn of a client that its limit `admitted`.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait; the limit's refusal when too many tokens are being checked.
+    async fn acquire(
+        api: &'a Api,
+        client: IpAddr,
+        admitted: &Result<(), Refusal>,
+    ) -> Result<Self, Problem> {
+        match admitted {
+            Ok(()) => api.passwords().turn(client).await.map(Self::Turn),
+            Err(limited) => api.token_check(limited.clone()).map(Self::TokenCheck),
+        }
+    }
+
+    /// The turn, once the lookup is done.
+    ///
+    /// # Errors
+    /// `Unavailable` when too many wait.
+    async fn into_turn(self, api: &Api, client: IpAddr) -> Result<Turn, Problem> {
+        match self {
+            Self::Turn(turn) => Ok(turn),
+            Self::TokenCheck(permit) => {
+                drop(permit);
+                api.passwords().turn(client).await
+            }
+        }
+    }
 }
 
 /// Counts a refusal by a limit on mails.

@@ -67,12 +67,14 @@ pub(crate) async fn change_password(
         // Counted by login, so other people's attempts do not count.
         api.limits().attempt(Attempt::Login(caller.login), Instant::now())?;
         let hash = Some(credentials.password_hash.as_str());
-        if !api.passwords().verify(&current, hash, address).await?.is_right() {
+        let turn = api.passwords().turn(address).await?;
+        if !turn.verify(&current, hash).await?.is_right() {
             errors.add("current_password", "is wrong");
         }
     }
     errors.finish()?;
-    let hash = api.passwords().hash(&new.ok_or(Refusal::Internal)?, address).await?;
+    let turn = api.passwords().turn(address).await?;
+    let hash = turn.hash(&new.ok_or(Refusal::Internal)?).await?;
     let now = api.clock().now();
     let revoked = transact!(api, |tx| {
         accounts::change_password(tx, caller, (&credentials, &hash), now).await

@@ -124,11 +124,12 @@ pub(crate) async fn register(
     let invite_token = invite_token.as_deref();
     let attempt = Attempt::Email(AuthCalls::SignIn, address, digest(&new.email.key()));
     api.limits().attempt(attempt, Instant::now())?;
+    let turn = api.passwords().turn(address).await?;
     {
         let mut conn = api.store().read().await?;
         registration::check(&mut conn, policy, (&new, invite_token), api.clock().now()).await?;
     }
-    let password_hash = api.passwords().hash(&password, address).await?;
+    let password_hash = turn.hash(&password).await?;
     let prefix = address.to_string();
     let verification_token = random_token();
     let now = api.clock().now();

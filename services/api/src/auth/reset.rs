@@ -1,5 +1,6 @@
 //! `POST /auth/password/reset/` and `/auth/password/reset/confirm/`.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
@@ -12,7 +13,7 @@ use store::actions::known_clients::Client;
 use store::actions::password_resets::{self, Reset, ResetAccount};
 use utoipa::ToSchema;
 
-use super::random_token;
+use super::{LookupPermit, random_token};
 use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::ClientAddress;
@@ -103,12 +104,13 @@ pub(crate) async fn confirm_reset(
     let mut errors = FieldErrors::default();
     let token = body.token.required("token", &mut errors);
     let new = body.new_password.required("new_password", &mut errors);
-    let account = if let Some(token) = &token {
-        find_account(&api, token, admitted).await?
+    let found = if let Some(token) = &token {
+        find_account(&api, token, address, admitted).await?
     } else {
         admitted?;
         None
     };
+    let (permit, account) = found.unzip();
     if token.is_some() && account.is_none() {
         errors.add("token", "is unknown, used or expired");
     }
@@ -117,7 +119,8 @@ pub(crate) async fn confirm_reset(
     let new = checked(new, "new_password", &mut errors, |new| NewPassword::parse(&new, &owner));
     errors.finish()?;
     let token = token.ok_or(Refusal::Internal)?;
-    let hash = api.passwords().hash(&new.ok_or(Refusal::Internal)?, address).await?;
+    let turn = permit.ok_or(Refusal::Internal)?.into_turn(&api, address).await?;
+    let hash = turn.hash(&new.ok_or(Refusal::Internal)?).await?;
     let (prefix, now) = (address.to_string(), api.clock().now());
     let revoked = transact!(api, |tx| {
         let client = Client { prefix: &prefix, device_token: None };
@@ -128,22 +131,23 @@ pub(crate) async fn confirm_reset(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The account of a token. A valid token is accepted although others have used up the address's limit.
-async fn find_account(
-    api: &Api,
+/// The account of a valid token, which is accepted although others have used up the address's limit.
+async fn find_account<'a>(
+    api: &'a Api,
     token: &str,
+    client: IpAddr,
     admitted: Result<(), Refusal>,
-) -> Result<Option<ResetAccount>, Problem> {
+) -> Result<Option<(LookupPermit<'a>, ResetAccount)>, Problem> {
+    let permit = LookupPermit::acquire(api, client, &admitted).await?;
     let account = {
-        let _check = admitted.clone().err().map(|limited| api.token_check(limited)).transpose()?;
         let mut conn = api.store().read().await?;
         password_resets::find_reset(&mut conn, token, api.clock().now()).await?
     };
-    match account {
+    match &account {
         Some(_) => api.limits().attempt(Attempt::Token(digest(token)), Instant::now())?,
         None => admitted?,
     }
-    Ok(account)
+    Ok(account.map(|account| (permit, account)))
 }
 
 fn owner(account: &ResetAccount) -> PasswordOwner<'_> {

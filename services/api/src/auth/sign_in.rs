@@ -14,7 +14,7 @@ use store::queries::users::{SignInAccount, sign_in_account};
 use store::refresh_token::RefreshToken;
 use utoipa::ToSchema;
 
-use super::{TokensView, issue, random_token, user_agent};
+use super::{LookupPermit, TokensView, issue, random_token, user_agent};
 use crate::Api;
 use crate::body::{Body, Field};
 use crate::caller::ClientAddress;
@@ -105,15 +105,16 @@ pub(crate) async fn sign_in(
             .filter(|request| request.device_token.is_some())
             .ok_or_else(|| limited.clone())?,
     };
-    let (account, stranger) = admit(&api, &request, address, admitted).await?;
+    let Admitted { account, permit, stranger } = admit(&api, &request, address, admitted).await?;
+    let turn = permit.into_turn(&api, address).await?;
     let hash = account.as_ref().map(|account| account.credentials.password_hash.as_str());
-    let verified = api.passwords().verify(&request.password, hash, address).await?;
+    let verified = turn.verify(&request.password, hash).await?;
     let account = account.filter(|_| verified.is_right()).ok_or(Refusal::InvalidCredentials)?;
     if let Some(attempt) = stranger {
         attempt.succeeded();
     }
-    let rehashed = match verified {
-        Verified::AsTyped => Some(api.passwords().rehash(&request.password, address).await?),
+    let rehashed = match &verified {
+        Verified::Rehashed(hash) => Some(hash.as_str()),
         Verified::Right | Verified::Wrong => None,
     };
 
@@ -125,7 +126,7 @@ pub(crate) async fn sign_in(
     let caller = transact!(api, |tx| {
         let sign_in = logins::SignIn {
             verified: &account.credentials,
-            rehashed: rehashed.as_deref(),
+            rehashed,
             user_agent: &user_agent,
             client: Client { prefix: &prefix, device_token: Some(DeviceToken(&device_token)) },
             token: &token,
@@ -136,6 +137,13 @@ pub(crate) async fn sign_in(
     Ok(Json(SignedInView { tokens: TokensView::issue(&api, caller, &token)?, device_token }))
 }
 
+/// A sign-in whose password may be verified.
+struct Admitted<'a> {
+    account: Option<SignInAccount>,
+    permit: LookupPermit<'a>,
+    stranger: Option<StrangerAttempt<'a>>,
+}
+
 /// Finds the account and checks the limits, in the same way for an unknown e-mail. A stranger's
 /// attempt counts as failed until it succeeds.
 async fn admit<'a>(
@@ -143,29 +151,26 @@ async fn admit<'a>(
     request: &Request,
     address: IpAddr,
     admitted: Result<(), Refusal>,
-) -> Result<(Option<SignInAccount>, Option<StrangerAttempt<'a>>), Problem> {
-    let now = Instant::now();
+) -> Result<Admitted<'a>, Problem> {
     let email = digest(&request.email);
     let by_address = Attempt::Email(AuthCalls::SignIn, address, email);
-    let Some(device_token) = &request.device_token else {
-        admitted?;
-        api.limits().attempt(by_address, now)?;
-        let account = find(api, request, address).await?;
-        let stranger = stranger_attempt(api, account.as_ref(), email)?;
-        return Ok((account, stranger));
-    };
-    let account = {
-        let _check = admitted.clone().err().map(|limited| api.token_check(limited)).transpose()?;
-        find(api, request, address).await?
-    };
-    if account.as_ref().is_some_and(|account| account.is_known_device) {
-        api.limits().attempt(Attempt::Token(digest(device_token)), now)?;
-    } else {
-        admitted?;
-        api.limits().attempt(by_address, now)?;
+    if request.device_token.is_none() {
+        admitted.clone()?;
+        api.limits().attempt(by_address, Instant::now())?;
+    }
+    let permit = LookupPermit::acquire(api, address, &admitted).await?;
+    let account = find(api, request, address).await?;
+    if let Some(device_token) = &request.device_token {
+        let now = Instant::now();
+        if account.as_ref().is_some_and(|account| account.is_known_device) {
+            api.limits().attempt(Attempt::Token(digest(device_token)), now)?;
+        } else {
+            admitted?;
+            api.limits().attempt(by_address, now)?;
+        }
     }
     let stranger = stranger_attempt(api, account.as_ref(), email)?;
-    Ok((account, stranger))
+    Ok(Admitted { account, permit, stranger })
 }
 
 /// Counts the attempt unless the client is known to the account.
