@@ -106,13 +106,23 @@ impl<T> FairQueue<T> {
 
     /// Takes the next group; empty when nothing waits.
     pub fn take(&mut self, group: Group) -> Vec<T> {
+        self.take_from(group, |_| true)
+    }
+
+    /// Takes the next group from tenants that may have a turn now; the others keep their places.
+    pub fn take_from(&mut self, group: Group, may_have_turn: impl Fn(i64) -> bool) -> Vec<T> {
         let mut taken = Vec::new();
+        let mut passed_over = VecDeque::new();
         let mut weight = 0;
         let mut shares: HashMap<i64, usize> = HashMap::new();
         // Tenants whose share of this group is used up; they come last in the next one.
         let mut satisfied = VecDeque::new();
         while taken.len() < group.items {
             let Some(tenant) = self.turns.pop_front() else { break };
+            if !may_have_turn(tenant) {
+                passed_over.push_back(tenant);
+                continue;
+            }
             let Some(next) = self.lines.get(&tenant).and_then(|line| line.waiting.front()) else {
                 self.lines.remove(&tenant);
                 continue;
@@ -131,6 +141,8 @@ impl<T> FairQueue<T> {
             taken.extend(self.pop(tenant));
         }
         self.turns.extend(satisfied);
+        passed_over.append(&mut self.turns);
+        self.turns = passed_over;
         taken
     }
 
@@ -232,6 +244,20 @@ mod tests {
         assert_eq!(queue.next(|tenant| tenant != 1), Some(2));
         assert_eq!(queue.next(|tenant| tenant != 1), None);
         assert_eq!(queue.next(|_| true), Some(1));
+    }
+
+    #[test]
+    fn a_group_leaves_out_tenants_that_may_have_no_turn_and_keeps_their_places() {
+        let mut queue = FairQueue::new(BOUNDS);
+        for nth in 0..3 {
+            assert!((1..4).all(|tenant| queue.push(tenant, (tenant, nth), 10).is_none()));
+        }
+        let group = queue.take_from(GROUP, |tenant| tenant != 1);
+        assert_eq!(group, [(2, 0), (3, 0), (2, 1), (3, 1), (2, 2), (3, 2)]);
+        assert!(queue.take_from(GROUP, |tenant| tenant != 1).is_empty());
+        assert!(queue.push(2, (2, 3), 10).is_none());
+        assert_eq!(queue.take(GROUP), [(1, 0), (2, 3), (1, 1), (1, 2)]);
+        assert!(queue.is_empty() && queue.turns.is_empty());
     }
 
     #[test]

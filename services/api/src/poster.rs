@@ -1,11 +1,14 @@
 //! Group commit: concurrent sends on one node go to Postgres together.
 //!
-//! One task takes what queued up while the last group committed (bounded in number and bytes; there
+//! A task takes what queued up while its last group committed (bounded in number and bytes; there
 //! is no timer), posts it in one transaction, commits, publishes in commit order, and answers each
-//! sender. One bad row must not fail its neighbours: a group that fails is split. Organizations
-//! take turns ([`runtime::fair`]): one that floods waits behind itself.
+//! sender. One bad row must not fail its neighbours: a group that fails is split.
+//!
+//! Organizations take turns ([`runtime::fair`]), and [`LANES`] groups commit at once, each
+//! organization in at most one of them: sends of one organization wait for its own group only, and
+//! never for the slow commits of another, as long as a lane is free.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -36,6 +39,8 @@ const QUEUE: Bounds = Bounds {
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one organization's messages in one group: a hundred usual ones, one of the costliest.
 const GROUP_ORG_BYTES_MAX: usize = 64 * 1024;
+/// Groups that commit at once.
+const LANES: usize = 3;
 /// Rooms whose organization is remembered; beyond that all are forgotten.
 const ORGS_KNOWN_MAX: usize = 65_536;
 /// How long a sender waits. After that nothing is known of the send: the same nonce asks again.
@@ -61,19 +66,56 @@ struct Submitters(Arc<Shared>);
 impl Drop for Submitters {
     fn drop(&mut self) {
         self.0.is_closed.store(true, Ordering::Release);
-        self.0.wake.notify_one();
+        self.0.wake.notify_waiters();
     }
 }
 
 #[derive(Debug)]
 struct Shared {
-    queue: Mutex<FairQueue<Job>>,
+    queue: Mutex<Queue>,
     /// Something is in the queue, or it was closed.
     wake: Notify,
     /// Nothing is submitted any more.
     is_closed: AtomicBool,
     /// The organizations of rooms, as far as sends have shown them.
     orgs: Mutex<HashMap<RoomId, OrgId>>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    waiting: FairQueue<Queued>,
+    /// Tenants with sends in a group that is being committed.
+    busy: HashSet<i64>,
+}
+
+/// Sends that are committed together. Their tenants are busy until it is dropped.
+#[derive(Debug)]
+struct JobGroup {
+    jobs: Vec<Job>,
+    tenants: Vec<i64>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for JobGroup {
+    fn drop(&mut self) {
+        if self.tenants.is_empty() {
+            return;
+        }
+        {
+            let mut queue = self.shared.queue.lock();
+            for tenant in &self.tenants {
+                queue.busy.remove(tenant);
+            }
+        }
+        self.shared.wake.notify_one();
+    }
+}
+
+#[derive(Debug)]
+struct Queued {
+    /// Whose line it waits in.
+    tenant: i64,
+    job: Job,
 }
 
 #[derive(Debug)]
@@ -106,7 +148,7 @@ impl Poster {
         life: &Lifecycle,
     ) -> Self {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(FairQueue::new(QUEUE)),
+            queue: Mutex::new(Queue { waiting: FairQueue::new(QUEUE), busy: HashSet::new() }),
             wake: Notify::new(),
             is_closed: AtomicBool::new(false),
             orgs: Mutex::default(),
@@ -115,8 +157,10 @@ impl Poster {
         let worker =
             Worker { shared: Arc::clone(&shared), store, publisher, indexer, clock, org_quota };
         if group_max > 1 {
-            let task = worker.commit_groups(group_max, life.clone());
-            life.spawn_essential("poster", task);
+            for _ in 0..LANES {
+                let task = worker.clone().commit_groups(group_max, life.clone());
+                life.spawn_essential("poster", task);
+            }
         } else {
             let task = worker.commit_each(life.clone());
             life.spawn_essential("poster", task);
@@ -136,7 +180,8 @@ impl Poster {
         let known = shared.orgs.lock().get(&post.room).copied();
         let tenant = known.map_or(-post.room.0, |org| org.0);
         let (answer, pending) = oneshot::channel();
-        let refused = shared.queue.lock().push(tenant, Job { post, answer }, bytes);
+        let queued = Queued { tenant, job: Job { post, answer } };
+        let refused = shared.queue.lock().waiting.push(tenant, queued, bytes);
         if refused.is_some() {
             Counter::PostsRefused.add(1);
             return Err(Refusal::Unavailable.into());
@@ -147,32 +192,51 @@ impl Poster {
 }
 
 impl Shared {
-    /// Takes the next group of at most `items` sends; empty when nothing is left and the queue was
-    /// closed or the node drains.
-    async fn next(&self, items: usize, life: &Lifecycle) -> Vec<Job> {
-        let group = Group { items, weight: GROUP_BYTES_MAX, tenant_weight: GROUP_ORG_BYTES_MAX };
+    /// Takes the next group of at most `items` sends, of organizations that have none in another
+    /// group; empty when nothing is left for this lane and the queue was closed or the node drains.
+    async fn next(self: &Arc<Self>, items: usize, life: &Lifecycle) -> JobGroup {
         loop {
+            let woken = self.wake.notified();
+            tokio::pin!(woken);
+            // Also what happens from here on wakes it.
+            woken.as_mut().enable();
             let is_closed = self.is_closed.load(Ordering::Acquire);
-            let (jobs, waiting) = {
-                let mut queue = self.queue.lock();
-                (queue.take(group), queue.len())
-            };
-            #[expect(clippy::cast_precision_loss, reason = "a queue of at most 8,192")]
-            Gauge::PostQueue.set(waiting as f64);
-            if !jobs.is_empty() || is_closed {
-                return jobs;
+            let group = self.take(items);
+            if !group.jobs.is_empty() || is_closed {
+                return group;
             }
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = &mut woken => {}
                 () = life.draining() => {
                     // Requests in flight may still submit: wait for them a little.
-                    let more = tokio::time::timeout(DRAIN_IDLE, self.wake.notified()).await;
-                    if more.is_err() {
-                        return self.queue.lock().take(group);
+                    if tokio::time::timeout(DRAIN_IDLE, woken).await.is_err() {
+                        return self.take(items);
                     }
                 }
             }
         }
+    }
+
+    fn take(self: &Arc<Self>, items: usize) -> JobGroup {
+        let group = Group { items, weight: GROUP_BYTES_MAX, tenant_weight: GROUP_ORG_BYTES_MAX };
+        let (taken, waiting) = {
+            let mut queue = self.queue.lock();
+            let Queue { waiting, busy } = &mut *queue;
+            let taken = waiting.take_from(group, |tenant| !busy.contains(&tenant));
+            let mut tenants: Vec<i64> = taken.iter().map(|queued| queued.tenant).collect();
+            tenants.sort_unstable();
+            tenants.dedup();
+            busy.extend(&tenants);
+            let jobs = taken.into_iter().map(|queued| queued.job).collect();
+            (JobGroup { jobs, tenants, shared: Arc::clone(self) }, waiting.len())
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a queue of at most 8,192")]
+        Gauge::PostQueue.set(waiting as f64);
+        if waiting > 0 && !taken.jobs.is_empty() {
+            // A full group may leave sends of organizations that are not busy.
+            self.wake.notify_one();
+        }
+        taken
     }
 
     /// Remembers whose the rooms of sends are.
@@ -202,11 +266,11 @@ impl Pending {
 impl Worker {
     async fn commit_groups(self, group_max: usize, life: Lifecycle) -> anyhow::Result<()> {
         loop {
-            let group = self.shared.next(group_max, &life).await;
-            if group.is_empty() {
+            let mut group = self.shared.next(group_max, &life).await;
+            if group.jobs.is_empty() {
                 return Ok(());
             }
-            self.commit(group).await;
+            self.commit(std::mem::take(&mut group.jobs)).await;
         }
     }
 
@@ -215,13 +279,16 @@ impl Worker {
         let slots = Arc::new(Semaphore::new(UNGROUPED_MAX));
         loop {
             let slot = Arc::clone(&slots).acquire_owned().await?;
-            let job = self.shared.next(1, &life).await;
-            if job.is_empty() {
+            let mut group = self.shared.next(1, &life).await;
+            if group.jobs.is_empty() {
                 return Ok(());
             }
+            let jobs = std::mem::take(&mut group.jobs);
+            // Sends of one organization are committed beside each other here.
+            drop(group);
             let worker = self.clone();
             life.spawn(async move {
-                worker.commit(job).await;
+                worker.commit(jobs).await;
                 drop(slot);
             });
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Board, Receiver, eventually, json};
+use testkit::{Board, DEADLINE, Receiver, eventually, json};
 
 /// Events that wait to be planned. Each is made to take 10 ms.
 const BACKLOG: i64 = 3_000;
@@ -58,4 +58,24 @@ async fn nobody_waits_behind_the_backlog_of_another_organization() {
     })
     .await;
     assert_eq!(board.count("select count(*) from outbox_dead").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_commit_of_another_organization() {
+    let board = std::sync::Arc::new(Board::start().await);
+    let (mallory, _, noise) = board.two_members_of("noise").await;
+    let (dave, _, quiet) = board.two_members_of("quiet").await;
+    let held = board.holding(&format!("select from rooms where id = {noise} for update")).await;
+    let path = format!("/messages/rooms/{noise}/");
+    let slow = testkit::spawn(async move { mallory.post(&path, json!({"body": "x"})).await });
+    eventually("the commit waits", DEADLINE, async || {
+        let waiting = "select count(*) from pg_stat_activity \
+                       where wait_event_type = 'Lock' and datname = current_database()";
+        (board.count(waiting).await > 0).then_some(())
+    })
+    .await;
+    dave.posts(quiet, "hello").await;
+    assert!(!slow.is_finished(), "one organization waited for another");
+    held.release().await;
+    slow.await.unwrap().is(201);
 }
