@@ -5,6 +5,7 @@ mod alerts;
 mod jetstream;
 mod logs;
 mod nats;
+mod quorum;
 
 use devstack::{NatsServer, Options};
 use testkit::Process;
