@@ -125,6 +125,7 @@ pub async fn start(
         let labels = vec![label("kind", kind.as_str()), label("outcome", "failed")];
         Counter::MailAttempts.add_with(0, labels);
     }
+    Counter::WorkDead.add_with(0, vec![label("work", "mails")]);
     let has_server = server.is_some();
     let inner = Inner {
         config,

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use nats::bus::Bus;
 use nats::streams::StreamSettings;
+use runtime::meter::{Counter, label};
 use runtime::{Clock, Lifecycle};
 use store::Store;
 
@@ -59,6 +60,8 @@ pub async fn start(
     clock: Clock,
     life: &Lifecycle,
 ) -> anyhow::Result<()> {
+    // Exported from the start: `increase` misses the first value of a new series.
+    Counter::WorkDead.add_with(0, vec![label("work", "recipients")]);
     let relay = Relay { config, store, bus, clock };
     let turns = Turns::new();
     life.spawn_essential("relay intake", plan::take_in(relay.clone(), turns.clone(), life.clone()));

@@ -23,6 +23,7 @@ use nats::bus::Bus;
 use nats::streams::StreamSettings;
 use outbound::{Client, Guard};
 use parking_lot::Mutex;
+use runtime::meter::{Counter, label};
 use runtime::parked::Parked;
 use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
@@ -94,6 +95,8 @@ pub async fn start(
     clock: Clock,
     life: &Lifecycle,
 ) -> anyhow::Result<()> {
+    // Exported from the start: `increase` misses the first value of a new series.
+    Counter::WorkDead.add_with(0, vec![label("work", "webhook_deliveries")]);
     let user_agent = concat!("ChatBoard/", env!("CARGO_PKG_VERSION"));
     let worker = Worker {
         client: Client::new(config.guard.clone(), user_agent)?,

@@ -94,6 +94,26 @@ fn every_alert_has_a_section_that_says_what_to_do() {
     assert!(gone.is_empty(), "docs/operations.md describes {gone:?}, which are no alerts");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_item_that_is_given_up_raises_the_alert() {
+    let builder = Board::builder().processes().edges(1).webhooks();
+    let board = builder.mails_after(Duration::from_secs(1)).start().await;
+    let mut works = BTreeSet::new();
+    for process in board.processes().await.iter() {
+        let address = format!("http://{}/metrics", process.operations());
+        let text = board.http().get(address).send().await.unwrap().text().await.unwrap();
+        // `increase` sees a change of a series, not its first value.
+        let zero = |line: &str| {
+            let work =
+                line.strip_prefix("chatboard_work_dead_total{work=\"")?.strip_suffix("\"} 0")?;
+            Some(work.to_owned())
+        };
+        works.extend(text.lines().filter_map(zero));
+    }
+    let expected = ["mails", "recipients", "webhook_deliveries"];
+    assert_eq!(works.into_iter().collect::<Vec<_>>(), expected);
+}
+
 /// A Prometheus with the shipped rules. Dropping it stops it.
 struct Prometheus {
     child: Child,
