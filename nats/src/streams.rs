@@ -127,6 +127,8 @@ impl StreamKind {
             storage: StorageType::File,
             duplicate_window: DUPLICATE_WINDOW,
             num_replicas: settings.replicas,
+            // What the server makes of 0: otherwise every start would find a difference.
+            max_bytes: -1,
             ..Config::default()
         };
         let work = |subject: String| Config {

@@ -1,6 +1,7 @@
-//! A start that is refused ends, although nobody can be told why.
+//! What a start logs; and a start that is refused ends, although nobody can be told why.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use testkit::{Board, Process};
 
@@ -28,4 +29,24 @@ async fn a_refused_start_ends_although_its_reason_cannot_be_written() {
     std::io::Write::write_all(&mut writer, &vec![b'x'; PIPE_BYTES]).unwrap();
     is_refused(&board, writer).await;
     drop(reader);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_healthy_start_logs_no_warning() {
+    let board = Board::start().await;
+    // Empty is the default filter.
+    let settings = with(&board.settings(), &[("CHATBOARD_LOG", "")]);
+    for role in ["webhooks", "notifier"] {
+        let (mut worker, log) = Process::start_with_log(role, settings.clone());
+        worker.ready(board.http()).await;
+        assert_eq!(worker.stop_within(Duration::from_secs(10)).await, Some(0));
+        let text = log.text();
+        // Board has no mail server.
+        let is_trouble = |line: &&str| {
+            (line.contains("WARN") || line.contains("ERROR"))
+                && !line.contains("CHATBOARD_SMTP_URL is not set")
+        };
+        let trouble: Vec<&str> = text.lines().filter(is_trouble).collect();
+        assert_eq!(trouble, Vec::<&str>::new(), "{role}");
+    }
 }

@@ -184,7 +184,7 @@ settings! {
             "Days after which messages expire: they are served no more and then removed; 0 keeps all. It is a setting of the deployment, kept in Postgres: this variable sets it once, when a role or `chatboard migrate` starts and the deployment has none yet (the default counts only where there are no organizations yet). Afterwards another value is a warning in the log and changes nothing; `chatboard admin retention` shows and changes it. Until it is set, every message is kept. An organization's ADMIN can set fewer days.";
     }
     "Logs" {
-        log: LogFilter = "info,async_nats=warn,sqlx=warn", "LOG",
+        log: LogFilter = "info,sqlx=warn", "LOG",
             "What is logged: `info`, or by module as in `info,edge=debug`.";
         log_format: LogFormat = "pretty", "LOG_FORMAT",
             "How it is logged.";
