@@ -22,8 +22,8 @@ const WAITING_MAX: usize = 256;
 const CLIENT_WAITING_MAX: usize = 16;
 /// Requests of all clients of one site that may wait.
 const SITE_WAITING_MAX: usize = 64;
-/// How long a request may wait.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long a request may wait: longer than one core takes for a full queue.
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The queue. Clones share it.
 #[derive(Clone, Debug)]
