@@ -11,10 +11,17 @@ const SHOWN_MAX = 400;
 const HEAP_MAX = 150 * 1024 * 1024;
 const ARRIVING = 900;
 const PER_SECOND = 300;
+/** Above twice the rate from which rows are drawn in batches, only those are made that somebody may see. */
+const [BUSY, ROWS_MAX] = [60, 45];
 
 /** Long tasks and the longest pause between two frames, from here on. */
 const watch = (page) => page.evaluate(() => {
-  window.watched = { long: 0, longest: 0, pause: 0, frames: 0, since: performance.now() };
+  window.watched = { long: 0, longest: 0, pause: 0, frames: 0, draws: 0, rows: Infinity, since: performance.now() };
+  const log = document.querySelector("[role=log]");
+  new MutationObserver((changes) => {
+    window.watched.draws += changes.some(({ addedNodes }) => [...addedNodes].some((one) => one.localName === "cb-message"));
+    window.watched.rows = Math.min(window.watched.rows, log.querySelectorAll("[data-message]").length);
+  }).observe(log, { childList: true, subtree: true });
   let last = performance.now();
   const frame = (now) => {
     window.watched.pause = Math.max(window.watched.pause, now - last);
@@ -30,9 +37,9 @@ const watch = (page) => page.evaluate(() => {
 });
 
 const watched = (page) => page.evaluate(() => {
-  const { long, longest, pause, frames, since } = window.watched;
+  const { long, longest, pause, frames, draws, rows, since } = window.watched;
   const seconds = (performance.now() - since) / 1000;
-  return { long, longest: Math.round(longest), pause: Math.round(pause), perSecond: Math.round(frames / seconds), seconds };
+  return { long, longest: Math.round(longest), pause: Math.round(pause), perSecond: Math.round(frames / seconds), draws, rows, seconds };
 });
 
 await journey("figures", async (browser, step) => {
@@ -90,6 +97,8 @@ await journey("figures", async (browser, step) => {
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "the last to arrive" });
   await sees(page, "the last to arrive");
   const arrived = await watched(page);
-  step(`${Math.round(ARRIVING / arrived.seconds)} messages/s arriving: ${arrived.perSecond} frames/s, ${arrived.long} long tasks (longest ${arrived.longest} ms), longest pause ${arrived.pause} ms`);
+  const rate = Math.round(ARRIVING / arrived.seconds);
+  step(`${rate} messages/s arriving: ${arrived.perSecond} frames/s, ${arrived.long} long tasks (longest ${arrived.longest} ms), longest pause ${arrived.pause} ms, drawn ${arrived.draws} times, ${arrived.rows} messages in the document at the least`);
+  if (rate > BUSY) check(arrived.rows <= ROWS_MAX, `${arrived.rows} rows are kept while they arrive`);
   check(arrived.pause < 1000, `the page stood still for ${arrived.pause} ms`);
 });
