@@ -20,6 +20,7 @@ async function draw() {
   if (/^\/orgs(\/\d+)?$/.test(path)) return go(path === "/orgs" ? "/profile/orgs" : `${path}/settings`, { replace: true });
   if (!board.user && !isGate) return go(path === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(path + location.search)}`, { replace: true });
   if (isGate) {
+    last = { room: 0, message: 0, screen: "" };
     const gate = await import("/screens/gate.js").catch(() => null);
     if (mine !== turn) return;
     if (!gate) return render(html`<p class="empty" role="alert">This could not be loaded. <button @click=${() => location.reload()}>Try again</button></p>`, document.body);

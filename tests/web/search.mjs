@@ -72,6 +72,7 @@ await journey("search", async (browser, step) => {
   check(await field(page).evaluate((one) => one === document.activeElement), "the arrows lead back to the field");
   step("one room or all; keys lead there and back");
 
+  const unread = async () => (await rest(alice, "GET", "/auth/me/unread-counts/")).unread_counts.find((one) => one.room_id === room)?.unread_count ?? 0;
   const phone = await browser.page(1, PHONE);
   await enter(phone, alice, room);
   await sees(phone, "the last line");
@@ -85,18 +86,35 @@ await journey("search", async (browser, step) => {
   await isFitting(phone, "a search on a phone");
   const widths = await hits(phone).evaluateAll((all) => all.map((one) => one.getBoundingClientRect().width));
   check(widths.every((width) => width > 300), `a result has the width of the screen: ${widths[0]}`);
+  // What the search covers is not read before it is seen.
+  await eventually("the room is read", async () => (await unread()) === 0);
+  await says(bob, room, "nobody sees this yet");
+  await phone.locator("[data-message]", { hasText: "nobody sees this yet" }).waitFor({ state: "attached" });
+  for (const words of ["sees", "harvest"]) {
+    await field(phone).fill(words);
+    await found(phone, words === "sees" ? /nobody sees this yet/ : /harvest/).first().waitFor();
+  }
+  same(await unread(), 1, "unread messages of a room that is covered");
+  await phone.getByRole("button", { name: "Close search" }).tap();
+  await eventually("what is seen is read", async () => (await unread()) === 0);
+  await phone.getByRole("button", { name: "Search this room" }).tap();
+  await phone.getByRole("button", { name: "Everywhere" }).tap();
+  await field(phone).fill("harvest");
+  await phone.getByText("30+ results, newest first").waitFor();
   await phone.getByRole("button", { name: "Show more" }).tap();
   await phone.getByText("60+ results, newest first").waitFor();
-  await hits(phone).nth(40).scrollIntoViewIfNeeded();
+  const at = (await hits(phone).evaluateAll((all) => all.map((one) => one.getAttribute("href")))).findIndex((href, n) => n >= 40 && href.startsWith(`/r/${room}/`));
+  await hits(phone).nth(at).scrollIntoViewIfNeeded();
   const before = await scrolled(phone);
   check(before > 1000, `the list is scrolled: ${before}`);
-  await hits(phone).nth(40).tap();
+  await hits(phone).nth(at).tap();
   await field(phone).waitFor({ state: "hidden" });
   const shown = Number(new URL(phone.url()).pathname.split("/m/")[1]);
   await eventually("what was found is in view", () => isInView(phone, shown));
   await phone.goBack();
   await field(phone).waitFor();
   same([await hits(phone).count(), await scrolled(phone)], [60, before], "Back returns to the list where it was");
+  check(await hits(phone).nth(at).evaluate((one) => one === document.activeElement), "and so does the focus");
   await phone.reload();
   await phone.getByText("30+ results, newest first").waitFor();
   same(await field(phone).inputValue(), "harvest", "the address keeps the search");

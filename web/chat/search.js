@@ -7,6 +7,7 @@ import { dress } from "/dress.js";
 import { plain } from "/markdown.js";
 import { icon, iconOf } from "./icons.js";
 import { LOCALE, avatar, fullTimeOf, timeOf } from "./people.js";
+import { listEvery } from "./sidebar.js";
 
 await dress("more-style");
 
@@ -93,7 +94,9 @@ class SearchPane extends LitElement {
     /** What the results are of. */ this.query = "";
     /** The next page. @type {string|null} */ this.next = null;
     /** Where the list was scrolled to. */ this.top = 0;
-    this.follow = new Follow(this, ["rooms"]);
+    /** The result that had the focus last. */ this.at = 0;
+    /** What is shown of the results. @type {WeakMap<object, any>} */ this.excerpts = new WeakMap();
+    this.follow = new Follow(this, ["rooms"], undefined, listEvery);
     this.onWidth = () => this.requestUpdate();
   }
 
@@ -134,6 +137,7 @@ class SearchPane extends LitElement {
   /** It is seen again: the list stands where it was left. */
   shown() {
     this.list?.scrollTo(0, this.top);
+    (this.hits[this.at] ?? this.field).focus({ preventScroll: true });
   }
 
   typed() {
@@ -159,12 +163,13 @@ class SearchPane extends LitElement {
       return;
     }
     const params = new URLSearchParams({ q: query, limit: String(PAGE) });
+    if (!board.rooms.has(this.scope)) this.scope = 0;
     if (this.scope) params.set("room", String(this.scope));
     else if (this.org) params.set("org", String(this.org));
     this.busy = true;
     const page = await this.ask(`/messages/search/?${params}`, mine);
     if (!page) return;
-    Object.assign(this, { query, results: page.results, next: page.next, top: 0 });
+    Object.assign(this, { query, results: page.results, next: page.next, top: 0, at: 0 });
     await this.updateComplete;
     this.list?.scrollTo(0, 0);
   }
@@ -235,7 +240,7 @@ class SearchPane extends LitElement {
         <button aria-pressed=${this.scope === room.id} @click=${() => this.searchIn(room.id)}>${iconOf(room.info)}<bdi>${room.name}</bdi></button></div>` : nothing}
       ${this.problem ? html`<p class="failed" role="alert">${this.problem} <button class="link" @click=${() => this.search()}>Try again</button></p>` : nothing}
       <p class="search-count" role="status">${this.renderCount()}</p>
-      <div class="hits" aria-busy=${this.busy} @scroll=${(/** @type {any} */ event) => { if (event.target.clientHeight) this.top = event.target.scrollTop; }}>
+      <div class="hits" aria-busy=${this.busy} @focusin=${(/** @type {any} */ event) => (this.at = Math.max(0, this.hits.indexOf(event.target)))} @scroll=${(/** @type {any} */ event) => { if (event.target.clientHeight) this.top = event.target.scrollTop; }}>
         ${this.results?.length ? html`<ol aria-label="Results">${this.renderResults(this.results)}</ol>` : nothing}
         ${this.next ? html`<button class="more-hits" ?disabled=${this.busy} @click=${this.more}>Show more</button>` : nothing}</div></section>`;
   }
@@ -252,6 +257,17 @@ class SearchPane extends LitElement {
     const words = wordsOf(this.query);
     return results.map((message) => {
       const room = board.rooms.get(message.room);
+      return html`<li><div class="hit-head">${avatar(message.sender)}<bdi class="author">${board.nameOf(message.sender)}</bdi>
+          <a class="hit-room" href=${`/r/${message.room}`}>${room ? html`${iconOf(room.info)}<bdi>${room.name}</bdi>` : "Room"}</a>
+          <time datetime=${message.created_at} title=${fullTimeOf(message.created_at)}>${whenOf(message.created_at)}</time></div>
+        <a class="hit" href=${`/r/${message.room}/m/${message.id}`} dir="auto">${this.renderExcerpt(message, words)}</a></li>`;
+    });
+  }
+
+  /** Drawn once for each result. @param {any} message @param {string[]} words */
+  renderExcerpt(message, words) {
+    let excerpt = this.excerpts.get(message);
+    if (!excerpt) {
       const text = plain(message.body) || message.upload?.filename || "a file";
       let left = SHOWN;
       const parts = excerptOf(text, words).map((part) => {
@@ -259,11 +275,9 @@ class SearchPane extends LitElement {
         left -= part.text.length;
         return part.isFound ? html`<mark>${shown}</mark>` : shown;
       });
-      return html`<li><div class="hit-head">${avatar(message.sender)}<bdi class="author">${board.nameOf(message.sender)}</bdi>
-          <a class="hit-room" href=${`/r/${message.room}`}>${room ? html`${iconOf(room.info)}<bdi>${room.name}</bdi>` : "Room"}</a>
-          <time datetime=${message.created_at} title=${fullTimeOf(message.created_at)}>${whenOf(message.created_at)}</time></div>
-        <a class="hit" href=${`/r/${message.room}/m/${message.id}`} dir="auto">${parts}${left < 0 ? "…" : nothing}</a></li>`;
-    });
+      this.excerpts.set(message, excerpt = html`${parts}${left < 0 ? "…" : nothing}`);
+    }
+    return excerpt;
   }
 }
 

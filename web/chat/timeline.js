@@ -51,6 +51,8 @@ const BATCH_MS = 100;
 const RATE_MS = 250;
 /** What is seen is reported as read this often. */
 const READ_EVERY_MS = 400;
+/** When messages are asked for again that could not be had. */
+const SHOW_AGAIN_MS = 5000;
 /** When an answered message is asked for again that could not be had. */
 const QUOTE_AGAIN_MS = 10_000;
 
@@ -77,7 +79,11 @@ export class ChatTimeline extends LitElement {
     /** @type {{row: Element, top: number}|null} */ this.anchor = null;
     this.follow = new Follow(this, ["room"], (id) => id === this.room?.id, () => (this.comesFast() ? BATCH_MS : 0));
     /** Events of a room up to a moment. @type {{room: any, seq: number, at: number, isMany: boolean}} */ this.rate = { room: null, seq: 0, at: 0, isMany: false };
-    this.resized = new ResizeObserver(() => this.room?.timeline.following && this.toEnd());
+    this.resized = new ResizeObserver(() => {
+      if (this.room?.timeline.following) this.toEnd();
+      // What something else covered is seen again.
+      if (this.room) this.markRead();
+    });
     this.onFocus = () => this.markRead();
     this.onStatus = () => this.offline && board.status === "online" && this.show();
     // The same link once more is no other target.
@@ -226,6 +232,8 @@ export class ChatTimeline extends LitElement {
       await (latest ? this.showEnd(isWanted) : this.showPlace(isWanted));
     } catch {
       if (isWanted()) this.offline = true;
+      // A server that is there and was busy is asked again.
+      setTimeout(() => this.offline && board.status === "online" && isWanted() && this.show(), SHOW_AGAIN_MS);
     }
     if (!isWanted()) return;
     // The server said meanwhile that what we have is too old.
@@ -340,7 +348,7 @@ export class ChatTimeline extends LitElement {
   growSoon() {
     if (this.growing || !this.timeline.loaded) return;
     this.growing = true;
-    if (this.comesFast()) {
+    if (this.timeline.following && this.comesFast()) {
       return void setTimeout(() => {
         this.growing = false;
         if (this.isConnected) this.growSoon();
@@ -394,7 +402,7 @@ export class ChatTimeline extends LitElement {
   markRead() {
     const { timeline, room } = this;
     const id = timeline.atEnd && timeline.following && timeline.last?.id;
-    if (!id || !this.isConnected || document.hidden || !document.hasFocus() || !this.scroller.clientHeight || (id === this.readTo && room.unread === 0)) return;
+    if (!id || !this.isConnected || document.hidden || !document.hasFocus() || !this.scroller?.clientHeight || (id === this.readTo && room.unread === 0)) return;
     this.seen = { room, id };
     this.readSoon ??= setTimeout(() => this.sayRead(), this.readTo === undefined ? 0 : READ_EVERY_MS);
   }
@@ -483,7 +491,7 @@ export class ChatTimeline extends LitElement {
   renderUnreadBar() {
     if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
     // The messages come first.
-    unreadSoon ??= unread ?? setTimeout(() => {
+    if (!unread) unreadSoon ??= setTimeout(() => {
       unreadSoon = undefined;
       withUnread().then(() => this.requestUpdate(), () => {});
     }, UNREAD_BAR_MS);
