@@ -55,17 +55,6 @@ export class Follow {
   }
 }
 
-/** Signs out; nothing that one wrote stays readable on this device, sent or not. */
-export async function signOut(id = board.user?.id ?? 0) {
-  // Whoever signs in next does not begin where this one was.
-  history.replaceState({}, "", "/");
-  const ended = board.signOut();
-  for (const key of Object.keys(localStorage)) {
-    if (key.startsWith(`chatboard.draft.${id}.`) || /^chatboard\.(org|room|emoji|folded)\b/.test(key)) localStorage.removeItem(key);
-  }
-  await Promise.all([ended, board.forget(id)]);
-}
-
 /** Goes to a path of the page as a click on a link would. @param {string} path @param {{replace?: boolean}} [options] */
 export function go(path, { replace = false } = {}) {
   if (replace) history.replaceState({}, "", path);

@@ -1,10 +1,21 @@
 // One's own account: name, password, devices, organizations, and its end.
 
 import { html, nothing } from "lit";
-import { board, signOut } from "/state.js";
+import { board } from "/state.js";
 import { avatar, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 import { field } from "./fields.js";
+
+/** Signs out; nothing that one wrote stays readable on this device, sent or not. */
+async function signOut(id = board.user?.id ?? 0) {
+  // Whoever signs in next does not begin where this one was.
+  history.replaceState({}, "", "/");
+  const ended = board.signOut();
+  for (const key of Object.keys(localStorage)) {
+    if (key.startsWith(`chatboard.draft.${id}.`) || /^chatboard\.(org|room|emoji|folded)\b/.test(key)) localStorage.removeItem(key);
+  }
+  await Promise.all([ended, board.forget(id)]);
+}
 
 class Profile extends Part {
   async load() {}
