@@ -237,6 +237,11 @@ export class ChatBoard extends EventTarget {
     return this.#people.nameOf(id);
   }
 
+  /** The people whom a reading of a mention names (`mentionsIn` of chatboard/text.js), as far as we know people. @param {string} key */
+  named(key) {
+    return this.#people.named(key);
+  }
+
   /**
    * Whether a text mentions us; near enough for a badge, until the exact counts come.
    * @param {string} body @param {{here?: boolean}} [options] `here`: whether `@here` does; it notifies, and is not counted

@@ -2,6 +2,7 @@
 
 import DOMPurify from "dompurify";
 import { Marked } from "marked";
+import { mentionsIn } from "/chatboard/text.js";
 
 /** @param {string} text */
 const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -21,9 +22,9 @@ const marked = new Marked({
   extensions: [{
     name: "mention",
     level: "inline",
-    start: (source) => source.match(/@[\p{L}\p{N}_.+-]+@/u)?.index,
+    start: (source) => source.match(/@[\p{L}\p{M}\p{N}_.+-]+@/u)?.index,
     tokenizer(source) {
-      const raw = source.match(/^@[\p{L}\p{N}_][\p{L}\p{N}_.+-]*@[\w-]+(?:\.[\w-]+)+/u)?.[0];
+      const raw = source.match(/^@[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.+-]*@[\p{L}\p{M}\p{N}_-]+(?:\.[\p{L}\p{M}\p{N}_-]+)+/u)?.[0];
       return raw ? { type: "mention", raw } : undefined;
     },
     renderer: ({ raw }) => escape(raw),
@@ -43,25 +44,15 @@ const ALLOWED = {
 // Said once: to read it for every message would take longer than most messages do.
 DOMPurify.setConfig({ ...ALLOWED, RETURN_DOM_FRAGMENT: true });
 
-/** Where a name begins, and all that may belong to it; as the server reads mentions. */
-const MENTION = /(?<![\p{Alphabetic}\p{M}\p{N}_])@([\p{Alphabetic}\p{M}\p{N}_][\p{Alphabetic}\p{M}\p{N}_!#$%&'*+/=?^{|}~.@-]{0,253})/gu;
-/** Punctuation at the end, and the last word with the punctuation before it. */
-const TRAILING = /[^\p{Alphabetic}\p{M}\p{N}_]+$/u;
-const LAST_WORD = /[^\p{Alphabetic}\p{M}\p{N}_]+[\p{Alphabetic}\p{M}\p{N}_]*$/u;
-/** Readings of one name, the longest first. */
-const READINGS_MAX = 8;
+/** @typedef {{name: string, isMe: boolean}} Mentioned `name`: what is shown for the mention */
+/** @typedef {(key: string, name: string) => Mentioned|null} Whose who has a name, by the key that chatboard/text.js makes of it, and as it is written */
 
-/** @typedef {{name: string, isMe: boolean}} Mentioned how people read the one who is mentioned */
-
-/** The first reading of what follows an `@` that is somebody. @param {string} text @param {(name: string) => Mentioned|null} whose */
-function readMention(text, whose) {
-  let name = text.replace(TRAILING, "");
-  for (let n = 0; n < READINGS_MAX && name; n++) {
-    const who = whose(name);
-    if (who) return { token: name, ...who };
-    const shorter = name.replace(LAST_WORD, "");
-    if (shorter === name) return null;
-    name = shorter;
+/** The longest reading of a mention that is somebody. @param {string} text @param {import("/chatboard/text.js").Mention} mention @param {Whose} whose */
+function readMention(text, { at, everyone, readings }, whose) {
+  for (const { length, key } of readings) {
+    const token = text.slice(at + 1, at + 1 + length);
+    const who = everyone ? { name: token, isMe: true } : whose(key, token);
+    if (who) return { token, ...who };
   }
   return null;
 }
@@ -94,7 +85,7 @@ function parsed(source) {
 
 /**
  * @param {string} source
- * @param {(name: string) => Mentioned|null} [whose] who a name after `@` is; null: nobody
+ * @param {Whose} [whose]
  * @returns {DocumentFragment}
  */
 export function render(source, whose = () => null) {
@@ -127,27 +118,28 @@ function widen(fragment) {
   }
 }
 
-/** @param {DocumentFragment} fragment @param {(name: string) => Mentioned|null} whose */
+/** @param {DocumentFragment} fragment @param {Whose} whose */
 function markMentions(fragment, whose) {
   const walker = document.createTreeWalker(fragment, NodeFilter.SHOW_TEXT);
   const texts = [];
   for (let node; (node = walker.nextNode()); ) {
     if (node.nodeValue?.includes("@") && !node.parentElement?.closest("code, pre")) texts.push(/** @type {Text} */ (node));
   }
-  for (const text of texts) {
+  for (const node of texts) {
+    const text = node.data.normalize("NFC");
     const parts = [];
     let from = 0;
-    for (const found of text.data.matchAll(MENTION)) {
-      const who = readMention(found[1], whose);
+    for (const mention of mentionsIn(text)) {
+      const who = mention.at < from ? null : readMention(text, mention, whose);
       if (!who) continue;
       const mark = document.createElement("span");
       mark.className = who.isMe ? "mention mention-me" : "mention";
       mark.textContent = `@${who.name}`;
       mark.title = `@${who.token}`;
-      parts.push(text.data.slice(from, found.index), mark);
-      from = found.index + 1 + who.token.length;
+      parts.push(text.slice(from, mention.at), mark);
+      from = mention.at + 1 + who.token.length;
     }
-    if (parts.length) text.replaceWith(...parts, text.data.slice(from));
+    if (parts.length) node.replaceWith(...parts, text.slice(from));
   }
 }
 

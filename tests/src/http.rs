@@ -26,3 +26,12 @@ pub fn client_from(address: std::net::IpAddr, timeout: Duration) -> reqwest::Cli
         .build()
         .expect("a client can be made")
 }
+
+/// A text as it stands in a query string.
+pub fn encoded(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        let _ = write!(encoded, "%{byte:02x}");
+        encoded
+    })
+}

@@ -6,6 +6,7 @@ import { board } from "/state.js";
 import { dress } from "/dress.js";
 import { use } from "./emoji-used.js";
 import { avatar } from "./people.js";
+import { NAME, loose, mentionsIn, nameKey } from "/chatboard/text.js";
 
 await dress("more-style");
 
@@ -14,10 +15,7 @@ await dress("more-style");
 /** Choices that are offered at once. */
 const MOST = 8;
 
-const WORD = "\\p{Alphabetic}\\p{M}\\p{N}_";
-const PERSON = new RegExp(`(?:^|[^${WORD}@])(@([${WORD}][${WORD}'’.+@-]*(?: [${WORD}'’.-]+){0,3}|))$`, "u");
-/** What a short name consists of that means one person. */
-const PLAIN = new RegExp(`^[${WORD}'.-]+$`, "u");
+const PERSON = new RegExp(`(?:^|[^[\\p{Alphabetic}\\p{M}\\p{N}_@]--\\p{DI}])(@([${NAME}][${NAME}'’.+@\\-]*(?: [${NAME}'’.\\-]+){0,3}|))$`, "v");
 const EMOJI = /(?:^|[\s(])(:([a-z0-9_+-]{2,32}))$/i;
 
 /** What the caret stands at the end of; null when nothing is completed there. @param {HTMLTextAreaElement} field @returns {{kind: "@"|":", text: string, typed: string}|null} */
@@ -30,7 +28,7 @@ export function wordAt(field) {
 }
 
 /** Without case, accents and the shape of an apostrophe. @param {string} text */
-const fold = (text) => text.normalize("NFD").replace(/[\u0300-\u036f]/g, "").replaceAll("’", "'").toLowerCase();
+const fold = (text) => loose(text).replaceAll("’", "'");
 
 /** How well somebody fits: their name from its start, from one of its words, their address, a part of the name; 9 is not at all. @param {string} name @param {string} email @param {string} wanted folded */
 function rank(name, email, wanted) {
@@ -41,19 +39,23 @@ function rank(name, email, wanted) {
   return !wanted.includes(" ") && folded.includes(wanted) ? 3 : 9;
 }
 
+/** Whether `@first.last` mentions this person and nobody else in the room. @param {import("/chatboard/room.js").Person} one @param {import("/chatboard/room.js").Room} room */
+function isMention({ first_name: first, last_name: last }, room) {
+  if (!first || !last || /\s/.test(first + last)) return false;
+  const name = `${first}.${last}`.normalize("NFC");
+  const reading = mentionsIn(`@${name}`)[0]?.readings[0];
+  return reading?.key === nameKey(first, last) && reading.length === name.length && board.named(reading.key).filter((id) => room.members?.includes(id)).length === 1;
+}
+
 /** @param {string} word after the `@` @param {import("/chatboard/room.js").Room} room @returns {Choice[]} the best first, everyone last */
 function people(word, room) {
   const wanted = fold(word);
   const known = (room.members ?? []).filter((id) => id !== board.user?.id).map((id) => board.people.get(id)).filter((one) => one !== undefined);
-  const short = (/** @type {any} */ one) => `${one.first_name}.${one.last_name}`;
-  /** @type {Map<string, number>} */
-  const bearers = new Map();
-  for (const one of known) bearers.set(short(one).toLowerCase(), (bearers.get(short(one).toLowerCase()) ?? 0) + 1);
   const found = known.map((one) => {
     const name = board.nameOf(one.id);
     // A name that another bears too, or that has spaces, would not mean this person alone: the address does.
-    const isPlain = one.first_name && one.last_name && PLAIN.test(short(one)) && bearers.get(short(one).toLowerCase()) === 1;
-    return { id: one.id, name, note: one.email, insert: `@${isPlain ? short(one) : one.email} `, rank: rank(name, one.email, wanted) };
+    const short = isMention(one, room) ? `${one.first_name}.${one.last_name}` : one.email;
+    return { id: one.id, name, note: one.email, insert: `@${short} `, rank: rank(name, one.email, wanted) };
   }).filter((one) => one.rank < 9).sort((a, b) => a.rank - b.rank || a.name.localeCompare(b.name));
   const all = room.info.is_dm ? [] : [["here", "everyone who is online"], ["room", "everyone in this room"]]
     .filter(([name]) => name.startsWith(wanted)).map(([name, note]) => ({ id: 0, name, note, insert: `@${name} ` }));

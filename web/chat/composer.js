@@ -3,6 +3,7 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain } from "/markdown.js";
+import { charsIn, isBlank } from "/chatboard/text.js";
 import { icon } from "./icons.js";
 
 const TYPING_EVERY_MS = 3000;
@@ -138,7 +139,7 @@ export class ChatComposer extends LitElement {
     else {
       if (this.field.value) localStorage.setItem(this.draftKey, this.field.value);
       else localStorage.removeItem(this.draftKey);
-      this.signal(this.field.value.trim() !== "");
+      this.signal(!isBlank(this.field.value));
     }
     this.look();
   }
@@ -218,7 +219,13 @@ export class ChatComposer extends LitElement {
   async send() {
     const { begun, room } = this;
     // The indent of a first line may be that of code.
-    const body = this.field.value.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
+    const text = this.field.value.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
+    // Invisible characters alone are no message.
+    const body = isBlank(text) ? "" : text;
+    if (charsIn(body) > 10_000) {
+      this.problem = "Messages can have 10,000 characters at most.";
+      return;
+    }
     if (begun.editing) return this.saveEdit(body);
     if (begun.files.some((one) => one.part < 1 && !one.problem)) {
       this.problem = "Still uploading. Send it when the upload is done.";
@@ -231,10 +238,6 @@ export class ChatComposer extends LitElement {
     }
     const { files } = begun;
     if (!body && !files.length) return;
-    if ([...body].length > 10_000) {
-      this.problem = "Messages can have 10,000 characters at most.";
-      return;
-    }
     this.setText("");
     localStorage.removeItem(this.draftKey);
     this.signal(false);
@@ -315,7 +318,7 @@ export class ChatComposer extends LitElement {
       <div class="composer-row">
         <label class="icon-button" title="Add files">${icon("clip")}<span class="hidden">Add files</span>
           <input type="file" multiple class="hidden" @change=${(/** @type {any} */ event) => { this.attach(event.target.files); event.target.value = ""; }}></label>
-        <textarea rows="1" dir="auto" aria-label=${label} placeholder=${label} maxlength="20000" autocomplete="off"
+        <textarea rows="1" dir="auto" aria-label=${label} placeholder=${label} autocomplete="off"
           aria-autocomplete="list" aria-controls=${this.found.length ? "mention-choices" : nothing}
           aria-activedescendant=${this.found.length ? `mention-${this.chosen}` : nothing}
           @input=${this.typed} @keydown=${this.keys} @paste=${this.pasted} @blur=${() => (this.found = [])}></textarea>

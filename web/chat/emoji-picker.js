@@ -172,7 +172,7 @@ class EmojiPicker extends LitElement {
     let place = 0;
     return html`<div class="emoji-picker" popover="auto" role="dialog" aria-label="Emoji">
       <input type="text" role="combobox" aria-label="Search emoji" placeholder="Search emoji" aria-expanded="true" aria-controls="emoji-list" aria-autocomplete="list"
-        autocomplete="off" spellcheck="false" maxlength="40" @input=${this.typed} @keydown=${this.keys}>
+        autocomplete="off" spellcheck="false" @input=${this.typed} @keydown=${this.keys}>
       <div class="emoji-list" role="listbox" id="emoji-list" aria-label="Emoji" tabindex="-1" @click=${this.clicked} @pointerover=${this.pointed}>
         ${shown.map(({ name, emoji }) => html`<div role="group" aria-label=${name}><b aria-hidden="true">${name}</b><div class="emoji-grid" role="presentation">${emoji.map((one) => html`<span role="option"
           id=${`emoji-${place++}`} aria-selected="false" aria-label=${one.label} title=${one.code ? `${one.label} :${one.code}:` : one.label} data-emoji=${one.emoji}>${one.emoji}</span>`)}</div></div>`)}

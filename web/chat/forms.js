@@ -2,6 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
+import { identity } from "/chatboard/text.js";
 import { Modal } from "./modal.js";
 
 /** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
@@ -67,26 +68,62 @@ export class FormDialog extends Modal {
   }
 }
 
+/** The error of a name that another room has, at the field; others as they are. @param {any} error */
+export const nameFault = (error) => (error.code === "name_taken" ? Object.assign(error, { errors: { name: ["There is already a room with this name."] } }) : error);
+
+/** The room that has a name: one of ours, or one to join. @param {number} org @param {string} name @returns {Promise<{id: number, name: string, isMine: boolean}|null>} */
+async function roomNamed(org, name) {
+  const fits = (/** @type {any} */ info) => !info.is_dm && info.org === org && identity(info.name) === identity(name.trim());
+  const mine = [...board.rooms.values()].find(({ info }) => fits(info));
+  if (mine) return { id: mine.id, name: mine.name, isMine: true };
+  for await (const info of board.items("/rooms/", { scope: "joinable", org })) if (fits(info)) return { id: info.id, name: info.name, isMine: false };
+  return null;
+}
+
 class NewRoom extends FormDialog {
+  static properties = { ...FormDialog.properties, taken: { state: true } };
+
   constructor() {
     super();
     this.label = "New room";
     this.action = "Create room";
     this.org = 0;
+    /** The room that has the name already. @type {Awaited<ReturnType<typeof roomNamed>>} */ this.taken = null;
   }
 
   /** @param {FormData} data */
   async save(data) {
-    const { id } = await board.request("POST", "/rooms/", {
-      org: this.org, name: data.get("name"), topic: data.get("topic") || "", access_level: data.get("access_level"), auto_join: data.has("auto_join"),
-    });
-    await board.open(id);
-    go(`/r/${id}`);
+    this.taken = null;
+    try {
+      const { id } = await board.request("POST", "/rooms/", {
+        org: this.org, name: data.get("name"), topic: data.get("topic") || "", access_level: data.get("access_level"), auto_join: data.has("auto_join"),
+      });
+      await board.open(id);
+      go(`/r/${id}`);
+    } catch (error) {
+      const fault = nameFault(error);
+      if (fault.code === "name_taken") this.taken = await roomNamed(this.org, String(data.get("name"))).catch(() => null);
+      throw fault;
+    }
+  }
+
+  /** Goes to the room that has the name, a member or not. @param {{id: number, isMine: boolean}} room */
+  async openTaken({ id, isMine }) {
+    try {
+      if (!isMine) await board.request("POST", `/rooms/${id}/join/`);
+      await board.open(id);
+      this.close();
+      go(`/r/${id}`);
+    } catch (error) {
+      this.problem = /** @type {Error} */ (error).message;
+    }
   }
 
   renderFields() {
-    return html`<label>Name<input name="name" required maxlength="80" autofocus dir="auto">${this.error("name")}</label>
-      <label>Topic<input name="topic" maxlength="250" dir="auto">${this.error("topic")}</label>
+    const { taken } = this;
+    return html`<label>Name<input name="name" required autofocus dir="auto">${this.error("name")}</label>
+      ${taken ? html`<button type="button" class="link" @click=${() => this.openTaken(taken)}>${taken.isMine ? "Open" : "Join"} <bdi>${taken.name}</bdi></button>` : nothing}
+      <label>Topic<input name="topic" dir="auto">${this.error("topic")}</label>
       <label>Visibility<select name="access_level"><option value="PUBLIC">Public: everyone in the organization can join</option>
         <option value="MANAGER_ONLY">Managers and admins only</option><option value="PRIVATE">Private: by invitation</option></select></label>
       <label class="check"><input type="checkbox" name="auto_join"> Add everyone automatically, now and when people join</label>${this.error("auto_join")}`;
@@ -108,7 +145,7 @@ class RoomSection extends FormDialog {
 
   renderFields() {
     const names = new Set([...board.rooms.values()].map((room) => room.settings.section).filter((name) => name !== null));
-    return html`<label>Section<input name="section" maxlength="80" autofocus list="sections" dir="auto" .value=${board.rooms.get(this.room)?.settings.section ?? ""}
+    return html`<label>Section<input name="section" autofocus list="sections" dir="auto" .value=${board.rooms.get(this.room)?.settings.section ?? ""}
       placeholder="None">${this.error("section")}</label><datalist id="sections">${[...names].map((name) => html`<option value=${name}></option>`)}</datalist>`;
   }
 }

@@ -27,25 +27,10 @@ function loadFiles() {
   return nothing;
 }
 
-/** People by what can stand after an `@`, and the version of `board.people` that this is of. @type {{version: number, ids: Map<string, number[]>}} */
-let bearers = { version: -1, ids: new Map() };
-
-/** @param {string} name what stands after an `@` @returns {import("/markdown.js").Mentioned|null} */
-function whose(name) {
-  const token = name.normalize("NFC").toLowerCase();
-  if (token === "room" || token === "here") return { name, isMe: true };
-  const { user, peopleVersion: version } = board;
-  if (bearers.version !== version) {
-    bearers = { version, ids: new Map() };
-    for (const { id, email, first_name, last_name } of [...board.people.values(), ...(user ? [user] : [])]) {
-      for (const one of new Set([email, `${first_name}.${last_name}`])) {
-        const key = one.normalize("NFC").toLowerCase();
-        bearers.ids.set(key, [...new Set(bearers.ids.get(key)).add(id)]);
-      }
-    }
-  }
-  const ids = bearers.ids.get(token);
-  return ids ? { name: ids.length === 1 ? board.nameOf(ids[0]) : name, isMe: ids.includes(user?.id ?? 0) } : null;
+/** @param {string} key of a name after an `@` @param {string} name as it was written @returns {import("/markdown.js").Mentioned|null} */
+function whose(key, name) {
+  const ids = board.named(key);
+  return ids.length ? { name: ids.length === 1 ? board.nameOf(ids[0]) : name, isMe: ids.includes(board.user?.id ?? 0) } : null;
 }
 
 /** Which people a body was drawn with: one without `@` is the same with any. @param {any} message */

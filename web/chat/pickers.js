@@ -2,6 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
+import { loose } from "/chatboard/text.js";
 import { PickDialog } from "./dialog.js";
 import { icon, iconOf } from "./icons.js";
 import { avatar } from "./people.js";
@@ -9,7 +10,7 @@ import { wants } from "./sidebar.js";
 
 /** How well `text` fits a name: prefix, word prefix, substring, letters in order; 9 is not at all. @param {string} name @param {string} text */
 export function rank(name, text) {
-  const [lower, wanted] = [name.toLowerCase(), text.toLowerCase()];
+  const [lower, wanted] = [loose(name), loose(text)];
   if (!wanted || lower.startsWith(wanted)) return 0;
   if (lower.split(/[\s._-]+/).some((word) => word.startsWith(wanted))) return 1;
   if (lower.includes(wanted)) return 2;
@@ -42,14 +43,23 @@ class QuickSwitcher extends PickDialog {
       board.request("GET", `/orgs/${org}/members/?${new URLSearchParams({ limit: "8", search: text })}`).then(({ results }) => results, () => []),
       (this.joinable ??= Array.fromAsync(board.items("/rooms/", { scope: "joinable", org }))).catch(() => []),
     ]);
-    const found = people.filter((/** @type {any} */ one) => one.user !== board.user?.id).map((/** @type {any} */ one) => {
-      board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
-      return { icon: avatar(one.user), title: board.nameOf(one.user), note: one.user_email, hint: "Message", run: () => this.write(one.user) };
-    });
+    for (const one of people) board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
+    const found = this.people(new Set(people.map((/** @type {any} */ one) => one.user)), text);
     const others = joinable.filter((/** @type {any} */ info) => rank(info.name, text) < 3).slice(0, 8).map((/** @type {any} */ info) => ({
       icon: iconOf(info), title: info.name, note: info.topic, hint: "Join", run: () => this.join(info.id),
     }));
     return [...rooms, ...found, ...others, { icon: icon("search"), title: `Search messages for “${text}”`, run: () => this.search(text) }];
+  }
+
+  /** People whom the server found, and those of our rooms in this organization whose names fit without accents. @param {Set<number>} ids @param {string} text @returns {import("./dialog.js").Item[]} */
+  people(ids, text) {
+    for (const room of board.rooms.values()) {
+      if (room.info.org === this.org) for (const id of room.members ?? []) if (rank(board.nameOf(id), text) < 3) ids.add(id);
+    }
+    ids.delete(board.user?.id ?? 0);
+    return [...ids].slice(0, 8).map((id) => ({
+      icon: avatar(id), title: board.nameOf(id), note: board.people.get(id)?.email, hint: "Message", run: () => this.write(id),
+    }));
   }
 
   /** @param {string} text @returns {import("./dialog.js").Item[]} */

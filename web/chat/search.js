@@ -4,6 +4,7 @@
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
 import { dress } from "/dress.js";
+import { charsIn, loose } from "/chatboard/text.js";
 import { plain } from "/markdown.js";
 import { icon, iconOf } from "./icons.js";
 import { LOCALE, avatar, fullTimeOf, timeOf } from "./people.js";
@@ -15,6 +16,8 @@ await dress("more-style");
 const wide = matchMedia("(min-width: 64rem)");
 /** How long is waited for the next letter. */
 const TYPING_MS = 180;
+/** Characters of a query, as the server allows. */
+const QUERY_CHARS_MAX = 200;
 /** Results of a page. */
 const PAGE = 30;
 /** Characters that are shown of a message, and of these before the first word that was found. */
@@ -24,11 +27,8 @@ const WORD = /[\p{L}\p{M}\p{N}]+/gu;
 /** Scripts that set no spaces between words: any part of them is found. */
 const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 
-/** As the server compares: without case and accents. @param {string} text */
-const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
-
 /** The words that a query looks for. @param {string} query */
-const wordsOf = (query) => (query.match(WORD) ?? []).map(fold);
+const wordsOf = (query) => (query.match(WORD) ?? []).map(loose);
 
 /**
  * Cuts a text where words are that were looked for: each may be the beginning of a longer one.
@@ -50,7 +50,7 @@ function partsOf(text, words) {
       if (piece) mark(from, from + piece.length);
       continue;
     }
-    const folded = fold(word);
+    const folded = loose(word);
     if (words.some((one) => folded.startsWith(one) && (one.length > 1 || folded === one))) mark(index, index + word.length);
   }
   if (at < text.length) parts.push({ text: text.slice(at), isFound: false });
@@ -162,6 +162,12 @@ class SearchPane extends LitElement {
       this.results = this.next = null;
       return;
     }
+    if (charsIn(query) > QUERY_CHARS_MAX) {
+      this.problem = `Searches can have ${QUERY_CHARS_MAX} characters at most.`;
+      this.busy = false;
+      this.results = this.next = null;
+      return;
+    }
     const params = new URLSearchParams({ q: query, limit: String(PAGE) });
     if (!board.rooms.has(this.scope)) this.scope = 0;
     if (this.scope) params.set("room", String(this.scope));
@@ -234,7 +240,7 @@ class SearchPane extends LitElement {
     const isAlone = this.isPlace && !wide.matches;
     return html`<section class="search-pane" role=${isAlone ? "main" : "search"} aria-label="Search" @keydown=${this.keys}>
       <header>${isAlone ? html`<h1 class="hidden">Search</h1>` : html`<h2 class="hidden">Search</h2>`}
-        <label class="search-field">${icon("search")}<input type="search" aria-label="Search messages" placeholder="Search messages" autocomplete="off" spellcheck="false" maxlength="200" enterkeyhint="search" @input=${this.typed}></label>
+        <label class="search-field">${icon("search")}<input type="search" aria-label="Search messages" placeholder="Search messages" autocomplete="off" spellcheck="false" enterkeyhint="search" @input=${this.typed}></label>
         <button class="icon-button" aria-label="Close search" title="Close (Esc)" @click=${this.close}>${icon("close")}</button></header>
       ${room ? html`<div class="search-scope" role="group" aria-label="Search in"><button aria-pressed=${!this.scope} @click=${() => this.searchIn(0)}>Everywhere</button>
         <button aria-pressed=${this.scope === room.id} @click=${() => this.searchIn(room.id)}>${iconOf(room.info)}<bdi>${room.name}</bdi></button></div>` : nothing}

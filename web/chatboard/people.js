@@ -1,6 +1,7 @@
 // Everyone we heard of, and their names as people read them.
 
 import { ApiError } from "./rest.js";
+import { emailKey, mentionsIn, nameKey, withoutCode } from "./text.js";
 
 /** @typedef {import("./room.js").Person} Person */
 
@@ -12,6 +13,8 @@ export class People {
   known = new Map();
   /** Rises with every person, or name, that is new. */
   version = 0;
+  /** Who has which name or address, of which `version`. @type {{version: number, user: any, ids: Map<string, number[]>}} */
+  #names = { version: -1, user: null, ids: new Map() };
   /** Whom the server was asked for. @type {Set<number>} */
   #asked = new Set();
 
@@ -59,13 +62,25 @@ export class People {
     for (const room of this.board.rooms.values()) if (room.timeline.loaded) this.board.changed(room.id);
   }
 
+  /** Whom a reading of a mention names, as far as we know people. @param {string} key @returns {number[]} */
+  named(key) {
+    const { user } = this.board;
+    if (this.#names.version !== this.version || this.#names.user !== user) {
+      this.#names = { version: this.version, user, ids: new Map() };
+      for (const { id, email, first_name, last_name } of [...this.known.values(), ...(user ? [user] : [])]) {
+        for (const one of [emailKey(email), nameKey(first_name, last_name)]) {
+          if (one) this.#names.ids.set(one, [...new Set(this.#names.ids.get(one)).add(id)]);
+        }
+      }
+    }
+    return this.#names.ids.get(key) ?? [];
+  }
+
   /** @param {string} body @param {string[]} words which mention everyone */
   mentionsMe(body, words) {
     const { user } = this.board;
     if (!body.includes("@") || !user) return false;
-    const { email, first_name, last_name } = user;
-    const names = [email, ...(first_name && last_name ? [`${first_name}.${last_name}`] : []), ...words];
-    const any = names.map((name) => name.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&")).join("|");
-    return new RegExp(`(?<![\\p{L}\\p{M}\\p{N}_])@(?:${any})(?![\\p{L}\\p{M}\\p{N}_-])`, "iu").test(body.replace(/`[^`]*`/g, ""));
+    return mentionsIn(withoutCode(body).normalize("NFC")).some(({ everyone, readings }) => (everyone ? words.includes(everyone)
+      : readings.map(({ key }) => this.named(key)).find((ids) => ids.length)?.includes(user.id)));
   }
 }

@@ -4,7 +4,7 @@ import { LitElement, html, nothing } from "lit";
 
 /**
  * @typedef {{name: string, busy: boolean, problem: string, errors: Record<string, string[]>}} FormState
- * @typedef {{type?: string, value?: any, required?: boolean, min?: number, max?: number, autocomplete?: any, hint?: any, placeholder?: string, dir?: any}} FieldOptions
+ * @typedef {{type?: string, value?: any, required?: boolean, min?: number, autocomplete?: any, hint?: any, placeholder?: string, dir?: any}} FieldOptions
  */
 
 /** An element in light DOM with forms. */
@@ -56,12 +56,12 @@ const said = (all) => all.map((one) => (one[0] ?? "").toUpperCase() + one.slice(
 
 /** @param {{name: string, errors: Record<string, string[]>}} state @param {string} name @param {any} label @param {FieldOptions} [options] */
 export function field(state, name, label, options = {}) {
-  const { type = "text", value = "", required = false, min, max, autocomplete, hint, placeholder, dir } = options;
+  const { type = "text", value = "", required = false, min, autocomplete, hint, placeholder, dir } = options;
   const id = `${state.name}-${name}`;
   const faults = state.errors[name];
   const about = [hint ? `${id}-hint` : "", faults ? `${id}-fault` : ""].filter(Boolean).join(" ");
   return html`<div class="field"><label for=${id}>${label}</label>
-    <input id=${id} name=${name} type=${type} .value=${String(value ?? "")} ?required=${required} minlength=${min ?? nothing} maxlength=${max ?? nothing}
+    <input id=${id} name=${name} type=${type} .value=${String(value ?? "")} ?required=${required} minlength=${min ?? nothing}
       autocomplete=${autocomplete ?? nothing} placeholder=${placeholder ?? nothing} dir=${dir ?? nothing} spellcheck="false"
       aria-invalid=${faults ? "true" : nothing} aria-describedby=${about || nothing}>
     ${hint ? html`<small class="hint" id=${`${id}-hint`}>${hint}</small>` : nothing}

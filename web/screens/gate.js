@@ -97,9 +97,9 @@ class Gate extends Forms {
   /** @param {string} name */
   fields(name) {
     const state = this.form(name);
-    return html`<div class="pair">${field(state, "first_name", "First name", { autocomplete: "given-name", max: 100, dir: "auto" })}
-      ${field(state, "last_name", "Last name", { autocomplete: "family-name", max: 100, dir: "auto" })}</div>${this.email(name)}
-      ${field(state, "password", "Password", { type: "password", autocomplete: "new-password", required: true, min: 8, max: 128, hint: "8 characters or more." })}`;
+    return html`<div class="pair">${field(state, "first_name", "First name", { autocomplete: "given-name", dir: "auto" })}
+      ${field(state, "last_name", "Last name", { autocomplete: "family-name", dir: "auto" })}</div>${this.email(name)}
+      ${field(state, "password", "Password", { type: "password", autocomplete: "new-password", required: true, min: 8, hint: "8 characters or more." })}`;
   }
 
   /** @param {string} name @param {string} label */
@@ -158,7 +158,7 @@ class Gate extends Forms {
       this.ends("Your new password is set", html`<p>All your devices have been signed out.</p><p><a class="button primary" href="/sign-in">Sign in</a></p>`);
     });
     return html`<form @submit=${send}><h1>Set a new password</h1><p>This signs you out on all your devices.</p>
-      ${field(state, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, max: 128, hint: "8 characters or more." })}
+      ${field(state, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, hint: "8 characters or more." })}
       ${state.errors.token ? html`<p class="failed" role="alert">This link was used before, or is older than an hour. <a href="/sign-in/forgotten">Ask for a new one</a>.</p>` : problemOf(state)}
       <button ?disabled=${state.busy}>Set password</button></form>`;
   }

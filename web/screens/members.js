@@ -124,7 +124,7 @@ class Invites extends Part {
     const roles = Object.keys(ROLES).filter((role) => this.isAdmin || role !== "ADMIN").reverse();
     return html`<h2>Invitations</h2><p class="screen-intro">They'll get an e-mail with a link. It expires in 7 days and works only for that address.</p>
       <form class="screen-card invite-form" @submit=${this.submit("invite", (data, form) => this.invite(data, form), "The invitation is on its way.")}>
-        <label>E-mail<input name="email" type="email" required maxlength="254" autocomplete="off" dir="ltr"></label>
+        <label>E-mail<input name="email" type="email" required autocomplete="off" dir="ltr"></label>
         <label>Role<select name="role">${roles.map((role) => html`<option value=${role}>${ROLES[role]}</option>`)}</select></label>
         <button class="primary" ?disabled=${this.busy === "invite"}>Invite</button></form>
       ${this.fault("invite")}${this.fault("invite", "email")}${this.fault("invite", "role")}

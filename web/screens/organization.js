@@ -48,7 +48,7 @@ class General extends Part {
     const { info, isAdmin } = this;
     return html`<h2>General</h2><p class="screen-intro">Created on ${dateOf(info.created_at)}. You are ${info.role === "ADMIN" ? "an admin" : info.role === "MANAGER" ? "a manager" : "a member"}.</p>
       ${isAdmin ? html`<form class="screen-card" @submit=${this.submit("name", (data) => this.rename(data), "Saved.")}>
-          <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("name", "name")}</label>${this.fault("name")}
+          <label>Name<input name="name" required dir="auto" autocomplete="off" .value=${info.name}>${this.fault("name", "name")}</label>${this.fault("name")}
           <div class="buttons end"><button class="primary" ?disabled=${this.busy === "name"}>Save</button></div></form>` : nothing}
       <p class="note"><a href="/orgs/new">Create another organization</a></p>
       <div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay. The last admin cannot leave.</p><div class="buttons"><button class="warn" @click=${this.leave}>Leave this organization…</button></div></div>
@@ -67,7 +67,7 @@ class NewOrganization extends Part {
   renderPart() {
     return html`<h2>New organization</h2><p class="screen-intro">With its own people and rooms; you are its admin. To come into one that exists, ask someone there for an invitation.</p>
       <form class="screen-card" @submit=${this.submit("new", (data) => this.make(data), "Organization created. Now invite your team.")}>
-        <label>Name<input name="name" required maxlength="120" dir="auto" autocomplete="organization">${this.fault("new", "name")}</label>${this.fault("new")}
+        <label>Name<input name="name" required dir="auto" autocomplete="organization">${this.fault("new", "name")}</label>${this.fault("new")}
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "new"}>Create organization</button></div></form>`;
   }
 }

@@ -66,14 +66,14 @@ class Profile extends Part {
     const [profile, password] = [this.state("profile"), this.state("password")];
     return html`<div class="who">${avatar(user.id)}<div><h2><bdi>${board.nameOf(user.id)}</bdi></h2><p class="note"><bdi>${user.email}</bdi></p></div></div>
       <form class="screen-card" @submit=${this.submit("profile", (data) => this.save(data), "Saved.")}>
-        <div class="pair">${field(profile, "first_name", "First name", { value: user.first_name, max: 100, autocomplete: "given-name", dir: "auto" })}
-          ${field(profile, "last_name", "Last name", { value: user.last_name, max: 100, autocomplete: "family-name", dir: "auto" })}</div>
+        <div class="pair">${field(profile, "first_name", "First name", { value: user.first_name, autocomplete: "given-name", dir: "auto" })}
+          ${field(profile, "last_name", "Last name", { value: user.last_name, autocomplete: "family-name", dir: "auto" })}</div>
         ${field(profile, "avatar_url", "Picture URL", { type: "url", value: user.avatar_url ?? "", placeholder: "https://…", hint: "Shown by other apps." })}
         ${this.fault("profile")}<div class="buttons end"><button class="primary" ?disabled=${this.busy === "profile"}>Save</button></div></form>
       <form class="screen-card" @submit=${this.submit("password", (data, form) => this.changePassword(data, form), "Changed. Your other devices are signed out.")}>
         <h3>Password</h3><input hidden name="email" autocomplete="username" .value=${user.email}>
         <div class="pair">${field(password, "current_password", "Current password", { type: "password", autocomplete: "current-password", required: true })}
-          ${field(password, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, max: 128, hint: "8 characters or more." })}</div>
+          ${field(password, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, hint: "8 characters or more." })}</div>
         ${this.fault("password")}<div class="buttons end"><button class="primary" ?disabled=${this.busy === "password"}>Change the password</button></div></form>
       <div class="screen-card"><h3>Sign out</h3><p class="note">On this device. Drafts, and what could not be sent, are deleted from it.</p><div class="buttons"><button @click=${this.leave}>Sign out</button></div></div>
       <div class="screen-card danger"><h3>Delete your account</h3><p class="note">What you wrote stays, without your name.</p><div class="buttons"><button class="warn" @click=${this.delete}>Delete my account…</button></div></div>`;

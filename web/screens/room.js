@@ -3,6 +3,7 @@
 import { html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
 import { PickDialog } from "/chat/dialog.js";
+import { nameFault } from "/chat/forms.js";
 import { icon } from "/chat/icons.js";
 import { show } from "/chat/modal.js";
 import { avatar } from "/chat/people.js";
@@ -49,6 +50,8 @@ class RoomSettings extends Part {
     const auto = data.has("auto_join");
     await board.request("PATCH", `/rooms/${this.place.id}/`, {
       name: String(data.get("name")).trim(), topic: String(data.get("topic")).trim(), access_level: data.get("access_level"), auto_join: auto,
+    }).catch((error) => {
+      throw nameFault(error);
     });
     await board.open(this.place.id);
   }
@@ -91,8 +94,8 @@ class RoomSettings extends Part {
     const intro = html`<p class="screen-intro">Created by <bdi>${board.nameOf(info.created_by)}</bdi> on ${dateOf(info.created_at)}.</p>`;
     if (!isKeeper) return html`<h2>Room</h2>${intro}<div class="screen-card"><h3 dir="auto">${info.name}</h3>${info.topic ? html`<p class="note" dir="auto">${info.topic}</p>` : nothing}<p class="note">Visibility: ${LEVELS[info.access_level]}</p></div>`;
     return html`<h2>Room</h2>${intro}<form class="screen-card" aria-label="Room" @submit=${this.submit("room", (data) => this.change(data), "Saved.")}>
-      <label>Name<input name="name" required maxlength="80" dir="auto" autocomplete="off" .value=${info.name}>${this.fault("room", "name")}</label>
-      <label>Topic<input name="topic" maxlength="250" dir="auto" autocomplete="off" .value=${info.topic}>${this.fault("room", "topic")}</label>
+      <label>Name<input name="name" required dir="auto" autocomplete="off" .value=${info.name}>${this.fault("room", "name")}</label>
+      <label>Topic<input name="topic" dir="auto" autocomplete="off" .value=${info.topic}>${this.fault("room", "topic")}</label>
       <label>Visibility<select name="access_level">${Object.entries(LEVELS).map(([level, label]) => html`<option value=${level} ?selected=${level === info.access_level}>${label}</option>`)}</select>${this.fault("room", "access_level")}</label>
       <label class="check"><input type="checkbox" name="auto_join" .checked=${info.auto_join}><span>Add everyone automatically, now and when people join<small>People who leave aren't added again. Not available for private rooms.</small></span></label>${this.fault("room", "auto_join")}
       ${this.fault("room")}<div class="buttons end"><button class="primary" ?disabled=${this.busy === "room"}>Save</button></div></form>`;
@@ -105,7 +108,7 @@ class RoomSettings extends Part {
       <form><fieldset class="choices-of"><legend>Notify me of</legend>${Object.entries(NOTIFY).map(([name, [label, note]]) => html`<label class="check"><input type="radio" name="notify" value=${name} .checked=${settings.notify === name}
         @change=${() => this.mine({ notify: name }, "notify")}><span>${label}<small>${note}</small></span></label>`)}</fieldset>${this.fault("notify")}
         <label class="check"><input type="checkbox" name="starred" .checked=${settings.starred} @change=${(/** @type {any} */ event) => this.mine({ starred: event.target.checked }, "star")}><span>Starred<small>It stands first in the list.</small></span></label>${this.fault("star")}</form>
-      <form class="line section-form" @submit=${this.submit("section", (data) => this.moveTo(data), "Saved.")}><label>Section<input name="section" maxlength="80" list="section-names" dir="auto" autocomplete="off" placeholder="None" .value=${settings.section ?? ""}></label>
+      <form class="line section-form" @submit=${this.submit("section", (data) => this.moveTo(data), "Saved.")}><label>Section<input name="section" list="section-names" dir="auto" autocomplete="off" placeholder="None" .value=${settings.section ?? ""}></label>
         <button ?disabled=${this.busy === "section"}>Save</button><datalist id="section-names">${[...sections].map((name) => html`<option value=${name}></option>`)}</datalist></form>${this.fault("section")}${this.fault("section", "section")}</div>`;
   }
 

@@ -108,7 +108,7 @@ class Webhooks extends Part {
   /** @param {string} form @param {Webhook|null} hook */
   renderFields(form, hook) {
     const events = hook?.events ?? ["message.created"];
-    return html`<label>URL<input name="url" type="url" required maxlength="2000" placeholder="https://example.org/hook" dir="ltr" .value=${hook?.url ?? ""}>${this.fault(form, "url")}</label>
+    return html`<label>URL<input name="url" type="url" required placeholder="https://example.org/hook" dir="ltr" .value=${hook?.url ?? ""}>${this.fault(form, "url")}</label>
       <fieldset><legend>Events</legend>${Object.entries(EVENTS).map(([name, label]) => html`<label class="check"><input type="checkbox" name="events" value=${name} .checked=${events.includes(name)}>
         <span>${label}<code>${name}</code></span></label>`)}</fieldset>${this.fault(form, "events")}
       <label class="check"><input type="checkbox" name="include_private" .checked=${hook?.include_private ?? false}><span>Private rooms too<small>Direct messages are never sent.</small></span></label>`;

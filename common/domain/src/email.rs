@@ -59,6 +59,14 @@ impl Email {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
+    /// [`Email::key`] with the domain in Unicode (UTS 46), for searches; `None` where the domain is
+    /// ASCII: `max@bücher.example` for `max@xn--bcher-kva.example`.
+    pub fn unicode_key(&self) -> Option<String> {
+        let (local, domain) = self.0.rsplit_once('@')?;
+        let unicode = idna::domain_to_unicode(domain).0;
+        (unicode != domain).then(|| format!("{}@{unicode}", local.to_ascii_lowercase()))
+    }
+
     /// What two equal addresses share: all in lower case.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()

@@ -7,7 +7,9 @@
 
 use std::collections::HashMap;
 
+use crate::email::Email;
 use crate::steps;
+use crate::text::{self, is_symbol, is_transparent, is_word};
 
 /// Names considered in one message; the rest of a longer list mentions nobody.
 const NAMES_MAX: usize = 100;
@@ -15,14 +17,22 @@ const NAMES_MAX: usize = 100;
 const LOOKS_MAX: usize = 256;
 /// Characters of one name, as many as an address may have.
 const NAME_CHARS_MAX: usize = 254;
-/// Readings of one name, longest first; every one is looked up.
+/// Parts that separators such as spaces set apart in one name.
+const PARTS_MAX: usize = 6;
+/// Readings of one name that end in its first part; every one is looked up.
 const READINGS_MAX: usize = 8;
+/// Readings that end in each further part.
+const FURTHER_READINGS_MAX: usize = 3;
+/// Bytes of all readings of one message; names after that mention nobody.
+const READINGS_BYTES_MAX: usize = 32 * 1024;
+/// Punctuation that names and addresses have inside.
+const NAME_PUNCTUATION: &str = "!#$%&'*+/=?^`{|}~.-@\u{2019}\u{b7}";
 
 /// Whom a text may mention.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mentions {
-    /// For each mention, its readings as an e-mail address or `first.last`, in lower case, longest
-    /// first: the longest that someone in the room bears is meant.
+    /// For each mention, its readings, longest first: the longest that someone in the room bears
+    /// is meant. A reading is an [`Email::key`] or a [`name_key`].
     pub names: Vec<Vec<String>>,
     /// Whether everyone in the room is mentioned.
     pub room: bool,
@@ -49,12 +59,15 @@ pub fn find(body: &str) -> Mentions {
     if !body.contains('@') {
         return mentions;
     }
-    let text = without_code(body);
+    let text = text::nfc(&without_code(body));
     let mut looks = 0;
     let mut before = None;
     for (at, c) in text.char_indices() {
         steps::count(1);
         let after = &text[at + c.len_utf8()..];
+        if is_transparent(c) {
+            continue;
+        }
         // No name begins with `@`: of several in a row the last one counts.
         if c == '@' && !before.is_some_and(is_word) && !after.starts_with('@') {
             if looks == LOOKS_MAX {
@@ -68,51 +81,113 @@ pub fn find(body: &str) -> Mentions {
     mentions
 }
 
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
+/// The name that mentions somebody: `first.last`, or the only name of people who have one, as
+/// [`text::identity`] compares it, with white space collapsed and without punctuation at the end,
+/// which may belong to the sentence.
+pub fn name_key(first_name: &str, last_name: &str) -> String {
+    let name = match (first_name, last_name) {
+        ("", one) | (one, "") => one.to_owned(),
+        (first, last) => format!("{first}.{last}"),
+    };
+    let key = one_space(&text::identity(&name));
+    // Of invisible characters, identity keeps the tags of flags.
+    key.trim_end_matches(|c| !may_end_name(c) && !is_transparent(c)).to_owned()
+}
+
+fn may_end_name(c: char) -> bool {
+    is_word(c) || is_symbol(c)
+}
+
+fn one_space(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Reads what follows an `@`.
 fn read_name(after: &str, mentions: &mut Mentions) {
-    let name: String = after
-        .chars()
-        .take_while(|&c| is_word(c) || "!#$%&'*+/=?^`{|}~.-@".contains(c))
-        .take(NAME_CHARS_MAX)
-        .collect();
+    let name = window(after);
     steps::count(name.len());
-    let word: String = name.chars().take_while(|&c| is_word(c)).collect();
-    let is_whole = word.len() == name.trim_end_matches(is_trailing).len();
-    match word.to_lowercase().as_str() {
-        "room" if is_whole => mentions.room = true,
-        "here" if is_whole => mentions.here = true,
+    let first = &name[..name.find(|c| !is_in_name(c)).unwrap_or(name.len())];
+    match text::fold(first.trim_end_matches(is_trailing)).as_str() {
+        "room" => return mentions.room = true,
+        "here" => return mentions.here = true,
         _ => {}
     }
-    if mentions.names.len() < NAMES_MAX {
-        let readings = readings(&name.to_lowercase());
+    if mentions.names.len() < NAMES_MAX && mentions.bytes() < READINGS_BYTES_MAX {
+        let readings = readings(&name);
         if !readings.is_empty() {
             mentions.names.push(readings);
         }
     }
 }
 
-/// The readings of a name, longest first. Every shorter one ends before punctuation:
-/// `@ada.lovelace's`, `@a@b.example!`.
+/// The part of a text that may be one name: up to the end of the line or the next mention.
+fn window(after: &str) -> String {
+    let (mut has_sign, mut before) = (false, None);
+    after
+        .chars()
+        .take(NAME_CHARS_MAX)
+        .take_while(|&c| {
+            let is_mention = c == '@' && (has_sign || !before.is_some_and(is_in_name));
+            has_sign |= c == '@';
+            if !is_transparent(c) {
+                before = Some(c);
+            }
+            !c.is_control() && !is_mention
+        })
+        .collect()
+}
+
+/// Whether a character belongs to a name without separating its parts.
+fn is_in_name(c: char) -> bool {
+    may_end_name(c) || is_transparent(c) || NAME_PUNCTUATION.contains(c)
+}
+
+/// The readings of a name, longest first. A shorter reading ends before punctuation or a space:
+/// `@ada.lovelace's`, `@a@b.example!`, `@mary ann.smith said`.
 fn readings(name: &str) -> Vec<String> {
-    // A reading has a `.` or `@` in it.
-    let Some(first_mark) = name.find(['.', '@']) else { return Vec::new() };
-    let mut readings = Vec::new();
-    let mut is_boundary = true;
-    for (at, c) in name.char_indices().rev() {
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    // The last visible character; where a reading may end after it.
+    let (mut before, mut end) = (None, 0);
+    for (at, c) in name.char_indices() {
         steps::count(1);
-        if at < first_mark || readings.len() == READINGS_MAX {
-            break;
+        if is_transparent(c) {
+            end = at + c.len_utf8();
+            continue;
         }
-        if is_boundary && is_word(c) {
-            readings.push(name[..at + c.len_utf8()].to_owned());
+        if before.is_some_and(|last| may_end_name(last) && !(is_word(last) && is_word(c)))
+            && let Some(part) = parts.last_mut()
+        {
+            part.push(end);
         }
-        is_boundary = !is_word(c);
+        if is_in_name(c) && !before.is_some_and(is_in_name) {
+            if parts.len() == PARTS_MAX {
+                before = None;
+                break;
+            }
+            parts.push(Vec::new());
+        }
+        (before, end) = (Some(c), at + c.len_utf8());
     }
-    readings
+    if let (Some(part), true) = (parts.last_mut(), before.is_some_and(may_end_name)) {
+        part.push(end);
+    }
+    parts
+        .iter()
+        .enumerate()
+        .rev()
+        .flat_map(|(nth, ends)| {
+            let most = if nth == 0 { READINGS_MAX } else { FURTHER_READINGS_MAX };
+            ends.iter().rev().take(most).map(|&end| reading(&name[..end]))
+        })
+        .collect()
+}
+
+fn reading(text: &str) -> String {
+    // An address in any spelling of its domain, whose `ß` is not `ss`.
+    match text.contains('@').then(|| Email::parse(text)) {
+        Some(Ok(email)) => email.key(),
+        _ => one_space(&text::identity(text)),
+    }
 }
 
 fn is_trailing(c: char) -> bool {
@@ -211,7 +286,7 @@ fn closing_runs(runs: &[Run]) -> Vec<Option<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LOOKS_MAX, NAME_CHARS_MAX, find};
+    use super::{LOOKS_MAX, NAME_CHARS_MAX, find, name_key};
     use crate::steps::{self, worst};
 
     fn names(body: &str) -> Vec<String> {
@@ -220,10 +295,54 @@ mod tests {
 
     #[test]
     fn people_are_mentioned_by_address_or_full_name() {
-        assert_eq!(names("hi @Ada.Lovelace!"), ["ada.lovelace"]);
+        assert_eq!(names("hi @Ada.Lovelace!"), ["ada.lovelace", "ada"]);
         assert!(names("ask @ada@example.com, please").contains(&"ada@example.com".to_owned()));
         assert!(names("ask @ada@example.com.").contains(&"ada@example.com".to_owned()));
         assert!(names("@ada.lovelace's idea").contains(&"ada.lovelace".to_owned()));
+    }
+
+    #[test]
+    fn names_of_every_kind_are_read() {
+        for (first, last, body) in [
+            ("कृष्ण", "शर्मा", "सुनो @कृष्ण.शर्मा, चलो"),
+            ("ต้น", "ใจดี", "@ต้น.ใจดี"),
+            ("İlker", "Işık", "@İlker.Işık!"),
+            ("ada 🌟", "love", "hi @ada 🌟.love and all"),
+            ("Zoe\u{308}", "K", "(@zo\u{eb}.k)"),
+            ("Zo\u{eb}", "K", "@ZOE\u{308}.K"),
+            ("Mary  Ann", "O'Brien, Jr.", "@mary ann.o'brien, jr. said"),
+            ("ΝΙΚΟΣ", "Παπάς", "@Νικος.παπάς"),
+            ("محمد", "علي", "@محمد.علي"),
+            ("Prince", "", "@prince?"),
+            ("", "Cher 💃", "@Cher 💃 sings"),
+            ("می\u{200c}خواهم", "ن", "@می\u{200c}خواهم.ن"),
+            ("משה", "כהן", "שלום @\u{200f}משה.כהן\u{200f}, בוא"),
+            ("ห\u{200b}ม", "ดี", "สวัสดี\u{200b}@หม.ดี"),
+            (
+                "Ada",
+                "Love 🏴\u{e0067}\u{e0062}\u{e007f}",
+                "@ada.love 🏴\u{e0067}\u{e0062}\u{e007f} hi",
+            ),
+            ("Zoe", "❤", "❤\u{fe0f}@zoe.❤\u{fe0f}"),
+        ] {
+            let key = name_key(first, last);
+            assert!(names(body).contains(&key), "{body}: {key:?} not in {:?}", names(body));
+        }
+        let two = find("@ada.lovelace @alan.turing").names;
+        assert_eq!(two, [["ada.lovelace", "ada"], ["alan.turing", "alan"]]);
+    }
+
+    #[test]
+    fn an_address_is_read_in_any_spelling_of_its_domain() {
+        assert!(!names("@max@maß.example").contains(&"max@mass.example".to_owned()));
+        let key = "max.m@xn--bcher-kva.example".to_owned();
+        for body in [
+            "@max.m@bücher.example",
+            "@Max.M@BU\u{308}CHER.example.",
+            "@max.m@xn--BCHER-kva.example",
+        ] {
+            assert!(names(body).contains(&key), "{body}: {:?}", names(body));
+        }
     }
 
     #[test]

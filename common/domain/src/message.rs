@@ -112,7 +112,7 @@ impl MessageText {
 
     /// Whether there is nothing to read in it.
     pub fn is_blank(&self) -> bool {
-        self.body.trim().is_empty()
+        text::is_blank(&self.body)
     }
 
     /// Whom it may mention.
@@ -251,7 +251,7 @@ fn check_body(body: &str, may_be_blank: bool) -> Result<(), String> {
     if body.chars().count() > MESSAGE_CHARS_MAX {
         return Err(format!("must have at most {MESSAGE_CHARS_MAX} characters"));
     }
-    if !may_be_blank && body.trim().is_empty() {
+    if !may_be_blank && text::is_blank(body) {
         return Err(BLANK_WITHOUT_FILE.to_owned());
     }
     Ok(())

@@ -112,6 +112,9 @@ pub enum Refusal {
     /// An account has this address.
     #[error("an account with this e-mail exists")]
     EmailTaken,
+    /// A room that the caller sees has this name.
+    #[error("a room with this name exists")]
+    NameTaken,
     /// The invite has been used.
     #[error("this invite has already been accepted")]
     AlreadyAccepted,
@@ -197,6 +200,7 @@ impl Refusal {
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::EmailTaken => "email_taken",
+            Self::NameTaken => "name_taken",
             Self::AlreadyAccepted => "already_accepted",
             Self::AlreadyMember => "already_member",
             Self::LastAdmin => "last_admin",
@@ -246,6 +250,7 @@ impl Refusal {
             Self::PayloadTooLarge,
             Self::UnsupportedMediaType,
             Self::EmailTaken,
+            Self::NameTaken,
             Self::AlreadyAccepted,
             Self::AlreadyMember,
             Self::LastAdmin,

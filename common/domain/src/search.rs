@@ -1,10 +1,13 @@
 //! Words: what a message is found by, and what somebody looks for.
 //!
 //! Both texts are cut by the same rules, so whatever is cut out of a message can be asked for.
-//! Letters and digits in a row are a word, in lower case and without accents (NFKD, marks
-//! U+0300–U+036F dropped). In scripts that set no spaces between words each letter is a word of
-//! its own, and letters that follow each other are a phrase: so any part of a sentence is found,
-//! were it one letter. Symbols such as emoji stand for themselves; all else separates.
+//! Letters and digits in a row are a word, by Unicode's full case folding and without accents and
+//! points (NFKD; marks above, below and attached dropped, Hebrew points and Arabic vowels among
+//! them; the vowels of Indic and Thai words and the marks of Kana are kept). Invisible characters
+//! are ignored, and the dotted and the dotless i are one letter. In scripts that set no spaces between
+//! words each letter is a word of its own, and letters that follow each other are a phrase: so any
+//! part of a sentence is found, were it one letter. Symbols such as emoji stand for themselves; all
+//! else separates.
 //!
 //! The results are texts of Postgres' types `tsvector` and `tsquery`. Postgres' own parser is not
 //! used: what it takes for a word depends on the server's locale.
@@ -12,8 +15,11 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use unicase::UniCase;
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
+use crate::text::is_transparent;
 use crate::{RoomId, UserId, steps};
 
 /// Characters of a question.
@@ -186,8 +192,10 @@ fn words(text: &str) -> Vec<Word> {
             words.push(Word { text: std::mem::take(word), stands_alone: false });
         }
     };
-    let plain = text.nfkd().filter(|letter| !('\u{300}'..='\u{36f}').contains(letter)).nfc();
-    for letter in plain.flat_map(char::to_lowercase) {
+    let folded = UniCase::unicode(text.nfkd().collect::<String>()).to_folded_case();
+    let plain = folded.nfkd().filter(|&letter| !is_accent(letter) && !is_transparent(letter)).nfc();
+    // The dotless i of Turkish: its capital is that of `i`, and the language is unknown.
+    for letter in plain.map(|letter| if letter == '\u{131}' { 'i' } else { letter }) {
         steps::count(1);
         if stands_alone(letter) {
             finish(&mut word, &mut words);
@@ -206,6 +214,15 @@ fn words(text: &str) -> Vec<Word> {
     }
     finish(&mut word, &mut words);
     words
+}
+
+/// Whether a mark is ignored: by its canonical combining class (UAX #44), Hebrew's points (10–26),
+/// Arabic's and Syriac's vowels (27–36), and marks that are attached, above or below (200 and more).
+/// Arabic's tatweel, which only widens a word, is ignored too.
+fn is_accent(letter: char) -> bool {
+    letter == '\u{640}'
+        || (!letter.is_ascii()
+            && matches!(canonical_combining_class(letter), 10..=36 | 200..=u8::MAX))
 }
 
 /// Whether a letter is a word of its own: the scripts without spaces between words (Han, Kana,
@@ -244,6 +261,23 @@ mod tests {
             texts("Café CAFÉ cafe\u{301} Ångström ﬁne"),
             ["cafe", "cafe", "cafe", "angstrom", "fine"]
         );
+        for (one, other) in [
+            ("ΟΔΟΣ", "Οδός"),
+            ("STRASSE", "straße"),
+            ("محمد", "مُحَمَّد"),
+            ("שלום", "שָׁלוֹם"),
+            ("IŞIK", "ışık"),
+            ("Işık", "ışık"),
+            ("İlker", "ilker"),
+            ("co\u{ad}operate", "cooperate"),
+            ("می\u{200c}خواهم", "میخواهم"),
+            ("한글", "\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}"),
+        ] {
+            assert_eq!(texts(one), texts(other));
+        }
+        for (one, other) in [("कि", "क"), ("ガ", "カ"), ("ป้า", "ปา")] {
+            assert_ne!(texts(one), texts(other), "letters count");
+        }
         assert_eq!(texts("東京タワー go が"), ["東", "京", "タ", "ワ", "ー", "go", "が"]);
         assert_eq!(texts("สวัสดี"), ["ส", "ว", "ั", "ส", "ด", "ี"]);
         assert_eq!(texts("ship it 🚀🚀"), ["ship", "it", "🚀", "🚀"]);

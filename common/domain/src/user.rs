@@ -3,6 +3,7 @@
 use crate::email::Email;
 use crate::ids::{LoginId, UserId};
 use crate::limits;
+use crate::mentions;
 use crate::refusal::{FieldErrors, Refusal};
 use crate::text;
 use crate::timestamp::Timestamp;
@@ -90,6 +91,45 @@ pub struct NewUser {
 /// A sentence for the client.
 pub fn person_name(text: &str) -> Result<String, String> {
     text::label(text, 0, limits::PERSON_NAME_CHARS_MAX)
+}
+
+/// The keys by which an account is found, stored beside its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameKeys {
+    /// The first and last name that the keys were computed from, a line each. Names contain no line
+    /// breaks.
+    pub names: String,
+    /// The name that mentions the account: see [`mentions::name_key`].
+    pub mention: String,
+    /// The [`text::identity`] of first and last name, for the search among members.
+    pub name: String,
+}
+
+impl NameKeys {
+    /// The keys of an account with this name.
+    pub fn of(first_name: &str, last_name: &str) -> Self {
+        Self {
+            names: format!("{first_name}\n{last_name}"),
+            mention: mentions::name_key(first_name, last_name),
+            name: text::identity(format!("{first_name} {last_name}").trim()),
+        }
+    }
+}
+
+/// A search among members, which finds parts of names and addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberSearch {
+    /// The part, in the form of [`NameKeys::name`].
+    pub name: String,
+    /// The part, in the form of [`Email::key`] and [`Email::unicode_key`]: `ß` is not `ss` there.
+    pub email: String,
+}
+
+impl MemberSearch {
+    /// A search for a part of a name or an address; nothing in it is a wildcard.
+    pub fn of(text: &str) -> Self {
+        Self { name: text::identity(text), email: text::nfc(&text.to_lowercase()) }
+    }
 }
 
 /// Takes an avatar's URL.

@@ -66,6 +66,7 @@ pub fn status(refusal: &Refusal) -> StatusCode {
         Refusal::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Refusal::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Refusal::EmailTaken
+        | Refusal::NameTaken
         | Refusal::AlreadyAccepted
         | Refusal::AlreadyMember
         | Refusal::LastAdmin

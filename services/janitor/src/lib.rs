@@ -9,6 +9,7 @@
 
 mod expiries;
 mod files;
+mod names;
 mod picture;
 mod previews;
 mod removals;
@@ -75,6 +76,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         life.spawn_essential("janitor files", files::run(janitor.clone(), objects.clone()));
         life.spawn_essential("janitor previews", previews::run(janitor.clone(), objects));
     }
+    life.spawn_essential("janitor names", names::run(janitor.clone()));
     life.spawn_essential("janitor words", words::run(janitor));
     Ok(())
 }

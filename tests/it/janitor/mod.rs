@@ -2,6 +2,7 @@
 
 mod canary;
 mod expiries;
+mod names;
 mod removals;
 mod retention;
 

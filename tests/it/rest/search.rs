@@ -1,20 +1,10 @@
 //! Search: who finds what.
 
-use std::fmt::Write;
-
+use testkit::http::encoded;
 use testkit::{Board, DEADLINE, Person, Value, eventually, json};
 
 fn bodies(page: &[Value]) -> Vec<&str> {
     page.iter().map(|message| message["body"].as_str().unwrap()).collect()
-}
-
-/// A text as it stands in a query string.
-fn encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        write!(encoded, "%{byte:02x}").unwrap();
-    }
-    encoded
 }
 
 /// What someone finds, on the first page; `query` is appended as it is.

@@ -171,3 +171,8 @@ async fn where_registration_is_by_invitation_or_closed_the_page_says_so() {
         walk(script, Board::builder().processes().mails_after(LATE).registration(rules)).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_of_every_script_are_the_same_to_the_page_and_the_server() {
+    walk("texts.mjs", Board::builder().processes()).await;
+}

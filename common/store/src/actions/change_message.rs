@@ -1,13 +1,12 @@
 //! Edits, deletes and reactions.
 
-use std::collections::{BTreeSet, HashMap};
-
 use domain::emoji::Emoji;
-use domain::limits::{MENTIONS_MAX, REACTION_EMOJI_MAX};
+use domain::limits::REACTION_EMOJI_MAX;
 use domain::mentions::Mentions;
 use domain::message::MessageText;
 use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
 
+use super::mentions::resolve_mentions;
 use super::uploads;
 use crate::access::{self, MemberAccess};
 use crate::log::{LockedRoom, Note, append, append_noted};
@@ -192,7 +191,7 @@ pub async fn react(
 }
 
 async fn replace_mentions(tx: &mut Tx, message: &Message, mentions: &Mentions) -> Result<()> {
-    let people = resolve_mentions(tx, message.room, mentions).await?;
+    let people = resolve_mentions(tx, &[(message.room, mentions)]).await?.pop().unwrap_or_default();
     sqlx::query!("delete from message_mentions where message_id = $1", message.id.0)
         .execute(tx.conn())
         .await?;
@@ -207,43 +206,4 @@ async fn replace_mentions(tx: &mut Tx, message: &Message, mentions: &Mentions) -
     .execute(tx.conn())
     .await?;
     Ok(())
-}
-
-/// Who of a room's members is meant by name: for each mention, all who bear its longest reading
-/// that anyone bears. At most 50 people.
-pub(crate) async fn resolve_mentions(
-    tx: &mut Tx,
-    room: RoomId,
-    mentions: &Mentions,
-) -> Result<Vec<UserId>> {
-    if mentions.names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let readings: BTreeSet<&String> = mentions.names.iter().flatten().collect();
-    let readings: Vec<String> = readings.into_iter().cloned().collect();
-    let rows = sqlx::query!(
-        r#"select u.id as "id: UserId",
-                  case when u.verify_email_by is null then lower(u.email) else '' end as "email!",
-                  lower(u.first_name || '.' || u.last_name) as "name!"
-           from users u join room_members m on m.user_id = u.id
-           where m.room_id = $1
-             and (lower(u.email) = any($2) or lower(u.first_name || '.' || u.last_name) = any($2))"#,
-        room.0,
-        &readings,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    let mut bearers: HashMap<&str, Vec<UserId>> = HashMap::new();
-    for row in &rows {
-        bearers.entry(&row.email).or_default().push(row.id);
-        bearers.entry(&row.name).or_default().push(row.id);
-    }
-    let meant: BTreeSet<UserId> = mentions
-        .names
-        .iter()
-        .filter_map(|readings| readings.iter().find_map(|name| bearers.get(name.as_str())))
-        .flatten()
-        .copied()
-        .collect();
-    Ok(meant.into_iter().take(MENTIONS_MAX).collect())
 }

@@ -6,6 +6,7 @@ use domain::{AccessLevel, Caller, Refusal, RoomId, Timestamp, UserId, What};
 use crate::access;
 use crate::actions::membership::{join_quietly, leave};
 use crate::actions::removals::note_rooms;
+use crate::actions::room_names::check_name;
 use crate::log::{LockedRoom, append};
 use crate::queries::rooms::{admitted_by, find_room, members_not_admitted};
 use crate::{Result, Tx};
@@ -44,7 +45,8 @@ pub async fn room_for_changing(tx: &mut Tx, caller: Caller, id: RoomId) -> Resul
 /// Changes a room: one event, whatever it changes; what the room already is takes none. Who is
 /// no longer admitted leaves, with an event each; who comes by `auto_join` does so without.
 ///
-/// Refuses with `ValidationFailed` (`auto_join`) when the room would be PRIVATE with `auto_join`.
+/// Refuses with `ValidationFailed` (`auto_join`) when the room would be PRIVATE with `auto_join`, with
+/// `NameTaken` when another room that the caller sees has the new name.
 pub async fn change_room(
     tx: &mut Tx,
     target: RoomForChanging,
@@ -62,6 +64,9 @@ pub async fn change_room(
     }
     if change.is_empty() {
         return Ok(Changed { room, added: Vec::new(), removed: Vec::new() });
+    }
+    if let Some(name) = &change.name {
+        check_name(tx, (room.org, Some(room.id)), caller.user, name).await?;
     }
     sqlx::query!(
         "update rooms set name = coalesce($2, name), topic = coalesce($3, topic),

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::access::{self, OrgAccess};
 use crate::actions::membership::join_quietly;
+use crate::actions::room_names::check_name;
 use crate::caps::within_cap;
 use crate::log::{append_org, lock_rooms};
 use crate::queries::rooms::{admitted_by, find_room};
@@ -35,7 +36,8 @@ pub async fn org_for_rooms(tx: &mut Tx, caller: Caller, org: domain::OrgId) -> R
 /// Makes a room. The caller is its first member; `auto_join` brings everyone whom the level
 /// admits, and none of them takes a place in the log. The organization is locked.
 ///
-/// Refuses with `ValidationFailed` (`org`) when it has as many as it may.
+/// Refuses with `ValidationFailed` (`org`) when it has as many as it may, with `NameTaken` when a room
+/// that the caller sees has the name.
 pub async fn create_room(
     tx: &mut Tx,
     org: OrgAccess,
@@ -52,6 +54,7 @@ pub async fn create_room(
     .fetch_one(tx.conn())
     .await?;
     within_cap("org", "rooms", count, ORG_ROOMS_MAX)?;
+    check_name(tx, (org, None), caller.user, &new.name).await?;
     let id = sqlx::query_scalar!(
         r#"with room as (
                insert into rooms (org_id, name, topic, access_level, auto_join, created_by,

@@ -133,7 +133,9 @@ async fn empty(
              first_name = 'Deleted', last_name = 'user', avatar_url = null,
              email_notifications = 'none', unsubscribe_token = gen_random_uuid(),
              last_login = null, last_digest_at = null, deleted_at = $3,
-             email_verified = false, verify_email_by = null, disabled_at = null
+             email_verified = false, verify_email_by = null, disabled_at = null,
+             keyed_names = E'Deleted\\nuser', mention_key = null, name_key = null,
+             email_key = null
          where id = $1 and password_hash = coalesce($2, password_hash)",
         user.0,
         verified_hash,

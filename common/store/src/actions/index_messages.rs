@@ -1,10 +1,15 @@
 //! Indexes the words of messages that are not indexed yet: long ones, soon after they are posted, and
 //! those from before there was a search.
 
+use std::time::Duration;
+
 use domain::search::Words;
-use domain::{Claim, MessageId, RoomId, UserId};
+use domain::{Claim, MessageId, RoomId, Timestamp, UserId};
 
 use crate::{Result, Tx};
+
+/// Messages younger than this are not indexed again yet: one with a smaller id may still commit.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// Indexes claimed messages; passes over those that another transaction holds. Returns how many it
 /// found.
@@ -51,4 +56,59 @@ pub async fn index_documents(tx: &mut Tx, documents: &[Document]) -> Result<u64>
     .execute(tx.conn())
     .await?;
     Ok(indexed.rows_affected())
+}
+
+/// Indexes the next `limit` messages again that an older version indexed, by other rules of words.
+/// Returns how many it looked at; 0: there is nothing to do now.
+pub async fn reindex_messages(tx: &mut Tx, limit: i64, now: Timestamp) -> Result<u64> {
+    let progress = sqlx::query!(
+        r#"select position, ends_at as "ends_at: Timestamp" from search_reindex
+           for update skip locked"#,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(progress) = progress else { return Ok(0) };
+    // Locked: an edit meanwhile would be indexed by the words from before it.
+    let rows = sqlx::query!(
+        r#"select id as "id: MessageId", room_id as "room: RoomId", sender_id as "sender: UserId", body
+           from messages where id > $1 and created_at < $3
+           order by id limit $2 for no key update"#,
+        progress.position,
+        limit,
+        progress.ends_at.min(now - SETTLED_AFTER) as Timestamp,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let Some(last) = rows.last() else {
+        if now > progress.ends_at + SETTLED_AFTER {
+            sqlx::query!("delete from search_reindex").execute(tx.conn()).await?;
+        }
+        return Ok(0);
+    };
+    let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
+    let texts: Vec<String> =
+        rows.iter().map(|row| Words::of(&row.body).document(row.room, row.sender)).collect();
+    sqlx::query!(
+        "update messages m set search = t.search::tsvector
+         from unnest($1::bigint[], $2::text[]) as t (id, search)
+         where m.id = t.id and not m.is_deleted and m.search <> t.search::tsvector",
+        &ids,
+        &texts,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!("update search_reindex set position = $1", last.id.0).execute(tx.conn()).await?;
+    Ok(rows.len() as u64)
+}
+
+/// Passes over one message that cannot be indexed again.
+pub async fn skip_reindex(tx: &mut Tx) -> Result<()> {
+    sqlx::query!(
+        "update search_reindex
+         set position = (select min(id) from messages where id > position)
+         where exists (select from messages where id > position)",
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

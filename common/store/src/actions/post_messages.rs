@@ -14,6 +14,7 @@ use domain::{
     Seq, Timestamp, UploadId, UserId, What,
 };
 
+use super::mentions::resolve_mentions;
 use super::uploads::{self, Uploads};
 use crate::access::parse_role;
 use crate::log::{LockedRoom, PUBLISH_GRACE, lock_rooms};
@@ -284,16 +285,14 @@ async fn mentioned(
     posts: &[Post],
     verdicts: &[Verdict],
 ) -> Result<HashMap<usize, Vec<UserId>>> {
-    let mut found = HashMap::new();
-    for (at, post) in posts.iter().enumerate() {
-        if matches!(verdicts[at], Verdict::Insert) && !post.message.mentions().names.is_empty() {
-            let people =
-                super::change_message::resolve_mentions(tx, post.room, post.message.mentions())
-                    .await?;
-            found.insert(at, people);
-        }
-    }
-    Ok(found)
+    let naming: Vec<usize> = (0..posts.len())
+        .filter(|&at| matches!(verdicts[at], Verdict::Insert))
+        .filter(|&at| !posts[at].message.mentions().names.is_empty())
+        .collect();
+    let texts: Vec<_> =
+        naming.iter().map(|&at| (posts[at].room, posts[at].message.mentions())).collect();
+    let people = resolve_mentions(tx, &texts).await?;
+    Ok(naming.into_iter().zip(people).collect())
 }
 
 /// What was found out about the sends of a batch.

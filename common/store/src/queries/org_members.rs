@@ -1,6 +1,7 @@
 //! Members of an organization.
 
 use domain::org::OrgMember;
+use domain::user::MemberSearch;
 use domain::{OrgId, OrgMemberId, Timestamp, UserId};
 use sqlx::PgConnection;
 
@@ -32,27 +33,33 @@ macro_rules! select_members {
                from organization_members m join users u on u.id = m.user_id
                where m.org_id = $1
                  and ($4::text is null
-                      or (u.verify_email_by is null and strpos(lower(u.email), lower($4)) > 0)
-                      or strpos(lower(u.first_name || ' ' || u.last_name), lower($4)) > 0) "#
+                      or (u.verify_email_by is null
+                          and strpos(lower(u.email) || E'\n' || coalesce(u.email_key, ''), $6) > 0)
+                      or strpos(case when u.keyed_names = u.first_name || E'\n' || u.last_name
+                                     then u.name_key
+                                     else lower(u.first_name || ' ' || u.last_name) end, $4) > 0) "#
                 + $tail,
             $access.org().0,
             $slice.after,
             $slice.before,
-            $search,
+            $search.map(|search| search.name.as_str()),
             $slice.limit,
+            $search.map(|search| search.email.as_str()),
         )
     };
 }
 
-/// A stretch of an organization's members, by membership id. With `search`, those alone whose
-/// name or address holds it, without case; nothing in it is a wildcard. An address that its account
-/// must still prove is not searched.
+/// A stretch of an organization's members, by membership id. With `search`, those whose name or address
+/// contains it, as [`MemberSearch`] compares. An address that its account must still prove is not
+/// searched.
 pub async fn org_members(
     conn: &mut PgConnection,
     access: OrgAccess,
     search: Option<&str>,
     slice: Slice,
 ) -> Result<Vec<OrgMember>> {
+    let search = search.map(MemberSearch::of);
+    let search = search.as_ref();
     // Two statements, so that each can follow the index.
     let rows = if slice.descending {
         select_members!(

@@ -1,6 +1,7 @@
 //! Who is in a room.
 
 use domain::room::RoomMember;
+use domain::user::MemberSearch;
 use domain::{MessageId, Person, RoomId, RoomMemberId, Timestamp, UserId};
 use sqlx::PgConnection;
 
@@ -43,28 +44,32 @@ macro_rules! select_members {
                where m.room_id = $1
                  and ($3::text is null
                       or (u.verify_email_by is null
-                          and position(lower($3) in lower(u.email)) > 0)
-                      or position(lower($3) in lower(u.first_name || ' ' || u.last_name)) > 0) "#
+                          and strpos(lower(u.email) || E'\n' || coalesce(u.email_key, ''), $7) > 0)
+                      or strpos(case when u.keyed_names = u.first_name || E'\n' || u.last_name
+                                     then u.name_key
+                                     else lower(u.first_name || ' ' || u.last_name) end, $3) > 0) "#
                 + $tail,
             $room.room().0,
             $room.org().0,
-            $search,
+            $search.map(|search| search.name.as_str()),
             $slice.after,
             $slice.before,
             $slice.limit,
+            $search.map(|search| search.email.as_str()),
         )
     };
 }
 
 /// Members of a room by the id of their membership, in the order that the slice asks for.
-/// `search` finds a part of the e-mail or of the name, without case; `%`, `_` and `\` are
-/// themselves.
+/// `search` finds a part of the e-mail or of the name, as [`MemberSearch`] compares.
 pub async fn room_members(
     conn: &mut PgConnection,
     room: &MemberAccess,
     search: Option<&str>,
     slice: Slice,
 ) -> Result<Vec<RoomMember>> {
+    let search = search.map(MemberSearch::of);
+    let search = search.as_ref();
     // Two statements, so that each can follow the index.
     let rows = if slice.descending {
         select_members!(

@@ -1,0 +1,75 @@
+//! Resolving mentions: which members of a room a text names.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::limits::MENTIONS_MAX;
+use domain::mentions::Mentions;
+use domain::{RoomId, UserId};
+
+use crate::{Result, Tx};
+
+/// The room members whom each text mentions by name, found by one statement for all texts: for each
+/// mention, everyone with the longest of its readings that anyone in the room has. At most
+/// [`MENTIONS_MAX`] people per text.
+pub(crate) async fn resolve_mentions(
+    tx: &mut Tx,
+    texts: &[(RoomId, &Mentions)],
+) -> Result<Vec<Vec<UserId>>> {
+    let keys: BTreeSet<(RoomId, &str)> = texts
+        .iter()
+        .flat_map(|(room, mentions)| {
+            mentions.names.iter().flatten().map(|reading| (*room, reading.as_str()))
+        })
+        .collect();
+    let bearers = bearers(tx, &keys).await?;
+    Ok(texts.iter().map(|(room, mentions)| meant(*room, mentions, &bearers)).collect())
+}
+
+type Bearers = HashMap<RoomId, HashMap<String, Vec<UserId>>>;
+
+/// Members by key, through the indexes of the keys: a room's whole membership is never read.
+/// Accounts without valid keys, which an older version wrote, are found by their names in lower
+/// case.
+async fn bearers(tx: &mut Tx, keys: &BTreeSet<(RoomId, &str)>) -> Result<Bearers> {
+    let mut bearers = Bearers::new();
+    if keys.is_empty() {
+        return Ok(bearers);
+    }
+    let rooms: Vec<i64> = keys.iter().map(|(room, _)| room.0).collect();
+    let readings: Vec<String> = keys.iter().map(|(_, key)| (*key).to_owned()).collect();
+    let rows = sqlx::query!(
+        r#"select t.room_id as "room!: RoomId", t.key as "key!", u.id as "id!: UserId"
+           from unnest($1::bigint[], $2::text[]) as t (room_id, key)
+           cross join lateral (
+               select id from users where lower(email) = t.key and verify_email_by is null
+               union
+               select id from users
+               where mention_key = t.key and keyed_names = first_name || E'\n' || last_name
+               union
+               select id from users
+               where lower(first_name || '.' || last_name) = t.key
+                   and keyed_names is distinct from first_name || E'\n' || last_name
+           ) u
+           join room_members m on m.room_id = t.room_id and m.user_id = u.id"#,
+        &rooms,
+        &readings,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        bearers.entry(row.room).or_default().entry(row.key).or_default().push(row.id);
+    }
+    Ok(bearers)
+}
+
+fn meant(room: RoomId, mentions: &Mentions, bearers: &Bearers) -> Vec<UserId> {
+    let Some(bearers) = bearers.get(&room) else { return Vec::new() };
+    let meant: BTreeSet<UserId> = mentions
+        .names
+        .iter()
+        .filter_map(|readings| readings.iter().find_map(|name| bearers.get(name)))
+        .flatten()
+        .copied()
+        .collect();
+    meant.into_iter().take(MENTIONS_MAX).collect()
+}
