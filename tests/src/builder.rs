@@ -14,7 +14,7 @@ use nats::subjects::Subjects;
 use runtime::serve::Limits;
 use runtime::tokens::SigningKeys;
 use runtime::{Clock, Lifecycle};
-use store::Store;
+use store::{PoolConfig, Store};
 use tokio::net::TcpListener;
 
 use crate::board::{Board, Host, Reach};
@@ -138,7 +138,7 @@ impl Builder {
         Self { apis, ..self }
     }
 
-    /// So many connections in the pool of each api.
+    /// So many connections of each api, besides those for sends and health checks.
     #[must_use]
     pub fn api_connections(self, api_connections: u32) -> Self {
         Self { api_connections, ..self }
@@ -382,6 +382,16 @@ impl Builder {
         Store::connect(&ground.database_url, connections).await.expect("the address is good")
     }
 
+    async fn api_store(&self, ground: &Ground) -> Store {
+        let config = PoolConfig {
+            application_name: "chatboard api".to_owned(),
+            connections_max: self.api_connections + api::SEND_CONNECTIONS + 1,
+            sends_max: api::SEND_CONNECTIONS,
+            acquire_timeout: Duration::from_secs(3),
+        };
+        Store::open(&ground.database_url, config).await.expect("the address is good")
+    }
+
     /// Starts an api in this process; returns its address.
     async fn start_api(&self, ground: &Ground) -> String {
         let (address, listener) = listen().await;
@@ -409,7 +419,7 @@ impl Builder {
             config.sign_ins_per_minute = 0;
         }
         let parts = api::Parts {
-            store: self.store(ground, self.api_connections).await,
+            store: self.api_store(ground).await,
             bus: bus(ground, "api").await,
             objects: Some(ground.files.objects()),
             keys: SigningKeys::parse(&ground.pem).unwrap(),

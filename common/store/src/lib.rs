@@ -49,6 +49,16 @@ const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Store {
     pool: PgPool,
     shared: Arc<pool::Shared>,
+    is_for_sends: bool,
+}
+
+/// Connections of a process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Connections {
+    /// All.
+    pub open: u32,
+    /// Those of them that nothing uses.
+    pub idle: u32,
 }
 
 /// Postgres' clock, read over a connection.
@@ -79,6 +89,7 @@ impl Store {
             application_name: "chatboard".to_owned(),
             // The one that is kept for health checks comes on top: tools make none.
             connections_max: connections_max.saturating_add(1),
+            sends_max: 0,
             acquire_timeout: ACQUIRE_TIMEOUT,
         };
         Self::open(url, config).await
@@ -92,7 +103,31 @@ impl Store {
     #[expect(clippy::unused_async, reason = "a pool must be made inside the runtime")]
     pub async fn open(url: &str, config: PoolConfig) -> anyhow::Result<Self> {
         let (pool, shared) = pool::open(url, config)?;
-        Ok(Self { pool, shared })
+        Ok(Self { pool, shared, is_for_sends: false })
+    }
+
+    /// The connections that only send messages, however many requests hold the others; all of
+    /// them, where none are set apart.
+    #[must_use]
+    pub fn for_sends(&self) -> Self {
+        match &self.shared.sends {
+            Some(sends) => {
+                let shared = Arc::clone(&self.shared);
+                Self { pool: sends.clone(), shared, is_for_sends: true }
+            }
+            None => self.clone(),
+        }
+    }
+
+    /// Open and idle connections, but for the one of health checks.
+    pub fn connections(&self) -> Connections {
+        let pools = [Some(&self.pool), self.shared.sends.as_ref()];
+        let mut all = Connections::default();
+        for pool in pools.into_iter().flatten() {
+            all.open += pool.size();
+            all.idle += u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        }
+        all
     }
 
     /// Opens a transaction. Dropping it undoes it.
@@ -157,7 +192,9 @@ impl Store {
     /// known. The schema is compared again only in a new epoch: migrations only expand, but an older
     /// backup may be restored.
     async fn admit(&self, conn: &mut PgConnection) -> Result<()> {
-        self.shared.note_use(&self.pool);
+        if !self.is_for_sends {
+            self.shared.note_use(&self.pool);
+        }
         if self.shared.epoch.has_schema() {
             return Ok(());
         }

@@ -36,6 +36,8 @@ pub struct PoolConfig {
     pub application_name: String,
     /// Connections of the whole process, at least 2: one of them is kept for health checks.
     pub connections_max: u32,
+    /// How many of them only send messages ([`crate::Store::for_sends`]), where enough are left.
+    pub sends_max: u32,
     /// How long a free connection is waited for.
     pub acquire_timeout: Duration,
 }
@@ -46,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) place: Place,
     /// One connection, for health checks alone: a pool that is busy is not away.
     pub(crate) reserved: PgPool,
+    /// Those that only send messages.
+    pub(crate) sends: Option<PgPool>,
     /// The history that the connections lead to.
     pub(crate) epoch: epoch::Known,
     options: PgConnectOptions,
@@ -56,13 +60,16 @@ pub(crate) struct Shared {
     fault: Mutex<Option<String>>,
 }
 
-/// Makes both pools. No connection is made before the first is wanted.
+/// Makes the pools. No connection is made before the first is wanted.
 pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc<Shared>)> {
     let options = connect_options(url, &config.application_name)?;
     let (usage, epoch) = (Arc::new(Usage::default()), epoch::Known::new());
     let usage_of_hook = Arc::clone(&usage);
+    let shareable = config.connections_max.saturating_sub(1).max(1);
+    // At least as many stay for everything else.
+    let sends_max = config.sends_max.min(shareable / 2);
     let pool = with_checks(PgPoolOptions::new(), &epoch)
-        .max_connections(config.connections_max.saturating_sub(1).max(1))
+        .max_connections(shareable - sends_max)
         .acquire_timeout(config.acquire_timeout)
         .idle_timeout(IDLE_TIMEOUT)
         .after_release(move |conn, _| {
@@ -85,9 +92,25 @@ pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc
         .acquire_timeout(RESERVED_TIMEOUT)
         .idle_timeout(None)
         .connect_lazy_with(options.clone());
+    let sends = (sends_max > 0).then(|| {
+        with_checks(PgPoolOptions::new(), &epoch)
+            .max_connections(sends_max)
+            .acquire_timeout(config.acquire_timeout)
+            .idle_timeout(IDLE_TIMEOUT)
+            .after_release(|conn, _| {
+                Box::pin(async move {
+                    match tokio::time::timeout(RELEASE_TIMEOUT, conn.ping()).await {
+                        Ok(answer) => answer.map(|()| true),
+                        Err(_) => Err(sqlx::Error::WorkerCrashed),
+                    }
+                })
+            })
+            .connect_lazy_with(options.clone())
+    });
     let shared = Shared {
         place: Place::of(&options),
         reserved,
+        sends,
         epoch,
         options,
         config,

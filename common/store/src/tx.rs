@@ -2,6 +2,7 @@
 
 use domain::{Epoch, LogEvent, OrgId, Seq, Timestamp, UserId};
 use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::{Error, Result};
 
@@ -11,6 +12,8 @@ use crate::{Error, Result};
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     committed: Committed,
+    /// Given back when the transaction ends.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// What became true, in the order in which it was appended.
@@ -44,7 +47,13 @@ pub struct OrgEvent {
 
 impl Tx {
     pub(crate) fn new(inner: Transaction<'static, Postgres>, epoch: Option<Epoch>) -> Self {
-        Self { inner, committed: Committed { epoch, ..Committed::default() } }
+        Self { inner, committed: Committed { epoch, ..Committed::default() }, permit: None }
+    }
+
+    /// Holds a permit until the transaction ends, for a bound on transactions at once.
+    #[must_use]
+    pub fn holding(self, permit: OwnedSemaphorePermit) -> Self {
+        Self { permit: Some(permit), ..self }
     }
 
     /// The connection that statements of this transaction run on.
@@ -71,7 +80,8 @@ impl Tx {
     /// # Errors
     /// `Unavailable`.
     pub async fn commit(self) -> Result<Committed> {
-        self.inner.commit().await.map_err(Error::from)?;
-        Ok(self.committed)
+        let Self { inner, committed, permit: _permit } = self;
+        inner.commit().await.map_err(Error::from)?;
+        Ok(committed)
     }
 }

@@ -36,5 +36,6 @@ mod unsubscribe;
 mod uploads;
 mod webhooks;
 
+pub use poster::SEND_CONNECTIONS;
 pub use routes::{openapi, router};
 pub use start::{Api, Config, Parts, start};

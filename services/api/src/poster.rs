@@ -40,7 +40,9 @@ const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes of one organization's messages in one group: a hundred usual ones, one of the costliest.
 const GROUP_ORG_BYTES_MAX: usize = 64 * 1024;
 /// Groups that commit at once.
-const LANES: usize = 3;
+const LANES: u32 = 3;
+/// Connections to Postgres that an api keeps for sends: one for each group that commits.
+pub const SEND_CONNECTIONS: u32 = LANES;
 /// Rooms whose organization is remembered; beyond that all are forgotten.
 const ORGS_KNOWN_MAX: usize = 65_536;
 /// How long a sender waits. After that nothing is known of the send: the same nonce asks again.
@@ -154,6 +156,8 @@ impl Poster {
             orgs: Mutex::default(),
         });
         let indexer = Indexer::start(store.clone(), life);
+        // Without group commit more transactions than those are under way.
+        let store = if group_max > 1 { store.for_sends() } else { store };
         let worker =
             Worker { shared: Arc::clone(&shared), store, publisher, indexer, clock, org_quota };
         if group_max > 1 {

@@ -48,6 +48,7 @@ pub(crate) async fn answer(settings: &Settings, question: Question) -> anyhow::R
     let config = PoolConfig {
         application_name: "chatboard admin".to_owned(),
         connections_max: 2,
+        sends_max: 0,
         acquire_timeout: CONNECT_TIMEOUT,
     };
     let store = Store::open(url.expose(), config).await?;

@@ -7,7 +7,7 @@ use runtime::meter::{Gauge, label};
 use runtime::{Clock, Lifecycle};
 use store::actions::deployment::initialize_retention;
 use store::queries::deployment::retention_days;
-use store::{PoolConfig, Store};
+use store::{Connections, PoolConfig, Store};
 
 use crate::roles::Role;
 
@@ -46,7 +46,8 @@ pub(crate) async fn start(
     let name = if let [role] = roles { role.name() } else { "all" };
     let acquire_timeout = if roles.contains(&Role::Api) { REQUEST_ACQUIRE } else { WORK_ACQUIRE };
     let application_name = format!("chatboard {name}");
-    let config = PoolConfig { application_name, connections_max, acquire_timeout };
+    let sends_max = if roles.contains(&Role::Api) { api::SEND_CONNECTIONS } else { 0 };
+    let config = PoolConfig { application_name, connections_max, sends_max, acquire_timeout };
     let store = Store::open(url.expose(), config).await?;
     life.spawn(watch_pool(store.clone(), name, life.clone()));
     let retention = Retention::of(settings);
@@ -126,8 +127,7 @@ async fn settle(store: Store, told: Retention, life: Lifecycle) {
 /// Tells Prometheus how the pool is used, from time to time.
 async fn watch_pool(store: Store, role: &'static str, life: Lifecycle) {
     loop {
-        let (open, idle) = (store.pool().size(), store.pool().num_idle());
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        let Connections { open, idle } = store.connections();
         for (state, count) in [("busy", open.saturating_sub(idle)), ("idle", idle)] {
             let labels = vec![label("role", role), label("state", state)];
             Gauge::PoolConnections.set_with(f64::from(count), labels);

@@ -31,6 +31,9 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::lanes::Lanes;
 
+/// Transactions at once: as many as the pool of a worker process serves, also where the pool is
+/// larger because an api shares it.
+const TRANSACTIONS_MAX: usize = 5;
 /// Connections to Postgres that attempts outside of the fast lane use at once.
 const OTHERS_AT_ONCE_MAX: usize = 4;
 
@@ -73,6 +76,8 @@ struct Worker {
     clock: Clock,
     client: Client,
     lanes: Arc<Mutex<Lanes<async_nats::jetstream::Message>>>,
+    /// Transactions at once.
+    transactions: Arc<Semaphore>,
     /// Who may use Postgres for an attempt outside of the fast lane: the pool is small, and
     /// endpoints that answer shall not wait for it behind hundreds that do not.
     others: Arc<Semaphore>,
@@ -105,6 +110,7 @@ pub async fn start(
         bus,
         clock,
         lanes: Arc::new(Mutex::new(Lanes::default())),
+        transactions: Arc::new(Semaphore::new(TRANSACTIONS_MAX)),
         others: Arc::new(Semaphore::new(OTHERS_AT_ONCE_MAX)),
         parked: Arc::new(Mutex::new(Parked::new("webhook_deliveries"))),
         wake: Arc::new(Notify::new()),
@@ -124,6 +130,12 @@ impl Worker {
     }
 
     async fn begin(&self) -> store::Result<Tx> {
-        self.store.begin_bounded(STATEMENT_BUDGET).await
+        // It is never closed.
+        let permit = Arc::clone(&self.transactions).acquire_owned().await;
+        let tx = self.store.begin_bounded(STATEMENT_BUDGET).await?;
+        Ok(match permit {
+            Ok(permit) => tx.holding(permit),
+            Err(_) => tx,
+        })
     }
 }

@@ -79,3 +79,30 @@ async fn nobody_waits_for_a_commit_of_another_organization() {
     held.release().await;
     slow.await.unwrap().is(201);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sends_do_not_wait_for_requests_that_hold_all_other_connections() {
+    let board = std::sync::Arc::new(Board::builder().api_connections(4).start().await);
+    let (mallory, _, _) = board.two_members_of("noise").await;
+    let (dave, _, quiet) = board.two_members_of("quiet").await;
+    let mallory = std::sync::Arc::new(mallory);
+    let held = board.holding("lock table notifications in access exclusive mode").await;
+    let slow: Vec<_> = (0..12)
+        .map(|_| {
+            let mallory = mallory.clone();
+            testkit::spawn(async move { mallory.get("/notifications/").await.status })
+        })
+        .collect();
+    eventually("the connections are in use", DEADLINE, async || {
+        let waiting = "select count(*) from pg_stat_activity \
+                       where wait_event_type = 'Lock' and datname = current_database()";
+        (board.count(waiting).await >= 4).then_some(())
+    })
+    .await;
+    dave.posts(quiet, "hello").await;
+    assert!(slow.iter().all(|one| !one.is_finished()), "a send waited for other requests");
+    held.release().await;
+    for one in slow {
+        assert!([200, 503].contains(&one.await.unwrap()));
+    }
+}

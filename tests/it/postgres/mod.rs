@@ -143,8 +143,8 @@ impl Running {
     /// Its answer to a request for which it needs Postgres.
     async fn asks_postgres(&self) -> (u16, Value) {
         let answer = testkit::http::client(DEADLINE)
-            .post(format!("http://{}/api/v1/auth/token/", self.http))
-            .json(&testkit::json!({"email": "ada@chat.test", "password": "a good password"}))
+            .post(format!("http://{}/api/v1/auth/token/refresh/", self.http))
+            .json(&testkit::json!({"refresh": "unknown"}))
             .send()
             .await
             .unwrap();
