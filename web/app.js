@@ -21,12 +21,15 @@ async function draw() {
   if (!board.user && !isGate) return go(path === "/" ? "/sign-in" : `/sign-in?to=${encodeURIComponent(path + location.search)}`, { replace: true });
   if (isGate) {
     last = { room: 0, message: 0, screen: "" };
-    const gate = await import("/screens/gate.js").catch(() => null);
+    const isLink = /^\/(invite|reset|verify)/.test(path);
+    const gate = await import("/screens/gate.js").then(async (part) => {
+      if (isLink) await import("/screens/links.js");
+      return part;
+    }).catch(() => null);
     if (mine !== turn) return;
     if (!gate) return render(html`<p class="empty" role="alert">This could not be loaded. <button @click=${() => location.reload()}>Try again</button></p>`, document.body);
-    const { destination } = gate;
-    if (board.user && /^\/(sign-in|register)/.test(path)) return go(destination(), { replace: true });
-    return render(html`<cb-gate .path=${path}></cb-gate>`, document.body);
+    if (board.user && !isLink) return go(gate.destination(), { replace: true });
+    return render(isLink ? html`<cb-link-gate .path=${path}></cb-link-gate>` : html`<cb-gate .path=${path}></cb-gate>`, document.body);
   }
   const isSearch = path === "/search";
   if (!isSearch) {

@@ -1,14 +1,6 @@
 /**
  * ChatBoard's client library: everything that a client needs between a person and the API, and
- * nothing that needs a page. Docs: docs/web-client.md.
- *
- * ```js
- * const board = new ChatBoard({ origin: "https://chat.example" });
- * if (!(await board.restore())) await board.signIn("ada@acme.example", "secret");
- * await board.start();
- * board.addEventListener("room", (event) => draw(board.rooms.get(event.detail).timeline.messages));
- * board.post(1, "Hello!");
- * ```
+ * nothing that needs a page. How to use it: docs/web-client.md.
  *
  * Promises: a room's events are taken in the order of `seq`, each once, none missing, through
  * reconnects, sleep, restarts and changes of tab; what was posted is kept until the server has it,

@@ -4,7 +4,7 @@
 /** @type {Map<string, Promise<void>>} */
 const asked = new Map();
 
-/** Applies a style sheet, once. Ends when it is applied, or cannot be had now. @param {"more-style"|"settings-style"} name of its `<meta>` @returns {Promise<void>} */
+/** Applies a style sheet, once. Ends when it is applied, or cannot be had now. @param {"gate-style"|"more-style"|"settings-style"} name of its `<meta>` @returns {Promise<void>} */
 export function dress(name) {
   const applied = asked.get(name) ?? new Promise((done) => {
     const href = document.querySelector(`meta[name=${name}]`)?.getAttribute("content") ?? "";

@@ -6,10 +6,6 @@ export const board = new ChatBoard();
 
 /**
  * A Lit controller: redraws its element when one of the board's events comes, at most once a frame.
- *
- * ```js
- * follow = new Follow(this, ["rooms", "status"]);
- * ```
  */
 export class Follow {
   /** @type {() => void} */

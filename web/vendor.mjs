@@ -27,15 +27,7 @@ const LIT = [
   "lit-element",
   "lit-html/directive.js",
   "lit-html/directive-helpers.js",
-  "lit-html/async-directive.js",
-  "lit-html/directives/class-map.js",
-  "lit-html/directives/guard.js",
-  "lit-html/directives/if-defined.js",
-  "lit-html/directives/keyed.js",
-  "lit-html/directives/live.js",
-  "lit-html/directives/ref.js",
   "lit-html/directives/repeat.js",
-  "lit-html/directives/unsafe-html.js",
 ];
 
 const target = join(import.meta.dirname, "vendor");

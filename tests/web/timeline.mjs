@@ -92,10 +92,12 @@ await journey("timeline", async (browser, step) => {
   step("what cannot be had is said, and asked for again; what one writes is seen meanwhile");
 
   // A server that is there, and too busy once.
-  await page.route(/\/messages\/rooms\//, (route) => route.fulfill({ status: 503, json: { title: "Busy", status: 503, code: "unavailable" } }), { times: 1 });
   await page.reload();
-  await page.getByText("Messages can't be loaded right now.").waitFor();
   await sees(page, "said all the same");
+  await page.route(/\/messages\/rooms\//, (route) => route.fulfill({ status: 503, json: { title: "Busy", status: 503, code: "unavailable" } }), { times: 1 });
+  await roomLink(page, "elsewhere").click();
+  await page.getByText("Messages can't be loaded right now.").waitFor();
+  await sees(page, "still quiet");
   check(await page.getByText("can't be loaded").count() === 0, "nothing is said to be wrong any more");
   step("a busy server is asked again");
 });

@@ -6,7 +6,7 @@ import { board } from "/state.js";
 import { plain } from "/markdown.js";
 import { copied, copyText } from "./clipboard.js";
 import { recent, use } from "./emoji-used.js";
-import { icon } from "./icons.js";
+import { icon } from "./icons-more.js";
 import { ask } from "./message.js";
 import { Modal, show } from "./modal.js";
 

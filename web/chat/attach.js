@@ -4,10 +4,16 @@
 import { html, nothing } from "lit";
 import { board } from "/state.js";
 import { dress } from "/dress.js";
-import { icon } from "./icons.js";
-import { sizeOf } from "./people.js";
+import { icon } from "./icons-more.js";
 
 await dress("more-style");
+
+/** @param {number} bytes */
+export function sizeOf(bytes) {
+  const units = ["B", "KB", "MB"];
+  const step = Math.min(2, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
+  return `${(bytes / 1024 ** step).toFixed(step && bytes / 1024 ** step < 10 ? 1 : 0)} ${units[step]}`;
+}
 
 /** Pictures that are kept; the oldest goes first. */
 const MOST = 40;

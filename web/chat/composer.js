@@ -31,7 +31,7 @@ let attaching;
 const begun = new Map();
 /** The composers that are shown. @type {Set<ChatComposer>} */
 const shown = new Set();
-const redraw = () => shown.forEach((one) => one.requestUpdate());
+export const redraw = () => shown.forEach((one) => one.requestUpdate());
 
 board.addEventListener("user", () => {
   if (board.user) return;
@@ -193,6 +193,7 @@ export class ChatComposer extends LitElement {
   async write(work) {
     if (!writing) await withWriting().catch(() => {});
     if (writing) work(writing);
+    else this.problem = "This can't be loaded right now. Try again.";
   }
 
   /** Ctrl+B and the like. Ctrl+K is for going elsewhere, unless something is selected. @param {KeyboardEvent} event */
@@ -226,7 +227,7 @@ export class ChatComposer extends LitElement {
       this.problem = "Messages can have 10,000 characters at most.";
       return;
     }
-    if (begun.editing) return this.saveEdit(body);
+    if (begun.editing) return this.write((part) => part.saveEdit(this, body));
     if (begun.files.some((one) => one.part < 1 && !one.problem)) {
       this.problem = "Still uploading. Send it when the upload is done.";
       return;
@@ -250,27 +251,6 @@ export class ChatComposer extends LitElement {
     const first = files[0]?.upload;
     await board.post(room.id, body, first ? { ...more, upload_id: first.id, upload: first } : more);
     for (const { upload } of files.slice(1)) await board.post(room.id, "", { upload_id: upload.id, upload });
-  }
-
-  /** @param {string} body */
-  async saveEdit(body) {
-    const { begun } = this;
-    const { editing } = begun;
-    if (!body && !editing.upload_id) {
-      this.problem = "A message can't be empty. To remove it, delete it.";
-      return;
-    }
-    // Meanwhile one may be in another room, or edit another message.
-    const isHere = () => this.isConnected && begun === this.begun;
-    try {
-      await board.request("PATCH", `/messages/${editing.id}/`, { body });
-      if (begun.editing !== editing) return;
-      if (isHere()) this.cancel();
-      else begun.editing = null;
-    } catch (error) {
-      if (isHere()) this.problem = /** @type {Error} */ (error).message;
-    }
-    redraw();
   }
 
   /** Starts to store files at once, so that sending need not wait. @param {Iterable<File>} files */

@@ -5,9 +5,8 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { dress } from "/dress.js";
-import { icon } from "./icons.js";
-import { local } from "./attach.js";
-import { sizeOf } from "./people.js";
+import { icon } from "./icons-more.js";
+import { local, sizeOf } from "./attach.js";
 
 await dress("more-style");
 

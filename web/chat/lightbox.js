@@ -5,7 +5,7 @@ import { html, nothing } from "lit";
 import { board } from "/state.js";
 import { copied, copyText } from "./clipboard.js";
 import { isPicture, download, lookUp } from "./file.js";
-import { icon } from "./icons.js";
+import { icon } from "./icons-more.js";
 import { Modal, show } from "./modal.js";
 import { fullTimeOf } from "./people.js";
 

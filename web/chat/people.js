@@ -54,10 +54,3 @@ export function namesOf(ids, most = 3) {
   const shown = names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} others`] : names;
   return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }
-
-/** @param {number} bytes */
-export function sizeOf(bytes) {
-  const units = ["B", "KB", "MB"];
-  const step = Math.min(2, Math.floor(Math.log2(Math.max(1, bytes)) / 10));
-  return `${(bytes / 1024 ** step).toFixed(step && bytes / 1024 ** step < 10 ? 1 : 0)} ${units[step]}`;
-}

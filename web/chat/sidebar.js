@@ -67,15 +67,12 @@ class ChatSidebar extends LitElement {
     this.requestUpdate();
   }
 
-  /** Arrow keys move along the rooms. @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event */
   keys(event) {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    const links = /** @type {HTMLElement[]} */ ([...this.querySelectorAll("a.room-link")]);
-    const at = links.indexOf(/** @type {HTMLElement} */ (document.activeElement));
-    if (at < 0) return;
+    if (!step || !document.activeElement?.matches("a.room-link")) return;
     event.preventDefault();
-    links[(at + step + links.length) % links.length].focus();
+    import("./ways.js").then((part) => part.nextLink(this, step), () => {});
   }
 
   render() {

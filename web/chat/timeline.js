@@ -53,8 +53,6 @@ const RATE_MS = 250;
 const READ_EVERY_MS = 400;
 /** When messages are asked for again that could not be had. */
 const SHOW_AGAIN_MS = 5000;
-/** When an answered message is asked for again that could not be had. */
-const QUOTE_AGAIN_MS = 10_000;
 
 export class ChatTimeline extends LitElement {
   static properties = { room: { attribute: false }, target: { type: Number }, moderator: { type: Boolean }, loading: { state: true }, offline: { state: true } };
@@ -415,18 +413,11 @@ export class ChatTimeline extends LitElement {
     this.seen = undefined;
   }
 
-  /** Moves the focus from message to message. @param {KeyboardEvent} event */
+  /** @param {KeyboardEvent} event */
   keys(event) {
-    const rows = [...this.querySelectorAll("article.message")];
-    const at = rows.findIndex((row) => row.contains(document.activeElement));
-    const to = { ArrowUp: at - 1, ArrowDown: at + 1, End: rows.length - 1, Home: 0 }[event.key];
-    const inRow = document.activeElement?.matches("article.message, .scroller");
-    if (to === undefined || !inRow) return;
+    if (!/^(Arrow(Up|Down)|Home|End)$/.test(event.key) || !document.activeElement?.matches("article.message, .scroller")) return;
     event.preventDefault();
-    if (event.key === "ArrowDown" && to >= rows.length) return this.dispatchEvent(new CustomEvent("leave-timeline", { bubbles: true }));
-    const row = /** @type {HTMLElement|undefined} */ (at < 0 ? rows.at(-1) : rows[Math.max(0, to)]);
-    row?.focus({ preventScroll: true });
-    row?.scrollIntoView({ block: "nearest" });
+    import("./ways.js").then((part) => part.nextMessage(this, event.key), () => {});
   }
 
   /** @param {number} id */
@@ -436,22 +427,9 @@ export class ChatTimeline extends LitElement {
     if (here) return here;
     if (!timeline.quoted.has(id)) {
       timeline.quoted.set(id, undefined);
-      this.loadQuoted(timeline, id);
+      withUnread().then((part) => part.loadQuoted(this, timeline, id), () => timeline.quoted.delete(id));
     }
     return timeline.quoted.get(id);
-  }
-
-  /** @param {import("/chatboard/timeline.js").Timeline} timeline @param {number} id */
-  async loadQuoted({ quoted }, id) {
-    try {
-      const message = await board.request("GET", `/messages/${id}/`);
-      // What events said meanwhile is newer.
-      if (quoted.has(id) && !quoted.get(id)) quoted.set(id, message);
-    } catch (error) {
-      if (/** @type {any} */ (error).status === 404) quoted.set(id, null);
-      else setTimeout(() => !quoted.get(id) && quoted.delete(id) && this.requestUpdate(), QUOTE_AGAIN_MS);
-    }
-    this.requestUpdate();
   }
 
   render() {

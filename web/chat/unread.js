@@ -1,8 +1,9 @@
-// The way to the first unread message, where more is unread than a room opens with.
+// What a timeline asks for besides its messages: the first unread one, where more is unread than a room
+// opens with, and messages that others answer.
 
 import { html } from "lit";
 import { board } from "/state.js";
-import { icon } from "./icons.js";
+import { icon } from "./icons-more.js";
 import { FEW } from "./timeline.js";
 
 /** @typedef {import("./timeline.js").ChatTimeline} ChatTimeline */
@@ -42,4 +43,20 @@ async function jump(view) {
 export function renderBar(view) {
   return html`<div class="unread-bar"><button @click=${() => { view.jumped = true; jump(view); }}>${icon("up")} ${view.unreadAtOpen >= 1000 ? "1,000+" : view.unreadAtOpen} unread messages</button>
     <button class="icon-button" aria-label="Mark as read" title="Mark as read" @click=${() => view.answered()}>${icon("check")}</button></div>`;
+}
+
+/** When an answered message is asked for again that could not be had. */
+const QUOTE_AGAIN_MS = 10_000;
+
+/** @param {ChatTimeline} view @param {import("/chatboard/timeline.js").Timeline} timeline @param {number} id */
+export async function loadQuoted(view, { quoted }, id) {
+  try {
+    const message = await board.request("GET", `/messages/${id}/`);
+    // What events said meanwhile is newer.
+    if (quoted.has(id) && !quoted.get(id)) quoted.set(id, message);
+  } catch (error) {
+    if (/** @type {any} */ (error).status === 404) quoted.set(id, null);
+    else setTimeout(() => !quoted.get(id) && quoted.delete(id) && view.requestUpdate(), QUOTE_AGAIN_MS);
+  }
+  view.requestUpdate();
 }

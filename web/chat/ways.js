@@ -1,4 +1,4 @@
-// Where keys lead: from part to part of the page, and from room to room.
+// Where keys lead: from part to part of the page, from room to room, and from message to message.
 
 import { go } from "/state.js";
 
@@ -22,4 +22,21 @@ export function nextRoom(chat, by, unread) {
     const link = links[(at + by * n + links.length * 2) % links.length];
     if (link && (!unread || link.classList.contains("loud"))) return go(new URL(link.href).pathname);
   }
+}
+
+/** Moves the focus from message to message; below the last one is the field. @param {import("./timeline.js").ChatTimeline} view @param {string} key */
+export function nextMessage(view, key) {
+  const rows = [...view.querySelectorAll("article.message")];
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const to = { ArrowUp: at - 1, ArrowDown: at + 1, End: rows.length - 1, Home: 0 }[key] ?? at;
+  if (key === "ArrowDown" && to >= rows.length) return view.dispatchEvent(new CustomEvent("leave-timeline", { bubbles: true }));
+  const row = /** @type {HTMLElement|undefined} */ (at < 0 ? rows.at(-1) : rows[Math.max(0, to)]);
+  row?.focus({ preventScroll: true });
+  row?.scrollIntoView({ block: "nearest" });
+}
+
+/** Moves the focus along the rooms. @param {HTMLElement} list @param {number} step */
+export function nextLink(list, step) {
+  const links = /** @type {HTMLElement[]} */ ([...list.querySelectorAll("a.room-link")]);
+  links[(links.indexOf(/** @type {HTMLElement} */ (document.activeElement)) + step + links.length) % links.length]?.focus();
 }

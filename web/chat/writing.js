@@ -1,5 +1,8 @@
-// Markdown by keys in the composer: bold, italic and links, lists that go on, code that keeps its
+// What a composer does besides sending. Markdown by keys: bold, italic and links, lists that go on, code that keeps its
 // indent. Everything can be undone: the browser itself writes the text.
+
+import { board } from "/state.js";
+import { redraw } from "./composer.js";
 
 /** @param {HTMLTextAreaElement} field @param {string} text @param {number} from @param {number} to what the text takes the place of */
 function write(field, text, from = field.selectionStart, to = field.selectionEnd) {
@@ -58,4 +61,25 @@ export function markKeys(event, field) {
   else if (event.shiftKey ? key === "u" : key === "k") link(field);
   else return false;
   return true;
+}
+
+/** Saves an edit. @param {import("./composer.js").ChatComposer} composer @param {string} body */
+export async function saveEdit(composer, body) {
+  const { begun } = composer;
+  const { editing } = begun;
+  if (!body && !editing.upload_id) {
+    composer.problem = "A message can't be empty. To remove it, delete it.";
+    return;
+  }
+  // Meanwhile one may be in another room, or edit another message.
+  const isHere = () => composer.isConnected && begun === composer.begun;
+  try {
+    await board.request("PATCH", `/messages/${editing.id}/`, { body });
+    if (begun.editing !== editing) return;
+    if (isHere()) composer.cancel();
+    else begun.editing = null;
+  } catch (error) {
+    if (isHere()) composer.problem = /** @type {Error} */ (error).message;
+  }
+  redraw();
 }

@@ -3,7 +3,7 @@
 import { html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain } from "/markdown.js";
-import { icon } from "/chat/icons.js";
+import { icon } from "/chat/icons-more.js";
 import { avatar, dayOf, timeOf } from "/chat/people.js";
 import { Pages, Part, ask, momentOf } from "./base.js";
 

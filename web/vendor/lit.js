@@ -40,57 +40,7 @@ const m5=(()=>{const{_$LH:o}=m2;
  * SPDX-License-Identifier: BSD-3-Clause
  */const{I:t}=o,i=o=>o,n=o=>null===o||"object"!=typeof o&&"function"!=typeof o,e={HTML:1,SVG:2,MATHML:3},l=(o,t)=>void 0===t?void 0!==o?._$litType$:o?._$litType$===t,d=o=>null!=o?._$litType$?.h,c=o=>void 0!==o?._$litDirective$,f=o=>o?._$litDirective$,r=o=>void 0===o.strings,s=()=>document.createComment(""),v=(o,n,e)=>{const l=o._$AA.parentNode,d=void 0===n?o._$AB:n._$AA;if(void 0===e){const i=l.insertBefore(s(),d),n=l.insertBefore(s(),d);e=new t(i,n,o,o.options)}else{const t=e._$AB.nextSibling,n=e._$AM,c=n!==o;if(c){let t;e._$AQ?.(o),e._$AM=o,void 0!==e._$AP&&(t=o._$AU)!==n._$AU&&e._$AP(t)}if(t!==d||c){let o=e._$AA;for(;o!==t;){const t=i(o).nextSibling;i(l).insertBefore(o,d),o=t}}}return e},u=(o,t,i=o)=>(o._$AI(t,i),o),m={},p=(o,t=m)=>o._$AH=t,M=o=>o._$AH,h=o=>{o._$AR(),o._$AA.remove()},j=o=>{o._$AR()};
 return{TemplateResultType:e,clearPart:j,getCommittedValue:M,getDirectiveClass:f,insertPart:v,isCompiledTemplateResult:d,isDirectiveResult:c,isPrimitive:n,isSingleExpression:r,isTemplateResult:l,removePart:h,setChildPartValue:u,setCommittedValue:p}})();
-const m6=(()=>{const{isSingleExpression:i}=m5;const{Directive:t,PartType:e}=m4;
-/**
- * @license
- * Copyright 2017 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */const s=(i,t)=>{const e=i._$AN;if(void 0===e)return!1;for(const i of e)i._$AO?.(t,!1),s(i,t);return!0},o=i=>{let t,e;do{if(void 0===(t=i._$AM))break;e=t._$AN,e.delete(i),i=t}while(0===e?.size)},r=i=>{for(let t;t=i._$AM;i=t){let e=t._$AN;if(void 0===e)t._$AN=e=new Set;else if(e.has(i))break;e.add(i),c(t)}};function h(i){void 0!==this._$AN?(o(this),this._$AM=i,r(this)):this._$AM=i}function n(i,t=!1,e=0){const r=this._$AH,h=this._$AN;if(void 0!==h&&0!==h.size)if(t)if(Array.isArray(r))for(let i=e;i<r.length;i++)s(r[i],!1),o(r[i]);else null!=r&&(s(r,!1),o(r));else s(this,i)}const c=i=>{i.type==e.CHILD&&(i._$AP??=n,i._$AQ??=h)};class f extends t{constructor(){super(...arguments),this._$AN=void 0}_$AT(i,t,e){super._$AT(i,t,e),r(this),this.isConnected=i._$AU}_$AO(i,t=!0){i!==this.isConnected&&(this.isConnected=i,i?this.reconnected?.():this.disconnected?.()),t&&(s(this,i),o(this))}setValue(t){if(i(this._$Ct))this._$Ct._$AI(t,this);else{const i=[...this._$Ct._$AH];i[this._$Ci]=t,this._$Ct._$AI(i,this,0)}}disconnected(){}reconnected(){}}
-return{directive:m4.directive,AsyncDirective:f,Directive:t,PartType:e}})();
-const m7=(()=>{const{noChange:t}=m2;const{directive:s,Directive:i,PartType:r}=m4;
-/**
- * @license
- * Copyright 2018 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */const e=s(class extends i{constructor(t){if(super(t),t.type!==r.ATTRIBUTE||"class"!==t.name||t.strings?.length>2)throw Error("`classMap()` can only be used in the `class` attribute and must be the only part in the attribute.")}render(t){return" "+Object.keys(t).filter(s=>t[s]).join(" ")+" "}update(s,[i]){if(void 0===this.st){this.st=new Set,void 0!==s.strings&&(this.nt=new Set(s.strings.join(" ").split(/\s/).filter(t=>""!==t)));for(const t in i)i[t]&&!this.nt?.has(t)&&this.st.add(t);return this.render(i)}const r=s.element.classList;for(const t of this.st)t in i||(r.remove(t),this.st.delete(t));for(const t in i){const s=!!i[t];s===this.st.has(t)||this.nt?.has(t)||(s?(r.add(t),this.st.add(t)):(r.remove(t),this.st.delete(t)))}return t}});
-return{classMap:e}})();
-const m8=(()=>{const{noChange:r}=m2;const{directive:t,Directive:s}=m4;
-/**
- * @license
- * Copyright 2018 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */
-const e={},i=t(class extends s{constructor(){super(...arguments),this.ot=e}render(r,t){return t()}update(t,[s,e]){if(Array.isArray(s)){if(Array.isArray(this.ot)&&this.ot.length===s.length&&s.every((r,t)=>r===this.ot[t]))return r}else if(this.ot===s)return r;return this.ot=Array.isArray(s)?Array.from(s):s,this.render(s,e)}});
-return{guard:i}})();
-const m9=(()=>{const{nothing:t}=m2;
-/**
- * @license
- * Copyright 2018 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */const o=o=>o??t;
-return{ifDefined:o}})();
-const m10=(()=>{const{nothing:r}=m2;const{directive:t,Directive:e}=m4;const{setCommittedValue:s}=m5;
-/**
- * @license
- * Copyright 2021 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */const i=t(class extends e{constructor(){super(...arguments),this.key=r}render(r,t){return this.key=r,t}update(r,[t,e]){return t!==this.key&&(s(r),this.key=t),e}});
-return{keyed:i}})();
-const m11=(()=>{const{noChange:r,nothing:e}=m2;const{directive:i,Directive:t,PartType:n}=m4;const{isSingleExpression:o,setCommittedValue:s}=m5;
-/**
- * @license
- * Copyright 2020 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */const l=i(class extends t{constructor(r){if(super(r),r.type!==n.PROPERTY&&r.type!==n.ATTRIBUTE&&r.type!==n.BOOLEAN_ATTRIBUTE)throw Error("The `live` directive is not allowed on child or event bindings");if(!o(r))throw Error("`live` bindings can only contain a single expression")}render(r){return r}update(i,[t]){if(t===r||t===e)return t;const o=i.element,l=i.name;if(i.type===n.PROPERTY){if(t===o[l])return r}else if(i.type===n.BOOLEAN_ATTRIBUTE){if(!!t===o.hasAttribute(l))return r}else if(i.type===n.ATTRIBUTE&&o.getAttribute(l)===t+"")return r;return s(i),t}});
-return{live:l}})();
-const m12=(()=>{const{nothing:t}=m2;const{AsyncDirective:i}=m6;const{directive:s}=m4;
-/**
- * @license
- * Copyright 2020 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */const e=()=>new h;class h{}const o=new WeakMap,n=s(class extends i{render(i){return t}update(i,[s]){const e=s!==this.G;return e&&this.rt(void 0),(e||this.lt!==this.ct)&&(this.G=s,this.ht=i.options?.host,this.rt(this.ct=i.element)),t}rt(t){if(void 0!==this.G)if(this.isConnected||(t=void 0),"function"==typeof this.G){const i=this.ht??globalThis;let s=o.get(i);void 0===s&&(s=new WeakMap,o.set(i,s)),void 0!==s.get(this.G)&&this.G.call(this.ht,void 0),s.set(this.G,t),void 0!==t&&this.G.call(this.ht,t)}else this.G.value=t}get lt(){return"function"==typeof this.G?o.get(this.ht??globalThis)?.get(this.G):this.G?.value}disconnected(){this.lt===this.ct&&this.rt(void 0)}reconnected(){this.rt(this.ct)}});
-return{createRef:e,ref:n}})();
-const m13=(()=>{const{noChange:e}=m2;const{directive:s,Directive:t,PartType:r}=m4;const{getCommittedValue:l,setChildPartValue:o,insertPart:i,removePart:n,setCommittedValue:f}=m5;
+const m6=(()=>{const{noChange:e}=m2;const{directive:s,Directive:t,PartType:r}=m4;const{getCommittedValue:l,setChildPartValue:o,insertPart:i,removePart:n,setCommittedValue:f}=m5;
 /**
  * @license
  * Copyright 2017 Google LLC
@@ -98,11 +48,4 @@ const m13=(()=>{const{noChange:e}=m2;const{directive:s,Directive:t,PartType:r}=m
  */
 const u=(e,s,t)=>{const r=new Map;for(let l=s;l<=t;l++)r.set(e[l],l);return r},c=s(class extends t{constructor(e){if(super(e),e.type!==r.CHILD)throw Error("repeat() can only be used in text expressions")}dt(e,s,t){let r;void 0===t?t=s:void 0!==s&&(r=s);const l=[],o=[];let i=0;for(const s of e)l[i]=r?r(s,i):i,o[i]=t(s,i),i++;return{values:o,keys:l}}render(e,s,t){return this.dt(e,s,t).values}update(s,[t,r,c]){const d=l(s),{values:p,keys:a}=this.dt(t,r,c);if(!Array.isArray(d))return this.ut=a,p;const h=this.ut??=[],v=[];let m,y,x=0,j=d.length-1,k=0,w=p.length-1;for(;x<=j&&k<=w;)if(null===d[x])x++;else if(null===d[j])j--;else if(h[x]===a[k])v[k]=o(d[x],p[k]),x++,k++;else if(h[j]===a[w])v[w]=o(d[j],p[w]),j--,w--;else if(h[x]===a[w])v[w]=o(d[x],p[w]),i(s,v[w+1],d[x]),x++,w--;else if(h[j]===a[k])v[k]=o(d[j],p[k]),i(s,d[x],d[j]),j--,k++;else if(void 0===m&&(m=u(a,k,w),y=u(h,x,j)),m.has(h[x]))if(m.has(h[j])){const e=y.get(a[k]),t=void 0!==e?d[e]:null;if(null===t){const e=i(s,d[x]);o(e,p[k]),v[k]=e}else v[k]=o(t,p[k]),i(s,d[x],t),d[e]=null;k++}else n(d[j]),j--;else n(d[x]),x++;for(;k<=w;){const e=i(s,v[w+1]);o(e,p[k]),v[k++]=e}for(;x<=j;){const e=d[x++];null!==e&&n(e)}return this.ut=a,f(s,v),e}});
 return{repeat:c}})();
-const m14=(()=>{const{nothing:t,noChange:i}=m2;const{directive:r,Directive:s,PartType:n}=m4;
-/**
- * @license
- * Copyright 2017 Google LLC
- * SPDX-License-Identifier: BSD-3-Clause
- */class e extends s{constructor(i){if(super(i),this.it=t,i.type!==n.CHILD)throw Error(this.constructor.directiveName+"() can only be used in child bindings")}render(r){if(r===t||null==r)return this._t=void 0,this.it=r;if(r===i)return r;if("string"!=typeof r)throw Error(this.constructor.directiveName+"() called with a non-string value");if(r===this.it)return this._t;this.it=r;const s=[r];return s.raw=s,this._t={_$litType$:this.constructor.resultType,strings:s,values:[]}}}e.directiveName="unsafeHTML",e.resultType=1;const o=r(e);
-return{UnsafeHTMLDirective:e,unsafeHTML:o}})();
-export const CSSResult=m0.CSSResult,adoptStyles=m0.adoptStyles,css=m0.css,getCompatibleStyle=m0.getCompatibleStyle,supportsAdoptingStyleSheets=m0.supportsAdoptingStyleSheets,unsafeCSS=m0.unsafeCSS,ReactiveElement=m1.ReactiveElement,defaultConverter=m1.defaultConverter,notEqual=m1.notEqual,html=m2.html,mathml=m2.mathml,noChange=m2.noChange,nothing=m2.nothing,render=m2.render,svg=m2.svg,LitElement=m3.LitElement,Directive=m4.Directive,PartType=m4.PartType,directive=m4.directive,TemplateResultType=m5.TemplateResultType,clearPart=m5.clearPart,getCommittedValue=m5.getCommittedValue,getDirectiveClass=m5.getDirectiveClass,insertPart=m5.insertPart,isCompiledTemplateResult=m5.isCompiledTemplateResult,isDirectiveResult=m5.isDirectiveResult,isPrimitive=m5.isPrimitive,isSingleExpression=m5.isSingleExpression,isTemplateResult=m5.isTemplateResult,removePart=m5.removePart,setChildPartValue=m5.setChildPartValue,setCommittedValue=m5.setCommittedValue,AsyncDirective=m6.AsyncDirective,classMap=m7.classMap,guard=m8.guard,ifDefined=m9.ifDefined,keyed=m10.keyed,live=m11.live,createRef=m12.createRef,ref=m12.ref,repeat=m13.repeat,UnsafeHTMLDirective=m14.UnsafeHTMLDirective,unsafeHTML=m14.unsafeHTML;
+export const CSSResult=m0.CSSResult,adoptStyles=m0.adoptStyles,css=m0.css,getCompatibleStyle=m0.getCompatibleStyle,supportsAdoptingStyleSheets=m0.supportsAdoptingStyleSheets,unsafeCSS=m0.unsafeCSS,ReactiveElement=m1.ReactiveElement,defaultConverter=m1.defaultConverter,notEqual=m1.notEqual,html=m2.html,mathml=m2.mathml,noChange=m2.noChange,nothing=m2.nothing,render=m2.render,svg=m2.svg,LitElement=m3.LitElement,Directive=m4.Directive,PartType=m4.PartType,directive=m4.directive,TemplateResultType=m5.TemplateResultType,clearPart=m5.clearPart,getCommittedValue=m5.getCommittedValue,getDirectiveClass=m5.getDirectiveClass,insertPart=m5.insertPart,isCompiledTemplateResult=m5.isCompiledTemplateResult,isDirectiveResult=m5.isDirectiveResult,isPrimitive=m5.isPrimitive,isSingleExpression=m5.isSingleExpression,isTemplateResult=m5.isTemplateResult,removePart=m5.removePart,setChildPartValue=m5.setChildPartValue,setCommittedValue=m5.setCommittedValue,repeat=m6.repeat;

@@ -1,0 +1,119 @@
+// What links in mails lead to: `/invite/?token=…`, `/reset/?token=…` and `/verify-email/?token=…`.
+
+import { html, nothing } from "lit";
+import { board, go } from "/state.js";
+import { field, problemOf } from "./fields.js";
+import { Gate } from "./gate.js";
+
+/** The token of a link, which may be in its path or its query. @param {string} path */
+const tokenOf = (path) => new URLSearchParams(location.search).get("token") ?? decodeURIComponent(path.split("/")[2] ?? "");
+
+class LinkGate extends Gate {
+  /** @param {string} kind */
+  opens(kind) {
+    if (kind === "invite") this.loadRules();
+    const token = tokenOf(this.path);
+    if (!token) this.ends("This link is incomplete", html`<p>Open the whole link from the e-mail, or copy all of it.</p><p><a href="/">Open ChatBoard</a></p>`);
+    else if (kind === "reset") this.checkReset(token);
+  }
+
+  /** Says at once whether a link works: without a password the server looks at the token, and does not use it up. @param {string} token */
+  async checkReset(token) {
+    const state = this.form("reset");
+    const { errors } = await board.request("POST", "/auth/password/reset/confirm/", { token }).catch((error) => error) ?? {};
+    if (!errors?.token) return;
+    state.errors = { token: errors.token };
+    this.requestUpdate();
+  }
+
+  /** @param {string} kind */
+  renderKind(kind) {
+    if (kind === "invite") return board.user ? this.renderAccept(board.user) : this.renderInvite();
+    return kind === "reset" ? this.renderReset() : this.renderVerify();
+  }
+
+  renderReset() {
+    const state = this.form("reset");
+    const send = this.saves("reset", async (data) => {
+      await board.request("POST", "/auth/password/reset/confirm/", { token: tokenOf(this.path), new_password: data.get("new_password") });
+      if (board.user) await board.signOut();
+      this.ends("Your new password is set", html`<p>All your devices have been signed out.</p><p><a class="button primary" href="/sign-in">Sign in</a></p>`);
+    });
+    return html`<form @submit=${send}><h1>Set a new password</h1><p>This signs you out on all your devices.</p>
+      ${field(state, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, hint: "8 characters or more." })}
+      ${state.errors.token ? html`<p class="failed" role="alert">This link was used before, or is older than an hour. <a href="/sign-in/forgotten">Ask for a new one</a>.</p>` : problemOf(state)}
+      <button ?disabled=${state.busy}>Set password</button></form>`;
+  }
+
+  renderVerify() {
+    const state = this.form("verify");
+    const send = this.saves("verify", async () => {
+      await board.request("POST", "/auth/verify-email/", { token: tokenOf(this.path) });
+      if (board.user) await board.restore();
+      this.ends("Your e-mail address is verified", html`<p><a class="button primary" href="/">Open ChatBoard</a></p>`);
+    });
+    const old = board.user?.email_verified ? html`Your e-mail address is verified already. <a href="/">Open ChatBoard</a>` : html`This link was used before, or is older than 7 days. Sign in and send a new one.`;
+    return html`<form @submit=${send}><h1>Verify your e-mail address</h1><p>Only do this if you created the account yourself.</p>
+      ${state.errors.token ? html`<p class="failed" role="alert">${old}</p>` : problemOf(state)}<button ?disabled=${state.busy}>Verify e-mail address</button></form>`;
+  }
+
+  renderInvite() {
+    const choose = (/** @type {boolean} */ isNew) => () => {
+      this.isNew = isNew;
+      this.requestUpdate();
+    };
+    const send = this.saves("invite", async (data) => {
+      data.delete("account");
+      if (this.isNew) await this.register(data, tokenOf(this.path));
+      else await board.signIn(String(data.get("email")), String(data.get("password")));
+      await this.accept();
+    });
+    const choice = (/** @type {boolean} */ isNew, /** @type {string} */ label) => html`<label><input type="radio" name="account" .checked=${this.isNew === isNew} @change=${choose(isNew)}>${label}</label>`;
+    return html`<form @submit=${send}><h1>You are invited</h1><p>Use the address that the invitation was sent to.</p>
+      ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "I am new")}${choice(false, "I have an account")}</fieldset>`}
+      ${this.isNew ? this.fields("invite") : html`${this.email("invite")}
+        ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}`}
+      ${this.button("invite", this.isNew ? "Create account and join" : "Sign in and join")}</form>`;
+  }
+
+  /** @param {import("/chatboard.js").User} user */
+  renderAccept(user) {
+    const send = this.saves("accept", () => this.accept());
+    return html`<form @submit=${send}><h1>You are invited</h1><p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>${this.button("accept", "Accept invitation")}
+      ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${() => this.resend(user)}>Send the verification mail again</button></p>` : nothing}
+      <p><a href="/">Not now</a> · <button type="button" class="as-link" @click=${() => board.signOut()}>Use another account</button></p></form>`;
+  }
+
+  /** @param {import("/chatboard.js").User} user */
+  async resend(user) {
+    const state = this.form("accept");
+    try {
+      await board.request("POST", "/auth/verify-email/resend/");
+      state.problem = `A new link is on its way to ${user.email}.`;
+    } catch (error) {
+      state.problem = /** @type {Error} */ (error).message;
+    }
+    this.requestUpdate();
+  }
+
+  async accept() {
+    try {
+      const { org_id } = await board.request("POST", "/orgs/accept-invite/", { token: tokenOf(this.path) });
+      localStorage.setItem("chatboard.org", String(org_id));
+      if (board.status === "online" || board.orgs.length) await board.load();
+      go("/");
+    } catch (error) {
+      const { code, status, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
+      const words = { invite_email_mismatch: `This invitation is for another address than ${board.user?.email}.`, invite_expired: "This invitation has expired. Ask for a new one.",
+        email_unverified: `Verify your e-mail address first: open the link that we sent to ${board.user?.email}, then accept the invitation here.`,
+        already_accepted: "This invitation has been accepted before.", not_found: "This invitation was withdrawn, or its link is not complete." };
+      const word = words[/** @type {keyof typeof words} */ (code)];
+      if (word && status !== 403) return this.ends("This invitation can't be used", html`<p>${word}</p><p><a href="/">Open ChatBoard</a></p>`);
+      // Who just signed in is asked on the other form, which this one became.
+      this.form("accept").problem = word ?? message;
+      this.requestUpdate();
+    }
+  }
+}
+
+customElements.define("cb-link-gate", LinkGate);
