@@ -379,7 +379,8 @@ impl Builder {
     }
 
     async fn store(&self, ground: &Ground, connections: u32) -> Store {
-        Store::connect(&ground.database_url, connections).await.expect("the address is good")
+        let store = Store::connect(&ground.database_url, connections).await;
+        store.expect("the address is good").with_time_passed(ground.clock.time_passed())
     }
 
     async fn api_store(&self, ground: &Ground) -> Store {

@@ -27,7 +27,7 @@ pub struct Clock(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     /// By how much a test has let time pass: Postgres' clock is taken to have moved too.
-    passed: AtomicI64,
+    passed: Arc<AtomicI64>,
     /// By how much a test has set this clock wrong.
     wrong: AtomicI64,
 }
@@ -84,6 +84,11 @@ impl Clock {
     /// Sets this clock and all its clones wrong by so many seconds, for tests. No role does this.
     pub fn set_wrong(&self, seconds: i64) {
         self.0.wrong.store(seconds.saturating_mul(1_000_000), Ordering::Relaxed);
+    }
+
+    /// The microseconds by which a test has let time pass, as they are from now on.
+    pub fn time_passed(&self) -> Arc<AtomicI64> {
+        Arc::clone(&self.0.passed)
     }
 
     fn passed(&self) -> i64 {

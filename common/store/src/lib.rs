@@ -24,6 +24,7 @@ mod schema;
 mod tx;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{Epoch, Timestamp};
@@ -50,6 +51,7 @@ pub struct Store {
     pool: PgPool,
     shared: Arc<pool::Shared>,
     is_for_sends: bool,
+    time_passed: Arc<AtomicI64>,
 }
 
 /// Connections of a process.
@@ -103,7 +105,7 @@ impl Store {
     #[expect(clippy::unused_async, reason = "a pool must be made inside the runtime")]
     pub async fn open(url: &str, config: PoolConfig) -> anyhow::Result<Self> {
         let (pool, shared) = pool::open(url, config)?;
-        Ok(Self { pool, shared, is_for_sends: false })
+        Ok(Self { pool, shared, is_for_sends: false, time_passed: Arc::default() })
     }
 
     /// The connections that only send messages, however many requests hold the others; all of
@@ -113,7 +115,7 @@ impl Store {
         match &self.shared.sends {
             Some(sends) => {
                 let shared = Arc::clone(&self.shared);
-                Self { pool: sends.clone(), shared, is_for_sends: true }
+                Self { pool: sends.clone(), shared, is_for_sends: true, ..self.clone() }
             }
             None => self.clone(),
         }
@@ -130,13 +132,20 @@ impl Store {
         all
     }
 
+    /// Takes Postgres' clock to be so many microseconds ahead of what it says, for tests that let
+    /// time pass. No role does this.
+    #[must_use]
+    pub fn with_time_passed(self, micros: Arc<AtomicI64>) -> Self {
+        Self { time_passed: micros, ..self }
+    }
+
     /// Opens a transaction. Dropping it undoes it.
     ///
     /// # Errors
     /// `Unavailable`, `Unusable`.
     pub async fn begin(&self) -> Result<Tx> {
         let inner = self.begin_with("begin").await?;
-        Ok(Tx::new(inner, self.epoch()))
+        Ok(Tx::new(inner, self.epoch(), self.time_passed.load(Ordering::Relaxed)))
     }
 
     /// Opens a transaction that reads everything in one snapshot.

@@ -3,6 +3,11 @@
 //! A place is given under the lock of the room's row, in the transaction that makes the change:
 //! that is why `seq` has no gaps and rises in the order of commitment. Message creations take
 //! theirs in [`crate::actions::post_messages`], everything else here.
+//!
+//! Its time is given with the place, by Postgres' clock: within a room `created_at` rises strictly
+//! with `seq`, even while an api's clock is wrong or Postgres' is set back.
+
+use std::time::Duration;
 
 use domain::room::RoomChange;
 use domain::{AccessLevel, LogEvent, OrgId, RoomId, Seq, Timestamp, UserId, What};
@@ -13,7 +18,7 @@ use crate::{Error, Result, Tx};
 
 /// How long the api has to publish an event, and the relay to plan it, before the sweep
 /// publishes it again.
-pub const PUBLISH_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+pub const PUBLISH_GRACE: Duration = Duration::from_secs(5);
 
 /// A room whose row this transaction has locked: the proof that [`append`] asks for.
 #[derive(Clone, Debug)]
@@ -22,9 +27,24 @@ pub struct LockedRoom {
     pub(crate) org: OrgId,
     pub(crate) access_level: AccessLevel,
     pub(crate) last_seq: Seq,
+    /// When it was locked, by Postgres' clock.
+    pub(crate) locked_at: Timestamp,
+    /// When its next event happens: now, or just after the last one if that was later.
+    pub(crate) next_at: Timestamp,
 }
 
+/// The least time between two events of a room: that which Postgres tells apart.
+const TICK: Duration = Duration::from_micros(1);
+
 impl LockedRoom {
+    /// Takes the next place of the log, and its time.
+    pub(crate) fn take_place(&mut self) -> (Seq, Timestamp) {
+        self.last_seq = self.last_seq.next();
+        let at = self.next_at;
+        self.next_at = at + TICK;
+        (self.last_seq, at)
+    }
+
     /// The room.
     pub fn id(&self) -> RoomId {
         self.id
@@ -43,12 +63,25 @@ impl LockedRoom {
 
 /// Locks rooms, in ascending order of id whatever the order asked for, as all must. Rooms that do
 /// not exist are left out.
+///
+/// A row that was waited for is read again, its clock included. Of a room that an older version
+/// wrote last, the last event's time is looked for in the log.
 pub async fn lock_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<LockedRoom>> {
+    let passed = tx.time_passed();
     let rows = sqlx::query!(
         r#"select id as "id: RoomId", org_id as "org: OrgId", access_level,
-                  last_seq as "last_seq: Seq"
+                  last_seq as "last_seq: Seq",
+                  clock_timestamp() + $2::bigint * interval '1 microsecond' as "locked_at!: Timestamp",
+                  greatest(
+                      clock_timestamp() + $2::bigint * interval '1 microsecond',
+                      last_message_at + interval '1 microsecond',
+                      interval '1 microsecond' + coalesce(last_event_at, (
+                          select e.created_at from room_events e
+                          where e.room_id = rooms.id and e.seq = rooms.last_seq))
+                  ) as "next_at!: Timestamp"
            from rooms where id = any($1) order by id for no key update"#,
         rooms as &[RoomId],
+        passed,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -60,6 +93,8 @@ pub async fn lock_rooms(tx: &mut Tx, rooms: &[RoomId]) -> Result<Vec<LockedRoom>
                 access_level: AccessLevel::parse(&row.access_level)
                     .ok_or_else(|| Error::corrupt("rooms", "access_level", &row.access_level))?,
                 last_seq: row.last_seq,
+                locked_at: row.locked_at,
+                next_at: row.next_at,
             })
         })
         .collect()
@@ -95,21 +130,16 @@ pub(crate) enum Note {
 
 /// Appends events other than message creations to a locked room's log: they take the next
 /// places, in order. Each comes with who did it (for a member event: who joined or left).
-pub async fn append(
-    tx: &mut Tx,
-    room: &mut LockedRoom,
-    events: Vec<(UserId, What)>,
-    now: Timestamp,
-) -> Result<()> {
-    append_noted(tx, room, (events, Note::None), now).await
+pub async fn append(tx: &mut Tx, room: &mut LockedRoom, events: Vec<(UserId, What)>) -> Result<()> {
+    append_noted(tx, room, events, Note::None).await
 }
 
 /// Appends events of which effects must know more.
 pub(crate) async fn append_noted(
     tx: &mut Tx,
     room: &mut LockedRoom,
-    (events, note): (Vec<(UserId, What)>, Note),
-    now: Timestamp,
+    events: Vec<(UserId, What)>,
+    note: Note,
 ) -> Result<()> {
     if events.is_empty() {
         return Ok(());
@@ -117,11 +147,12 @@ pub(crate) async fn append_noted(
     let mut rows = Rows::default();
     let mut appended = Vec::with_capacity(events.len());
     for (user, what) in events {
-        room.last_seq = room.last_seq.next();
-        let event = LogEvent { room: room.id, seq: room.last_seq, at: now, user, what };
+        let (seq, at) = room.take_place();
+        let event = LogEvent { room: room.id, seq, at, user, what };
         rows.push(&event)?;
         appended.push(event);
     }
+    let last_at = appended.last().map(|event| event.at);
     let epoch = tx.epoch_text();
     let brought_by = match note {
         Note::BroughtBy(user) => Some(user.0),
@@ -131,26 +162,29 @@ pub(crate) async fn append_noted(
         "with place as (
              insert into room_events (room_id, seq, kind, message_id, user_id, data, created_at,
                                       by_id, is_reaction)
-             select $1, seq, kind, message_id, user_id, data, $2, $10, $11
-             from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[])
-                 as t (seq, kind, message_id, user_id, data)
+             select $1, seq, kind, message_id, user_id, data, at, $10, $11
+             from unnest($3::bigint[], $4::text[], $5::bigint[], $6::bigint[], $7::jsonb[],
+                         $13::timestamptz[])
+                 as t (seq, kind, message_id, user_id, data, at)
          ), pending as (
              insert into outbox (room_id, seq, publish_after, epoch, committed_at)
              select $1, seq, $8, $12, $2 from unnest($3::bigint[]) as t (seq)
          )
-         update rooms set last_seq = $9 where id = $1",
+         update rooms set last_seq = $9, last_event_at = $14 where id = $1",
         room.id.0,
-        now as Timestamp,
+        room.locked_at as Timestamp,
         &rows.seqs,
         &rows.kinds,
         &rows.messages as &[Option<i64>],
         &rows.users,
         &rows.data as &[Option<Value>],
-        (now + PUBLISH_GRACE) as Timestamp,
+        (room.locked_at + PUBLISH_GRACE) as Timestamp,
         room.last_seq.0,
         brought_by,
         note == Note::IsReaction,
         epoch,
+        &rows.times as &[Timestamp],
+        last_at as Option<Timestamp>,
     )
     .execute(tx.conn())
     .await?;
@@ -167,6 +201,7 @@ struct Rows {
     messages: Vec<Option<i64>>,
     users: Vec<i64>,
     data: Vec<Option<Value>>,
+    times: Vec<Timestamp>,
 }
 
 impl Rows {
@@ -186,6 +221,7 @@ impl Rows {
         self.messages.push(message);
         self.users.push(event.user.0);
         self.data.push(data);
+        self.times.push(event.at);
         Ok(())
     }
 }

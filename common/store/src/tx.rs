@@ -14,6 +14,7 @@ pub struct Tx {
     committed: Committed,
     /// Given back when the transaction ends.
     permit: Option<OwnedSemaphorePermit>,
+    time_passed: i64,
 }
 
 /// What became true, in the order in which it was appended.
@@ -46,14 +47,25 @@ pub struct OrgEvent {
 }
 
 impl Tx {
-    pub(crate) fn new(inner: Transaction<'static, Postgres>, epoch: Option<Epoch>) -> Self {
-        Self { inner, committed: Committed { epoch, ..Committed::default() }, permit: None }
+    pub(crate) fn new(
+        inner: Transaction<'static, Postgres>,
+        epoch: Option<Epoch>,
+        time_passed: i64,
+    ) -> Self {
+        let committed = Committed { epoch, ..Committed::default() };
+        Self { inner, committed, permit: None, time_passed }
     }
 
     /// Holds a permit until the transaction ends, for a bound on transactions at once.
     #[must_use]
     pub fn holding(self, permit: OwnedSemaphorePermit) -> Self {
         Self { permit: Some(permit), ..self }
+    }
+
+    /// By how many microseconds a test has let time pass: Postgres' clock is taken to be as much
+    /// ahead.
+    pub(crate) fn time_passed(&self) -> i64 {
+        self.time_passed
     }
 
     /// The connection that statements of this transaction run on.

@@ -9,6 +9,7 @@ use objects::Objects;
 use runtime::meter::Gauge;
 use runtime::parked::{Parked, delay_after};
 use runtime::window::Window;
+use store::actions::file_usage::count_again;
 use store::actions::files_upkeep::{
     Ended, claim_ended, end_expired, end_let_go, forget, postpone_ended, record_files, waiting,
 };
@@ -27,6 +28,7 @@ struct Failing {
     expired: Window,
     let_go: Window,
     claims: Window,
+    usage: Window,
     /// Uploads whose objects the store fails to delete, or whose rows cannot be removed.
     objects: Parked<UploadId>,
 }
@@ -36,6 +38,7 @@ pub(crate) async fn run(janitor: Janitor, objects: Objects) -> anyhow::Result<()
         expired: Window::new("files_expired", janitor.config.batch),
         let_go: Window::new("files_let_go", janitor.config.batch),
         claims: Window::new("files_ended", CLAIMED_MAX),
+        usage: Window::new("file_usage", 1),
         objects: Parked::new("files_objects"),
     };
     while !janitor.life.is_draining() {
@@ -70,6 +73,7 @@ impl From<store::Error> for Failure {
 async fn round(janitor: &Janitor, objects: &Objects, failing: &mut Failing) -> Result<(), Failure> {
     each_batch(janitor, &mut failing.expired, |claim| expired(janitor, claim)).await?;
     each_batch(janitor, &mut failing.let_go, |claim| let_go(janitor, claim)).await?;
+    each_batch(janitor, &mut failing.usage, |claim| recount(janitor, claim)).await?;
     let mut runs = HashMap::new();
     let mut removed = Ok(true);
     failing.claims.begin(janitor.clock.now());
@@ -102,6 +106,13 @@ async fn let_go(janitor: &Janitor, claim: Claim) -> store::Result<u64> {
     check_clock(janitor).await?;
     let mut tx = begin(janitor).await?;
     let found = end_let_go(&mut tx, claim, janitor.clock.now()).await?;
+    let _nothing_to_publish = tx.commit().await?;
+    Ok(found)
+}
+
+async fn recount(janitor: &Janitor, claim: Claim) -> store::Result<u64> {
+    let mut tx = begin(janitor).await?;
+    let found = count_again(&mut tx, claim, janitor.clock.now()).await?;
     let _nothing_to_publish = tx.commit().await?;
     Ok(found)
 }

@@ -15,6 +15,7 @@ mod previews;
 mod removals;
 mod retention;
 mod rounds;
+mod times;
 mod words;
 
 use std::time::Duration;
@@ -77,6 +78,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         life.spawn_essential("janitor previews", previews::run(janitor.clone(), objects));
     }
     life.spawn_essential("janitor names", names::run(janitor.clone()));
+    life.spawn_essential("janitor times", times::run(janitor.clone()));
     life.spawn_essential("janitor words", words::run(janitor));
     Ok(())
 }

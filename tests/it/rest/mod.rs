@@ -28,5 +28,6 @@ mod room_names;
 mod rooms;
 mod search;
 mod texts;
+mod times;
 mod unread;
 mod walks;

@@ -76,12 +76,12 @@ pub async fn edit_message(
     tx: &mut Tx,
     target: MessageForChanging,
     text: &MessageText,
-    now: Timestamp,
 ) -> Result<Message> {
     let MessageForChanging { caller, mut room, mut message, .. } = target;
     if text.body() == message.body {
         return Ok(message);
     }
+    let edited_at = room.next_at;
     sqlx::query!(
         "update messages set body = $2, mentions_room = $3, edited_at = $4,
              search = $5::text::tsvector, mentions_here = $6
@@ -89,7 +89,7 @@ pub async fn edit_message(
         message.id.0,
         text.body(),
         text.mentions().room,
-        now as Timestamp,
+        edited_at as Timestamp,
         text.words().document(message.room, message.sender),
         text.mentions().here,
     )
@@ -97,9 +97,9 @@ pub async fn edit_message(
     .await?;
     replace_mentions(tx, &message, text.mentions()).await?;
     message.body = text.body().to_owned();
-    message.edited_at = Some(now);
+    message.edited_at = Some(edited_at);
     let what = What::MessageUpdated(Box::new(message.clone()));
-    append(tx, &mut room, vec![(caller.user, what)], now).await?;
+    append(tx, &mut room, vec![(caller.user, what)]).await?;
     Ok(message)
 }
 
@@ -140,7 +140,7 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
     .await?;
     message.wipe();
     let what = What::MessageDeleted(Box::new(message));
-    append(tx, &mut room, vec![(caller.user, what)], now).await
+    append(tx, &mut room, vec![(caller.user, what)]).await
 }
 
 /// Adds or takes back the caller's reaction. Repeating changes nothing and is no event.
@@ -186,7 +186,7 @@ pub async fn react(
     let message = find_message(tx.conn(), message.id, now).await?.ok_or(Refusal::NotFound)?;
     let what = What::MessageUpdated(Box::new(message.clone()));
     let events = vec![(caller.user, what)];
-    append_noted(tx, &mut room, (events, Note::IsReaction), now).await?;
+    append_noted(tx, &mut room, events, Note::IsReaction).await?;
     Ok(message)
 }
 

@@ -81,11 +81,11 @@ pub async fn change_room(
     .execute(tx.conn())
     .await?;
     let has_new_level = change.access_level.is_some();
-    append(tx, &mut locked, vec![(caller.user, What::RoomUpdated(change))], now).await?;
+    append(tx, &mut locked, vec![(caller.user, What::RoomUpdated(change))]).await?;
     let mut removed = Vec::new();
     if has_new_level {
         let people = members_not_admitted(tx, &locked, level).await?;
-        removed = leave(tx, &mut locked, &people, now).await?;
+        removed = leave(tx, &mut locked, &people).await?;
     }
     let mut added = Vec::new();
     if auto_join {
@@ -124,13 +124,8 @@ pub async fn delete_room(tx: &mut Tx, target: RoomForChanging, now: Timestamp) -
 /// Takes someone out of a room.
 ///
 /// Refuses with `NotFound` who is not in it.
-pub async fn remove_from_room(
-    tx: &mut Tx,
-    target: RoomForChanging,
-    user: UserId,
-    now: Timestamp,
-) -> Result<()> {
+pub async fn remove_from_room(tx: &mut Tx, target: RoomForChanging, user: UserId) -> Result<()> {
     let RoomForChanging { mut room, .. } = target;
-    let left = leave(tx, &mut room, &[user], now).await?;
+    let left = leave(tx, &mut room, &[user]).await?;
     if left.is_empty() { Err(Refusal::NotFound.into()) } else { Ok(()) }
 }

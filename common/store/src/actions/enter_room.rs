@@ -95,11 +95,11 @@ pub async fn invite_to_room(
 /// Takes the caller out of a room.
 ///
 /// Refuses with `NotFound`, `NotAMember`; `Forbidden` in direct messages.
-pub async fn leave_room(tx: &mut Tx, caller: Caller, id: RoomId, now: Timestamp) -> Result<()> {
+pub async fn leave_room(tx: &mut Tx, caller: Caller, id: RoomId) -> Result<()> {
     let (mut room, access) = access::lock_room(tx, caller.user, id).await?;
     if access.as_member()?.standing().is_dm {
         return Err(Refusal::Forbidden.into());
     }
-    leave(tx, &mut room, &[caller.user], now).await?;
+    leave(tx, &mut room, &[caller.user]).await?;
     Ok(())
 }

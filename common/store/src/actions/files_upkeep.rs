@@ -8,10 +8,12 @@
 //! end of each the objects are removed once more. **Invariant:** an object of ours is in the store only while its
 //! row is here. Meanwhile `expires_at` of a row that is `removing` says when to look at it again.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{Claim, OrgId, Timestamp, UploadId};
+use domain::{Claim, OrgId, Timestamp, UploadId, UserId};
 
+use super::file_usage::{self, Owner};
 use super::retention::Run;
 use crate::{Result, Tx};
 
@@ -124,6 +126,7 @@ pub async fn forget(
     uploads: &[UploadId],
     now: Timestamp,
 ) -> Result<Vec<Option<OrgId>>> {
+    uncount(tx, uploads, now).await?;
     let gone = sqlx::query_scalar!(
         r#"delete from file_uploads
            where id = any(array(
@@ -151,6 +154,29 @@ pub async fn forget(
     .execute(tx.conn())
     .await?;
     Ok(gone)
+}
+
+/// Takes uploads off their owners' counts whose bytes cannot be put any more.
+async fn uncount(tx: &mut Tx, uploads: &[UploadId], now: Timestamp) -> Result<()> {
+    let rows = sqlx::query!(
+        r#"update file_uploads set is_counted = false
+           where id = any(array(
+                   select id from file_uploads where id = any($1) order by id for update))
+               and is_counted and status = 'removing' and put_until <= $2
+           returning user_id as "user: UserId", org_id as "org: OrgId", file_size"#,
+        uploads as &[UploadId],
+        now as Timestamp,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut less = HashMap::new();
+    for row in rows {
+        let org = row.org.map(Owner::Organization);
+        for owner in org.into_iter().chain([Owner::User(row.user)]) {
+            *less.entry(owner).or_insert(0) -= row.file_size;
+        }
+    }
+    file_usage::add(tx, &less).await
 }
 
 /// Adds removed files to the record of an organization.

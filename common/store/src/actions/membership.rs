@@ -57,7 +57,7 @@ async fn enter(
     let ids: Vec<UserId> = newcomers.iter().map(|person| person.id).collect();
     let events =
         newcomers.into_iter().map(|person| (person.id, What::MemberJoined(person))).collect();
-    append_noted(tx, room, (events, note), now).await?;
+    append_noted(tx, room, events, note).await?;
     insert(tx, room, &ids, now).await?;
     Ok(ids)
 }
@@ -77,12 +77,7 @@ pub async fn join_quietly(
 }
 
 /// Takes people out of a room, each with a `member.left`. Returns those who went.
-pub async fn leave(
-    tx: &mut Tx,
-    room: &mut LockedRoom,
-    users: &[UserId],
-    now: Timestamp,
-) -> Result<Vec<UserId>> {
+pub async fn leave(tx: &mut Tx, room: &mut LockedRoom, users: &[UserId]) -> Result<Vec<UserId>> {
     let mut gone = sqlx::query_scalar!(
         r#"delete from room_members where room_id = $1 and user_id = any($2)
            returning user_id as "user: UserId""#,
@@ -102,7 +97,7 @@ pub async fn leave(
         .filter_map(|id| people.remove(id))
         .map(|person| (person.id, What::MemberLeft(person)))
         .collect();
-    append(tx, room, events, now).await?;
+    append(tx, room, events).await?;
     Ok(gone)
 }
 
@@ -127,11 +122,10 @@ pub async fn leave_rooms(
     tx: &mut Tx,
     user: UserId,
     rooms: &mut [LockedRoom],
-    now: Timestamp,
 ) -> Result<Vec<RoomId>> {
     let mut left = Vec::new();
     for room in rooms {
-        if !leave(tx, room, &[user], now).await?.is_empty() {
+        if !leave(tx, room, &[user]).await?.is_empty() {
             left.push(room.id());
         }
     }
@@ -174,14 +168,13 @@ pub(crate) async fn leave_for_role(
     tx: &mut Tx,
     (org, user): (OrgId, UserId),
     role: Role,
-    now: Timestamp,
 ) -> Result<Vec<RoomId>> {
     if domain::AccessLevel::ManagerOnly.admits(role) {
         return Ok(Vec::new());
     }
     let mut rooms = lock_rooms_of(tx, org, user).await?;
     rooms.retain(|room| !room.access_level.admits(role));
-    leave_rooms(tx, user, &mut rooms, now).await
+    leave_rooms(tx, user, &mut rooms).await
 }
 
 /// Takes someone who leaves the organization out of all its rooms, direct messages included.
@@ -189,10 +182,9 @@ pub(crate) async fn leave_for_role(
 pub(crate) async fn leave_org_rooms(
     tx: &mut Tx,
     (org, user): (OrgId, UserId),
-    now: Timestamp,
 ) -> Result<Vec<RoomId>> {
     let mut rooms = lock_rooms_of(tx, org, user).await?;
-    leave_rooms(tx, user, &mut rooms, now).await
+    leave_rooms(tx, user, &mut rooms).await
 }
 
 async fn lock_rooms_of(tx: &mut Tx, org: OrgId, user: UserId) -> Result<Vec<LockedRoom>> {

@@ -92,7 +92,7 @@ pub(super) async fn leave_org(
 ) -> Result<Moved> {
     let payload = payload(tx, user, role).await?;
     append_org(tx, org, ("member.left", by, payload), now).await?;
-    let removed = leave_org_rooms(tx, (org, user), now).await?;
+    let removed = leave_org_rooms(tx, (org, user)).await?;
     invites::withdraw_by(tx, (org, user), None).await?;
     sqlx::query!(
         "with gone as (
@@ -162,7 +162,7 @@ async fn set_role(
     payload["previous_role"] = json!(before.as_str());
     append_org(tx, org, ("role.changed", by, payload), now).await?;
     let added = join_for_role(tx, (org, user), (Some(before), role), now).await?;
-    let removed = leave_for_role(tx, (org, user), role, now).await?;
+    let removed = leave_for_role(tx, (org, user), role).await?;
     Ok(Moved { added, removed })
 }
 

@@ -6,19 +6,22 @@
 //! nonces would then fail it, or tear a gap. For the same reason nothing here is `on conflict do
 //! nothing`: a place once given must be filled.
 
+mod rows;
+
 use std::collections::HashMap;
 
 use domain::access::Standing;
 use domain::{
     AccessLevel, Caller, FieldErrors, LogEvent, Message, MessageId, NewMessage, Refusal, RoomId,
-    Seq, Timestamp, UploadId, UserId, What,
+    Timestamp, UploadId, UserId, What,
 };
 
+use self::rows::Rows;
 use super::mentions::resolve_mentions;
 use super::uploads::{self, Uploads};
 use crate::access::parse_role;
-use crate::log::{LockedRoom, PUBLISH_GRACE, lock_rooms};
-use crate::queries::messages::find_message;
+use crate::log::{LockedRoom, lock_rooms};
+use crate::queries::messages::find_messages;
 use crate::{Result, Tx};
 
 /// One send.
@@ -84,15 +87,17 @@ pub async fn post_messages(
     let verdicts = judge(posts, checks, (&rooms, &mut uploads));
     let mentioned = mentioned(tx, posts, &verdicts).await?;
     let found = Found { mentioned, uploads };
-    let inserted = insert(tx, posts, &verdicts, (&mut rooms, &found), now).await?;
+    let inserted = insert(tx, posts, &verdicts, (&mut rooms, &found)).await?;
+    let earlier = earlier(tx, &verdicts, now).await?;
 
     let mut answers: Vec<Result<Posted, Refusal>> = Vec::with_capacity(posts.len());
     for (at, verdict) in verdicts.into_iter().enumerate() {
         answers.push(match verdict {
             Verdict::Refused(refusal) => Err(refusal),
             // Not found when it has expired since the check: this send's answer, nobody else's.
-            Verdict::Replay(id) => find_message(tx.conn(), id, now)
-                .await?
+            Verdict::Replay(id) => earlier
+                .get(&id)
+                .cloned()
                 .map(|message| Posted { message, is_replay: true })
                 .ok_or(Refusal::NotFound),
             Verdict::Same(first) => {
@@ -295,6 +300,23 @@ async fn mentioned(
     Ok(naming.into_iter().zip(people).collect())
 }
 
+/// The messages that earlier sends have made, all at once. One that has expired since the check is
+/// not among them.
+async fn earlier(
+    tx: &mut Tx,
+    verdicts: &[Verdict],
+    now: Timestamp,
+) -> Result<HashMap<MessageId, Message>> {
+    let ids: Vec<i64> = verdicts
+        .iter()
+        .filter_map(|verdict| match verdict {
+            Verdict::Replay(id) => Some(id.0),
+            Verdict::Refused(_) | Verdict::Same(_) | Verdict::Insert => None,
+        })
+        .collect();
+    if ids.is_empty() { Ok(HashMap::new()) } else { find_messages(tx.conn(), &ids, now).await }
+}
+
 /// What was found out about the sends of a batch.
 struct Found {
     /// Who is mentioned by name, for each send that will be inserted and names anyone.
@@ -309,7 +331,6 @@ async fn insert(
     posts: &[Post],
     verdicts: &[Verdict],
     (rooms, found): (&mut HashMap<RoomId, LockedRoom>, &Found),
-    now: Timestamp,
 ) -> Result<HashMap<usize, Message>> {
     let mut rows = Rows::default();
     for (at, post) in posts.iter().enumerate() {
@@ -317,18 +338,17 @@ async fn insert(
             continue;
         }
         let Some(room) = rooms.get_mut(&post.room) else { continue };
-        room.last_seq = room.last_seq.next();
         rows.push(at, room, post);
     }
     if rows.at.is_empty() {
         return Ok(HashMap::new());
     }
-    let ids = rows.insert(tx, now).await?;
+    let ids = rows.insert(tx).await?;
     let mut messages = HashMap::with_capacity(rows.at.len());
     let mut mentions: (Vec<i64>, Vec<i64>, Vec<i64>, Vec<i64>) = Default::default();
     for (row, &at) in rows.at.iter().enumerate() {
         let Some(&id) = ids.get(&(rows.rooms[row], rows.seqs[row])) else { continue };
-        let message = rows.message(row, id, &posts[at], (&found.uploads, now));
+        let message = rows.message(row, id, &posts[at], &found.uploads);
         for person in found.mentioned.get(&at).into_iter().flatten() {
             mentions.0.push(id.0);
             mentions.1.push(person.0);
@@ -338,13 +358,13 @@ async fn insert(
         tx.note_room_event(LogEvent {
             room: message.room,
             seq: message.seq,
-            at: now,
+            at: message.created_at,
             user: message.sender,
             what: What::Message(Box::new(message.clone())),
         });
         messages.insert(at, message);
     }
-    uploads::note_posted(tx, messages.values(), now).await?;
+    uploads::note_posted(tx, messages.values(), &found.uploads).await?;
     if !mentions.0.is_empty() {
         sqlx::query!(
             "insert into message_mentions (message_id, user_id, room_id, seq)
@@ -358,125 +378,4 @@ async fn insert(
         .await?;
     }
     Ok(messages)
-}
-
-/// The columns of the rows to insert.
-#[derive(Default)]
-struct Rows {
-    at: Vec<usize>,
-    orgs: Vec<i64>,
-    rooms: Vec<i64>,
-    seqs: Vec<i64>,
-    senders: Vec<i64>,
-    bodies: Vec<String>,
-    file_urls: Vec<Option<String>>,
-    uploads: Vec<Option<UploadId>>,
-    replies: Vec<Option<i64>>,
-    mentions_room: Vec<bool>,
-    mentions_here: Vec<bool>,
-    nonces: Vec<Option<String>>,
-    hashes: Vec<Vec<u8>>,
-    /// None for those that are indexed later.
-    searches: Vec<Option<String>>,
-}
-
-impl Rows {
-    fn push(&mut self, at: usize, room: &LockedRoom, post: &Post) {
-        let message = &post.message;
-        self.at.push(at);
-        self.orgs.push(room.org.0);
-        self.rooms.push(room.id.0);
-        self.seqs.push(room.last_seq.0);
-        self.senders.push(post.caller.user.0);
-        self.bodies.push(message.body().to_owned());
-        self.file_urls.push(message.file_url().map(str::to_owned));
-        self.uploads.push(message.upload());
-        self.replies.push(message.reply_to().map(|id| id.0));
-        self.mentions_room.push(message.mentions().room);
-        self.mentions_here.push(message.mentions().here);
-        self.nonces.push(message.nonce().map(str::to_owned));
-        self.hashes.push(message.content_hash().to_vec());
-        let words = message.text().words();
-        let is_indexed = !words.are_indexed_later();
-        self.searches.push(is_indexed.then(|| words.document(room.id, post.caller.user)));
-    }
-
-    /// Ids are drawn in the order of the rows, under the rooms' locks: within a room they rise
-    /// with `seq`.
-    async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<HashMap<(i64, i64), MessageId>> {
-        let epoch = tx.epoch_text();
-        let rows = sqlx::query!(
-            r#"with sent as (
-                   insert into messages (org_id, room_id, seq, sender_id, body, file_url, upload_id,
-                                         reply_to, mentions_room, nonce, content_hash, search, created_at,
-                                         mentions_here)
-                   select org_id, room_id, seq, sender_id, body, file_url, upload_id, reply_to,
-                          mentions_room, nonce, content_hash, search::tsvector, $11,
-                          mentions_here
-                   from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
-                               $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[],
-                               $13::text[], $14::uuid[], $15::boolean[])
-                        with ordinality
-                        as t (org_id, room_id, seq, sender_id, body, file_url, reply_to,
-                              mentions_room, nonce, content_hash, search, upload_id, mentions_here, at)
-                   order by at
-                   returning id, room_id, seq
-               ), pending as (
-                   insert into outbox (room_id, seq, publish_after, epoch, committed_at)
-                   select room_id, seq, $12, $16, $11
-                   from unnest($2::bigint[], $3::bigint[]) as t (room_id, seq)
-               ), ends as (
-                   update rooms set last_seq = t.last_seq, last_message_at = $11
-                   from (select room_id, max(seq) as last_seq
-                         from unnest($2::bigint[], $3::bigint[]) as s (room_id, seq)
-                         group by room_id) t
-                   where rooms.id = t.room_id
-               )
-               select id as "id: MessageId", room_id as "room!", seq as "seq!" from sent"#,
-            &self.orgs,
-            &self.rooms,
-            &self.seqs,
-            &self.senders,
-            &self.bodies,
-            &self.file_urls as &[Option<String>],
-            &self.replies as &[Option<i64>],
-            &self.mentions_room,
-            &self.nonces as &[Option<String>],
-            &self.hashes,
-            now as Timestamp,
-            (now + PUBLISH_GRACE) as Timestamp,
-            &self.searches as &[Option<String>],
-            &self.uploads as &[Option<UploadId>],
-            &self.mentions_here,
-            epoch,
-        )
-        .fetch_all(tx.conn())
-        .await?;
-        Ok(rows.into_iter().map(|row| ((row.room, row.seq), row.id)).collect())
-    }
-
-    fn message(
-        &self,
-        row: usize,
-        id: MessageId,
-        post: &Post,
-        (uploads, now): (&Uploads, Timestamp),
-    ) -> Message {
-        Message {
-            id,
-            seq: Seq(self.seqs[row]),
-            org: self.orgs[row].into(),
-            room: post.room,
-            sender: post.caller.user,
-            body: post.message.body().to_owned(),
-            file_url: post.message.file_url().map(str::to_owned),
-            upload: post.message.upload().and_then(|id| uploads.attached(id)),
-            reply_to: post.message.reply_to(),
-            reactions: Vec::new(),
-            is_deleted: false,
-            created_at: now,
-            edited_at: None,
-            nonce: post.message.nonce().map(str::to_owned),
-        }
-    }
 }

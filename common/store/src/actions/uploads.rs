@@ -14,6 +14,7 @@ use domain::message::NOT_YOUR_UPLOAD;
 use domain::upload::{Attached, NewUpload};
 use domain::{Caller, Message, OrgId, Refusal, Timestamp, UploadId, UserId};
 
+use super::file_usage::{self, Owner};
 use crate::caps::within_cap;
 use crate::queries::uploads::find_own;
 use crate::{Result, Tx};
@@ -54,18 +55,10 @@ pub async fn announce(
     .fetch_one(tx.conn())
     .await?;
     within_cap("file_size", "incomplete uploads", pending, USER_PENDING_UPLOADS_MAX)?;
+    let owner = Owner::User(caller.user);
+    let held = file_usage::lock(tx, &BTreeSet::from([owner]), now).await?;
     if quota > 0 {
-        let held = sqlx::query_scalar!(
-            r#"select ((select coalesce(sum(file_size), 0) from file_uploads
-                        where user_id = $1 and status <> 'removing')
-                       + (select coalesce(sum(file_size), 0) from file_uploads
-                          where user_id = $1 and status = 'removing' and put_until > $2)
-                      )::bigint as "held!""#,
-            caller.user.0,
-            now as Timestamp,
-        )
-        .fetch_one(tx.conn())
-        .await?;
+        let held = held.get(&owner).copied().unwrap_or(0);
         let left = quota.saturating_sub(held).max(0);
         if new.file_size() > left {
             let fault = format!("is more than the {left} bytes that you have left");
@@ -89,6 +82,7 @@ pub async fn announce(
     )
     .execute(tx.conn())
     .await?;
+    file_usage::add(tx, &HashMap::from([(owner, new.file_size())])).await?;
     Ok(Announced { id, object_key, put_until })
 }
 
@@ -125,6 +119,8 @@ pub(super) struct Uploads {
     found: HashMap<UploadId, Attachable>,
     /// Bytes that each organization has left; those of which nothing stands here have no limit.
     left: HashMap<OrgId, i64>,
+    /// Bytes that the messages of this transaction take.
+    taken: HashMap<Owner, i64>,
 }
 
 #[derive(Debug)]
@@ -165,17 +161,17 @@ impl Uploads {
     /// Takes the room of an upload that a message will carry.
     pub(super) fn take(&mut self, upload: Option<UploadId>, org: Option<OrgId>) {
         let Some(upload) = upload.and_then(|id| self.found.get_mut(&id)) else { return };
-        if std::mem::take(&mut upload.is_new)
-            && let Some(left) = org.and_then(|org| self.left.get_mut(&org))
-        {
+        let Some(org) = org.filter(|_| std::mem::take(&mut upload.is_new)) else { return };
+        *self.taken.entry(Owner::Organization(org)).or_insert(0) += upload.attached.file_size;
+        if let Some(left) = self.left.get_mut(&org) {
             *left -= upload.attached.file_size;
         }
     }
 }
 
 /// Locks the uploads that messages of these organizations are to carry, in ascending order, as all
-/// must. Those that are gone, or past their time, are left out. Where there is a quota, an
-/// organization's files are posted by one transaction after the other.
+/// must. Those that are gone, or past their time, are left out. An organization's files are posted
+/// by one transaction after the other.
 pub(super) async fn lock(
     tx: &mut Tx,
     wanted: &[(UploadId, OrgId)],
@@ -201,7 +197,12 @@ pub(super) async fn lock(
     .fetch_all(tx.conn())
     .await?;
     let orgs: BTreeSet<OrgId> = wanted.iter().map(|(_, org)| *org).collect();
-    let left = if org_quota > 0 { left(tx, orgs, org_quota, now).await? } else { HashMap::new() };
+    let owners = orgs.into_iter().map(Owner::Organization).collect();
+    let held = file_usage::lock(tx, &owners, now).await?;
+    let left = held.into_iter().filter_map(|(owner, held)| match owner {
+        Owner::Organization(org) if org_quota > 0 => Some((org, org_quota.saturating_sub(held))),
+        Owner::Organization(_) | Owner::User(_) => None,
+    });
     let found = rows.into_iter().map(|row| {
         let attached = Attached {
             id: row.id,
@@ -215,65 +216,39 @@ pub(super) async fn lock(
         let is_new = row.org.is_none();
         (row.id, Attachable { attached, owner: row.owner, is_complete, is_new })
     });
-    Ok(Uploads { found: found.collect(), left })
-}
-
-/// How many bytes organizations have left, held until the end of the transaction.
-async fn left(
-    tx: &mut Tx,
-    orgs: BTreeSet<OrgId>,
-    org_quota: i64,
-    now: Timestamp,
-) -> Result<HashMap<OrgId, i64>> {
-    let mut left = HashMap::with_capacity(orgs.len());
-    for org in orgs {
-        // Not the organization's row: others lock that before rooms.
-        sqlx::query!(
-            "select pg_advisory_xact_lock(hashtextextended('files of ' || $1::bigint, 0))",
-            org.0,
-        )
-        .fetch_one(tx.conn())
-        .await?;
-        let held = sqlx::query_scalar!(
-            r#"select ((select coalesce(sum(file_size), 0) from file_uploads
-                        where org_id = $1 and status <> 'removing')
-                       + (select coalesce(sum(file_size), 0) from file_uploads
-                          where org_id = $1 and status = 'removing' and put_until > $2)
-                      )::bigint as "held!""#,
-            org.0,
-            now as Timestamp,
-        )
-        .fetch_one(tx.conn())
-        .await?;
-        left.insert(org, org_quota.saturating_sub(held));
-    }
-    Ok(left)
+    Ok(Uploads { found: found.collect(), left: left.collect(), taken: HashMap::new() })
 }
 
 /// Notes which uploads messages carry now.
 pub(super) async fn note_posted(
     tx: &mut Tx,
     messages: impl Iterator<Item = &Message>,
-    now: Timestamp,
+    uploads: &Uploads,
 ) -> Result<()> {
-    let (ids, orgs): (Vec<UploadId>, Vec<OrgId>) =
-        messages.filter_map(|message| Some((message.upload.as_ref()?.id, message.org))).unzip();
+    let (mut ids, mut orgs, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    for message in messages {
+        if let Some(upload) = &message.upload {
+            ids.push(upload.id);
+            orgs.push(message.org);
+            times.push(message.created_at);
+        }
+    }
     if ids.is_empty() {
         return Ok(());
     }
     sqlx::query!(
         "update file_uploads f
-         set posted_at = coalesce(f.posted_at, $3), org_id = coalesce(f.org_id, t.org_id),
-             expires_at = null
-         from unnest($1::uuid[], $2::bigint[]) as t (id, org_id)
+         set posted_at = coalesce(f.posted_at, t.posted_at),
+             org_id = coalesce(f.org_id, t.org_id), expires_at = null
+         from unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) as t (id, org_id, posted_at)
          where f.id = t.id",
         &ids as &[UploadId],
         &orgs as &[OrgId],
-        now as Timestamp,
+        &times as &[Timestamp],
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    file_usage::add(tx, &uploads.taken).await
 }
 
 /// Notes that messages which carried these uploads are gone: whether others do, the janitor asks.

@@ -1,5 +1,7 @@
 //! Messages of a room, by id or by `seq`.
 
+use std::collections::HashMap;
+
 use domain::{Message, MessageId, Seq, Timestamp};
 use sqlx::PgConnection;
 
@@ -76,4 +78,21 @@ pub async fn find_message(
     .fetch_optional(&mut *conn)
     .await?;
     Ok(completed(conn, row.into_iter().collect()).await?.pop())
+}
+
+/// Those of some messages that have not expired.
+pub(crate) async fn find_messages(
+    conn: &mut PgConnection,
+    ids: &[i64],
+    now: Timestamp,
+) -> Result<HashMap<MessageId, Message>> {
+    let rows = select_messages!(
+        "where m.id = any($1) and m.seq >= log_floor(m.room_id, $2)",
+        ids,
+        now as Timestamp
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let messages = completed(conn, rows).await?;
+    Ok(messages.into_iter().map(|message| (message.id, message)).collect())
 }

@@ -78,7 +78,7 @@ pub(crate) async fn edit_message(
         }
         errors.finish()?;
         match &text {
-            Some(text) => change_message::edit_message(tx, target, text, now).await,
+            Some(text) => change_message::edit_message(tx, target, text).await,
             None => Ok(target.message().clone()),
         }
     })?;

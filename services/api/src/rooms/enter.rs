@@ -81,8 +81,7 @@ pub(crate) async fn leave_room(
     Authenticated(caller): Authenticated,
     PathId(id): PathId<RoomId>,
 ) -> Result<Json<MembershipAnswer>, Problem> {
-    let now = api.clock().now();
-    transact!(api, |tx| action::leave_room(tx, caller, id, now).await)?;
+    transact!(api, |tx| action::leave_room(tx, caller, id).await)?;
     // The caller's other devices list it no longer.
     api.push(caller.user, &LiveFrame::RoomRemoved { room_id: id });
     Ok(Json(MembershipAnswer { detail: "you have left this room", room_id: id }))

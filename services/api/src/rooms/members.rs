@@ -123,10 +123,9 @@ pub(crate) async fn remove_room_member(
     Authenticated(caller): Authenticated,
     PathIds(id, user): PathIds<RoomId, UserId>,
 ) -> Result<StatusCode, Problem> {
-    let now = api.clock().now();
     transact!(api, |tx| {
         let target = action::room_for_changing(tx, caller, id).await?;
-        action::remove_from_room(tx, target, user, now).await
+        action::remove_from_room(tx, target, user).await
     })?;
     api.push(user, &LiveFrame::RoomRemoved { room_id: id });
     Ok(StatusCode::NO_CONTENT)
