@@ -390,7 +390,8 @@ impl Builder {
             sends_max: api::SEND_CONNECTIONS,
             acquire_timeout: Duration::from_secs(3),
         };
-        Store::open(&ground.database_url, config).await.expect("the address is good")
+        let store = Store::open(&ground.database_url, config).await;
+        store.expect("the address is good").with_time_passed(ground.clock.time_passed())
     }
 
     /// Starts an api in this process; returns its address.

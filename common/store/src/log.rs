@@ -37,6 +37,16 @@ pub struct LockedRoom {
 const TICK: Duration = Duration::from_micros(1);
 
 impl LockedRoom {
+    /// Whether only its members may see it.
+    pub(crate) fn is_private(&self) -> bool {
+        self.access_level == AccessLevel::Private
+    }
+
+    /// The place that [`Self::take_place`] gives next.
+    pub(crate) fn next_seq(&self) -> Seq {
+        self.last_seq.next()
+    }
+
     /// Takes the next place of the log, and its time.
     pub(crate) fn take_place(&mut self) -> (Seq, Timestamp) {
         self.last_seq = self.last_seq.next();
@@ -167,8 +177,11 @@ pub(crate) async fn append_noted(
                          $13::timestamptz[])
                  as t (seq, kind, message_id, user_id, data, at)
          ), pending as (
-             insert into outbox (room_id, seq, publish_after, epoch, committed_at)
-             select $1, seq, $8, $12, $2 from unnest($3::bigint[]) as t (seq)
+             insert into outbox (room_id, seq, publish_after, epoch, committed_at, is_private,
+                                 webhooks_version)
+             select $1, seq, $8, $12, $2, $15,
+                    (select version from webhook_versions where org_id = $16)
+             from unnest($3::bigint[]) as t (seq)
          )
          update rooms set last_seq = $9, last_event_at = $14 where id = $1",
         room.id.0,
@@ -185,6 +198,8 @@ pub(crate) async fn append_noted(
         epoch,
         &rows.times as &[Timestamp],
         last_at as Option<Timestamp>,
+        room.is_private(),
+        room.org.0,
     )
     .execute(tx.conn())
     .await?;
@@ -258,32 +273,43 @@ pub(crate) fn change_from_json(data: &Value) -> RoomChange {
 /// Appends an event to an organization's log, whose row this locks until the end of the
 /// transaction: call it before rooms are locked, or when none will be.
 ///
-/// `payload` says what happened beyond `kind` and `user` (who did it).
-pub async fn append_org(
-    tx: &mut Tx,
-    org: OrgId,
-    event: (&str, UserId, Value),
-    now: Timestamp,
-) -> Result<()> {
+/// `payload` says what happened beyond `kind` and `user` (who did it). Its time is Postgres'.
+pub async fn append_org(tx: &mut Tx, org: OrgId, event: (&str, UserId, Value)) -> Result<()> {
     let (kind, user, payload) = event;
-    let payload = json!({
-        "type": kind, "org": org, "by": user, "created_at": now, "data": payload,
-    });
-    let epoch = tx.epoch_text();
-    let seq = sqlx::query_scalar!(
-        r#"with place as (
-               update organizations set last_seq = last_seq + 1 where id = $1 returning last_seq
-           )
-           insert into outbox (org_id, seq, payload, publish_after, epoch, committed_at)
-           select $1, last_seq, $2, $3, $4, $5 from place returning seq as "seq: Seq""#,
+    let passed = tx.time_passed();
+    let place = sqlx::query!(
+        r#"update organizations set last_seq = last_seq + 1 where id = $1
+           returning last_seq as "seq: Seq",
+                     clock_timestamp() + $2::bigint * interval '1 microsecond' as "at!: Timestamp""#,
         org.0,
-        payload,
-        (now + PUBLISH_GRACE) as Timestamp,
-        epoch,
-        now as Timestamp,
+        passed,
     )
     .fetch_one(tx.conn())
     .await?;
-    tx.note_org_event(OrgEvent { org, seq, at: now, kind: kind.to_owned(), user, payload });
+    let payload = json!({
+        "type": kind, "org": org, "by": user, "created_at": place.at, "data": payload,
+    });
+    let epoch = tx.epoch_text();
+    sqlx::query!(
+        "insert into outbox (org_id, seq, payload, publish_after, epoch, committed_at,
+                             webhooks_version)
+         select $1, $2, $3, $4, $5, $6, (select version from webhook_versions where org_id = $1)",
+        org.0,
+        place.seq.0,
+        payload,
+        (place.at + PUBLISH_GRACE) as Timestamp,
+        epoch,
+        place.at as Timestamp,
+    )
+    .execute(tx.conn())
+    .await?;
+    tx.note_org_event(OrgEvent {
+        org,
+        seq: place.seq,
+        at: place.at,
+        kind: kind.to_owned(),
+        user,
+        payload,
+    });
     Ok(())
 }

@@ -92,7 +92,7 @@ impl Tx {
     /// # Errors
     /// `Unavailable`.
     pub async fn commit(self) -> Result<Committed> {
-        let Self { inner, committed, permit: _permit } = self;
+        let Self { inner, committed, permit: _permit, .. } = self;
         inner.commit().await.map_err(Error::from)?;
         Ok(committed)
     }

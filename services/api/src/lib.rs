@@ -11,6 +11,7 @@ pub mod caller;
 mod commands;
 mod documents;
 mod epoch;
+mod here;
 pub mod http;
 mod indexer;
 pub mod json;

@@ -25,6 +25,7 @@ use store::log::held_rooms;
 use store::{Committed, Error, Store};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use crate::here::HereSaid;
 use crate::indexer::Indexer;
 use crate::problem::Problem;
 
@@ -136,6 +137,7 @@ struct Worker {
     store: Store,
     publisher: Publisher,
     indexer: Indexer,
+    here: HereSaid,
     clock: Clock,
     /// Bytes that the files of one organization may hold; 0 is no limit.
     org_quota: i64,
@@ -146,6 +148,7 @@ impl Poster {
     /// transaction of its own. Files of one organization may hold `org_quota` bytes together.
     pub(crate) fn start(
         (store, publisher, clock): (Store, Publisher, Clock),
+        here: HereSaid,
         (group_max, org_quota): (usize, i64),
         life: &Lifecycle,
     ) -> Self {
@@ -158,8 +161,15 @@ impl Poster {
         let indexer = Indexer::start(store.clone(), life);
         // Without group commit more transactions than those are under way.
         let store = if group_max > 1 { store.for_sends() } else { store };
-        let worker =
-            Worker { shared: Arc::clone(&shared), store, publisher, indexer, clock, org_quota };
+        let worker = Worker {
+            shared: Arc::clone(&shared),
+            store,
+            publisher,
+            indexer,
+            here,
+            clock,
+            org_quota,
+        };
         if group_max > 1 {
             for _ in 0..LANES {
                 let task = worker.clone().commit_groups(group_max, life.clone());
@@ -313,6 +323,7 @@ impl Worker {
                     Counter::MessagesPosted.add(posts.len() as u64);
                     self.shared.learn(&results);
                     self.index_later(&posts, &results);
+                    self.note_here(&posts, &results);
                     for (answer, result) in answers.into_iter().zip(results) {
                         let _ = answer.send(result.map_err(Problem::from));
                     }
@@ -338,6 +349,17 @@ impl Worker {
                         let _ = answer.send(Err(problem.clone()));
                     }
                 }
+            }
+        }
+    }
+
+    /// Has it looked after who is meant by `@here`.
+    fn note_here(&self, posts: &[Post], results: &[Result<Posted, Refusal>]) {
+        for (post, result) in posts.iter().zip(results) {
+            if let Ok(Posted { message, is_replay: false }) = result
+                && post.message.mentions().here
+            {
+                self.here.said(message.room, message.id, message.seq);
             }
         }
     }

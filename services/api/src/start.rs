@@ -23,6 +23,7 @@ use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
+use crate::here::HereSaid;
 use crate::last_seen::LastSeen;
 use crate::limits::Limits;
 use crate::messages::Searches;
@@ -124,6 +125,7 @@ struct Inner {
     limits: Limits,
     open_requests: Slots<UserId>,
     poster: Poster,
+    here: HereSaid,
     publisher: Publisher,
     passwords: Passwords,
     /// Lookups of tokens that clients over their limit present.
@@ -144,8 +146,10 @@ struct Inner {
 pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<Api> {
     let Parts { store, bus, objects, keys, clock } = parts;
     let publisher = Publisher::start(bus.clone(), life);
+    let here = HereSaid::new(store.clone(), bus.clone(), life.clone());
     let poster = Poster::start(
         (store.clone(), publisher.clone(), clock.clone()),
+        here.clone(),
         (config.post_batch_max, config.uploads.org_quota),
         life,
     );
@@ -167,6 +171,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         keys,
         clock,
         poster,
+        here,
         publisher,
         passwords: Passwords::new()?,
         token_checks: Semaphore::new(TOKEN_CHECKS_MAX),
@@ -255,6 +260,10 @@ impl Api {
     }
 
     /// What sends messages.
+    pub(crate) fn here(&self) -> &HereSaid {
+        &self.0.here
+    }
+
     pub(crate) fn poster(&self) -> &Poster {
         &self.0.poster
     }

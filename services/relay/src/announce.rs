@@ -1,14 +1,12 @@
 //! What webhooks get to hear of an event, and in which words (API, section 6).
 
-use std::collections::BTreeSet;
-
 use domain::webhook::WebhookEvent;
-use domain::{Message, MessageId, OrgId, Person, Timestamp};
+use domain::{Message, MessageId, Person, Timestamp, UserId};
 use nats::frames::{MessageView, RoomView};
 use serde_json::{Value, json};
 use store::Tx;
 use store::actions::deliveries::Due;
-use store::actions::plan_webhooks::{Announcement, Listener, announce as record, listeners};
+use store::actions::plan_webhooks::{Announcement, Occasion, announce as record, listeners};
 use store::queries::facts::{Fact, Happened};
 use store::queries::rooms::find_room;
 
@@ -18,34 +16,39 @@ pub(crate) async fn announce(
     facts: &[Fact],
     now: Timestamp,
 ) -> store::Result<Vec<Due>> {
-    let heard: Vec<(&Fact, WebhookEvent)> =
-        facts.iter().filter_map(|fact| Some((fact, kind(fact)?))).collect();
-    let orgs: BTreeSet<OrgId> = heard.iter().map(|(fact, _)| fact.org).collect();
-    let kinds: BTreeSet<WebhookEvent> = heard.iter().map(|(_, kind)| *kind).collect();
-    let listeners = listeners(tx, &orgs, &kinds).await?;
+    let heard: Vec<(&Fact, Occasion)> =
+        facts.iter().filter_map(|fact| Some((fact, occasion(fact)?))).collect();
+    let occasions: Vec<Occasion> = heard.iter().map(|(_, occasion)| *occasion).collect();
+    let listeners = listeners(tx, &occasions).await?;
     let mut announcements = Vec::new();
-    for (fact, kind) in heard {
-        if !is_heard(&listeners, fact, kind) {
+    for (fact, occasion) in heard {
+        if !listeners.iter().any(|listener| listener.hears(occasion)) {
             continue;
         }
         let Some(data) = data(tx, fact, now).await? else { continue };
         // Texts may be long: others on the same thread, and the time budget, have their turn.
         tokio::task::yield_now().await;
-        let body = json!({"type": kind.as_str(), "timestamp": fact.at, "data": data});
+        let body = json!({"type": occasion.kind.as_str(), "timestamp": fact.at, "data": data});
         announcements.push(Announcement {
             event: fact.event.clone(),
-            org: fact.org,
-            kind,
-            is_private: is_private(fact),
+            occasion,
             message: message(fact),
+            user: user(fact),
             body: body.to_string(),
         });
     }
     record(tx, listeners, &announcements, now).await
 }
 
-fn is_heard(listeners: &[Listener], fact: &Fact, kind: WebhookEvent) -> bool {
-    listeners.iter().any(|listener| listener.hears(fact.org, kind, is_private(fact)))
+/// What decides who hears of it; `None` for what none ever hears of.
+fn occasion(fact: &Fact) -> Option<Occasion> {
+    let kind = kind(fact)?;
+    Some(Occasion {
+        org: fact.org,
+        kind,
+        is_private: is_private(fact),
+        version: fact.webhooks_version,
+    })
 }
 
 /// What webhooks call it; `None` for what none ever hears of: direct messages, reactions.
@@ -89,6 +92,15 @@ fn message(fact: &Fact) -> Option<MessageId> {
         Happened::Message(message) | Happened::Edited(message) | Happened::Deleted(message) => {
             Some(message.id)
         }
+        _ => None,
+    }
+}
+
+/// The person whose coming, going or being invited it is about.
+fn user(fact: &Fact) -> Option<UserId> {
+    match &fact.what {
+        Happened::Joined { person, .. } | Happened::Left { person, .. } => Some(person.id),
+        Happened::Org { data, .. } => data.get("user")?.get("id")?.as_i64().map(UserId::from),
         _ => None,
     }
 }

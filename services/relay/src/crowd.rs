@@ -16,7 +16,7 @@ use store::queries::outbox::LogPlace;
 use store::within;
 
 use crate::Relay;
-use crate::here::ASKED_AT_ONCE;
+use crate::here::here_of;
 use crate::plan::{
     Effects, PART_BUDGET, Planned, RETRY_AFTER, STATEMENT_BUDGET, STEP_BUDGET, follow_up,
 };
@@ -81,17 +81,21 @@ async fn plan_chunk(
     let limit = size(progress.failures);
     let members = member_ids(&mut conn, place.0, progress.planned_to, limit).await?;
     drop(conn);
-    let here = if event.mentions_here {
-        relay.bus.online_of(members.clone(), ASKED_AT_ONCE).await
-    } else {
-        Vec::new()
-    };
+    let here =
+        if event.mentions_here { here_of(relay, place, &members).await? } else { Vec::new() };
     let now = relay.clock.now();
     let mut tx = relay.store.begin_bounded(STATEMENT_BUDGET).await?;
     if !claim(&mut tx, place, progress).await? {
         return Ok(Chunk::Busy);
     }
-    let claimed = Claimed { place: event.place, epoch: progress.epoch, payload: None };
+    let claimed = Claimed {
+        place: event.place,
+        epoch: progress.epoch,
+        payload: None,
+        // Webhooks have heard of it.
+        is_private: None,
+        webhooks_version: None,
+    };
     // Nothing where the room, or this part of its past, is gone.
     let facts = facts(tx.conn(), &[claimed], now).await?;
     let mut pushes = Vec::new();

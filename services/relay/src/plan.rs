@@ -107,7 +107,7 @@ impl Planned {
     }
 
     /// Its place in a room's log.
-    fn in_room(&self) -> Option<(RoomId, Seq)> {
+    pub(crate) fn in_room(&self) -> Option<(RoomId, Seq)> {
         match self.place {
             LogPlace::Room(room, seq) => Some((room, seq)),
             LogPlace::Org(..) => None,

@@ -1,7 +1,7 @@
 //! Rooms, organizations and accounts that are deleted: gone at once for everyone, in batches from
 //! the tables.
 
-use testkit::{Board, Person, Value, json};
+use testkit::{Board, Person, Reaction, Receiver, Value, json};
 
 use super::none_left;
 
@@ -144,6 +144,86 @@ async fn who_deletes_their_account_leaves_their_words_and_nothing_that_says_who_
     // The address is free again, and somebody else's.
     let again = board.register(&email, "correct horse").await;
     assert_ne!(again["id"], dora.id);
+}
+
+/// Where in the whole schema a text stands: `table.column`, but for what people wrote themselves.
+async fn stands(board: &Board, text: &str) -> Vec<String> {
+    let columns = board
+        .texts(
+            "select table_name || '.' || column_name from information_schema.columns
+             where table_schema = 'public'
+                 and data_type in ('text', 'jsonb', 'json', 'ARRAY', 'character varying')
+                 and table_name || '.' || column_name not in ('messages.body', 'messages.search')
+             order by 1",
+        )
+        .await;
+    let mut found = Vec::new();
+    for column in columns {
+        let (table, name) = column.split_once('.').unwrap_or_default();
+        let sql = format!(
+            "select '{column}' from {table} where \"{name}\"::text ilike '%{text}%' limit 1"
+        );
+        found.extend(board.texts(&sql).await);
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_copy_of_a_deleted_account_s_name_or_address_is_left_anywhere() {
+    let board = Board::builder().webhooks().janitors(1).start().await;
+    let team = board.team().await;
+    let (alice, org) = (&team.alice, team.org);
+    // An endpoint that never takes anything: payloads stay.
+    let receiver = Receiver::start().await;
+    receiver.always(Reaction::Status(500));
+    let all = json!({"org": org, "url": receiver.url(), "events": [
+        "message.created", "member.invited", "member.joined", "member.left"]});
+    alice.post("/webhooks/", all).await.is(201);
+    let (zelda, email) = registered(&board, "zelda-quux").await;
+    zelda
+        .patch("/auth/me/", json!({"first_name": "Xanthippe", "last_name": "Quuxly"}))
+        .await
+        .is(200);
+    let invite = json!({"email": email, "role": "ADMIN"});
+    let path = format!("/orgs/{org}/invite/");
+    let token = alice.post(&path, invite).await.is(201)["token"].as_str().map(str::to_owned);
+    zelda.post("/orgs/accept-invite/", json!({"token": token})).await.is(200);
+    zelda.posts(team.room, &format!("@{} look", team.bob.email)).await;
+    let dm = json!({"org": org, "user_ids": [team.bob.id]});
+    let dm = zelda.post("/rooms/dm/", dm).await.is(201)["id"].as_i64().unwrap();
+    zelda.posts(dm, "psst").await;
+    let theirs = zelda.makes_room(org, "theirs", "PRIVATE").await;
+    zelda
+        .post(&format!("/rooms/{theirs}/invite/"), json!({"user_id": team.carol.id}))
+        .await
+        .is(201);
+    let role = json!({"role": "MANAGER"});
+    zelda.post(&format!("/orgs/{org}/members/{}/role/", team.bob.id), role).await.is(200);
+    let other = json!({"email": "someone@chat.test", "role": "MEMBER"});
+    zelda.post(&path, other).await.is(201);
+    board.settle().await;
+    for word in ["xanthippe", "quuxly", "zelda-quux"] {
+        assert!(!stands(&board, word).await.is_empty(), "{word} stands somewhere before");
+    }
+
+    let proof = json!({"password": "correct horse"});
+    zelda.call("DELETE", "/auth/me/", Some(&proof)).await.is(204);
+    board.settle().await;
+    none_left(&board, "select count(*) from removals").await;
+    for word in ["xanthippe", "quuxly", "zelda-quux"] {
+        assert_eq!(stands(&board, word).await, Vec::<String>::new(), "{word}");
+    }
+    let titles: Vec<String> = team
+        .bob
+        .walks("/notifications/")
+        .await
+        .iter()
+        .filter_map(|one| one["title"].as_str().map(str::to_owned))
+        .collect();
+    assert!(
+        titles.iter().any(|title| title == "Deleted user mentioned you in general"),
+        "{titles:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,7 @@
 //! Notifications: who is told of what, and why.
 
 mod crashes;
+mod deciding;
 mod decisions;
 mod kinds;
 mod planning;

@@ -3,6 +3,7 @@
 mod addresses;
 mod breaking;
 mod crud;
+mod deciding;
 mod delivery;
 mod events;
 mod names;

@@ -4,7 +4,7 @@ use domain::emoji::Emoji;
 use domain::limits::REACTION_EMOJI_MAX;
 use domain::mentions::Mentions;
 use domain::message::MessageText;
-use domain::{Caller, Message, MessageId, Refusal, RoomId, Timestamp, UserId, What};
+use domain::{Caller, Message, MessageId, Refusal, RoomId, Seq, Timestamp, UserId, What};
 
 use super::mentions::resolve_mentions;
 use super::uploads;
@@ -71,36 +71,44 @@ pub async fn message_for_changing(
     Ok(MessageForChanging { caller, room, access, message })
 }
 
-/// Changes a message's text. The same text is no event.
+/// Changes a message's text. The same text is no event. Returns the message, and the edit's place if
+/// it is the first to say `@here`.
 pub async fn edit_message(
     tx: &mut Tx,
     target: MessageForChanging,
     text: &MessageText,
-) -> Result<Message> {
+) -> Result<(Message, Option<Seq>)> {
     let MessageForChanging { caller, mut room, mut message, .. } = target;
     if text.body() == message.body {
-        return Ok(message);
+        return Ok((message, None));
     }
-    let edited_at = room.next_at;
-    sqlx::query!(
-        "update messages set body = $2, mentions_room = $3, edited_at = $4,
-             search = $5::text::tsvector, mentions_here = $6
-         where id = $1",
+    let (edit, edited_at) = (room.next_seq(), room.next_at);
+    // What an earlier version's text said, the message itself has said.
+    let here_said = sqlx::query_scalar!(
+        r#"update messages set body = $2, mentions_room = $3, edited_at = $4,
+             search = $5::text::tsvector, mentions_here = $6,
+             room_said_seq = case when $3 and not mentions_room then $7
+                                  else coalesce(room_said_seq, case when mentions_room then seq end) end,
+             here_said_seq = case when $6 and mentions_here is not true then $7
+                                  else coalesce(here_said_seq, case when mentions_here then seq end) end
+         where id = $1
+         returning here_said_seq as "seq: Seq""#,
         message.id.0,
         text.body(),
         text.mentions().room,
         edited_at as Timestamp,
         text.words().document(message.room, message.sender),
         text.mentions().here,
+        edit.0,
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    replace_mentions(tx, &message, text.mentions()).await?;
+    change_mentions(tx, &message, text.mentions(), edit).await?;
     message.body = text.body().to_owned();
     message.edited_at = Some(edited_at);
     let what = What::MessageUpdated(Box::new(message.clone()));
     append(tx, &mut room, vec![(caller.user, what)]).await?;
-    Ok(message)
+    Ok((message, here_said.flatten().filter(|seq| *seq == edit)))
 }
 
 /// Deletes a message: its text and file are gone from here on, its place stays. Again is no event.
@@ -116,7 +124,8 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
     }
     sqlx::query!(
         "update messages set is_deleted = true, body = '', file_url = null, upload_id = null,
-             mentions_room = false, mentions_here = false, search = null
+             mentions_room = false, mentions_here = false, room_said_seq = null,
+             here_said_seq = null, search = null
          where id = $1",
         message.id.0,
     )
@@ -125,7 +134,9 @@ pub async fn delete_message(tx: &mut Tx, target: MessageForChanging, now: Timest
     if let Some(upload) = &message.upload {
         uploads::let_go(tx, &[upload.id]).await?;
     }
-    replace_mentions(tx, &message, &Mentions::default()).await?;
+    sqlx::query!("delete from message_mentions where message_id = $1", message.id.0)
+        .execute(tx.conn())
+        .await?;
     sqlx::query!("delete from message_reactions where message_id = $1", message.id.0)
         .execute(tx.conn())
         .await?;
@@ -190,18 +201,33 @@ pub async fn react(
     Ok(message)
 }
 
-async fn replace_mentions(tx: &mut Tx, message: &Message, mentions: &Mentions) -> Result<()> {
+/// Notes whom a text names now, and which edit began to name them: that is the one that tells them, if
+/// they have not been told yet.
+async fn change_mentions(
+    tx: &mut Tx,
+    message: &Message,
+    mentions: &Mentions,
+    edit: Seq,
+) -> Result<()> {
     let people = resolve_mentions(tx, &[(message.room, mentions)]).await?.pop().unwrap_or_default();
-    sqlx::query!("delete from message_mentions where message_id = $1", message.id.0)
-        .execute(tx.conn())
-        .await?;
     sqlx::query!(
-        "insert into message_mentions (message_id, user_id, room_id, seq)
-         select $1, user_id, $3, $4 from unnest($2::bigint[]) as t (user_id)",
+        "update message_mentions set is_current = false
+         where message_id = $1 and is_current and not user_id = any($2)",
+        message.id.0,
+        &people as &[UserId],
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "insert into message_mentions (message_id, user_id, room_id, seq, event_seq)
+         select $1, user_id, $3, $4, $5 from unnest($2::bigint[]) as t (user_id)
+         on conflict (message_id, user_id) do update set is_current = true, event_seq = $5
+             where not message_mentions.is_current",
         message.id.0,
         &people as &[UserId],
         message.room.0,
         message.seq.0,
+        edit.0,
     )
     .execute(tx.conn())
     .await?;

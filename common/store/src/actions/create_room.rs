@@ -84,7 +84,7 @@ pub async fn create_room(
         "room": id, "name": new.name, "topic": new.topic,
         "access_level": new.access_level.as_str(), "auto_join": new.auto_join,
     });
-    append_org(tx, org, ("room.created", caller.user, data), now).await?;
+    append_org(tx, org, ("room.created", caller.user, data)).await?;
     let room = find_room(tx.conn(), id, Some(caller.user), now)
         .await?
         .ok_or_else(|| Error::Bug(format!("room {id} is gone as it is made")))?;

@@ -38,20 +38,21 @@ pub async fn delete_user(
     for org in orgs_of(tx, user).await? {
         leave(tx, (org, user), &mut deleted, now).await?;
     }
-    empty(tx, user, Some(&verified.password_hash), now).await?;
-    deleted.logins = forget(tx, user, now).await?;
+    let email = empty(tx, user, Some(&verified.password_hash), now).await?;
+    deleted.logins = forget(tx, user, &email, now).await?;
     Ok(deleted)
 }
 
 /// Erases an account that is in no organization, without its owner's word. Returns its logins,
 /// which are revoked.
 pub(super) async fn erase(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId>> {
-    empty(tx, user, None, now).await?;
-    forget(tx, user, now).await
+    let email = empty(tx, user, None, now).await?;
+    forget(tx, user, &email, now).await
 }
 
-/// Ends what an emptied account still has. Returns its logins, which are revoked.
-async fn forget(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId>> {
+/// Ends what an emptied account still has, and what says what its address was. Returns its logins,
+/// which are revoked.
+async fn forget(tx: &mut Tx, user: UserId, email: &str, now: Timestamp) -> Result<Vec<LoginId>> {
     let logins = super::logins::revoke_all(tx, user, now).await?;
     sqlx::query!("update logins set user_agent = '' where user_id = $1", user.0)
         .execute(tx.conn())
@@ -60,6 +61,15 @@ async fn forget(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId
     super::password_resets::end_all(tx, user, now).await?;
     super::email_verification::end_links(tx, user, now).await?;
     super::uploads::forget_unposted(tx, user, now).await?;
+    sqlx::query!(
+        "with invited as (
+             delete from organization_invites where lower(email) = lower($1) returning mail_id
+         )
+         delete from mails where status <> 'handing' and id in (select mail_id from invited)",
+        email,
+    )
+    .execute(tx.conn())
+    .await?;
     // What waits to be mailed is not; the rest goes in batches.
     sqlx::query!(
         "update mails set status = 'dropped', next_attempt_at = null, secret = null
@@ -120,31 +130,31 @@ async fn leave(
 }
 
 /// Takes away who it was: no password opens it again. With `verified_hash`, only while that is the
-/// password's hash.
+/// password's hash. Returns the address that it had.
 async fn empty(
     tx: &mut Tx,
     user: UserId,
     verified_hash: Option<&str>,
     now: Timestamp,
-) -> Result<()> {
-    let emptied = sqlx::query!(
-        "update users
-         set email = 'deleted-' || id || '@deleted.invalid', password_hash = '',
+) -> Result<String> {
+    let email = sqlx::query_scalar!(
+        "with old as (select id, email from users where id = $1 for no key update)
+         update users u
+         set email = 'deleted-' || u.id || '@deleted.invalid', password_hash = '',
              first_name = 'Deleted', last_name = 'user', avatar_url = null,
              email_notifications = 'none', unsubscribe_token = gen_random_uuid(),
              last_login = null, last_digest_at = null, deleted_at = $3,
              email_verified = false, verify_email_by = null, disabled_at = null,
              keyed_names = E'Deleted\\nuser', mention_key = null, name_key = null,
              email_key = null
-         where id = $1 and password_hash = coalesce($2, password_hash)",
+         from old
+         where u.id = old.id and password_hash = coalesce($2, password_hash)
+         returning old.email",
         user.0,
         verified_hash,
         now as Timestamp,
     )
-    .execute(tx.conn())
+    .fetch_optional(tx.conn())
     .await?;
-    if emptied.rows_affected() == 0 {
-        return Err(Refusal::invalid("password", "is wrong").into());
-    }
-    Ok(())
+    email.ok_or_else(|| Refusal::invalid("password", "is wrong").into())
 }

@@ -403,7 +403,7 @@ pub async fn failed(
         failures: hook.failures_in_row,
     };
     if let Some(reason) = reason {
-        disable(tx, claimed.webhook, reason).await?;
+        super::webhooks::disable(tx, claimed.webhook, reason).await?;
         notify(tx, about("webhook_disabled"), now).await?;
         return Ok(Standing::Disabled);
     }
@@ -437,18 +437,6 @@ async fn reschedule(
     .execute(tx.conn())
     .await?;
     Ok(())
-}
-
-async fn disable(tx: &mut Tx, webhook: WebhookId, reason: &str) -> Result<()> {
-    sqlx::query!(
-        "update webhooks set is_active = false, disabled_reason = $2, probe_at = null
-         where id = $1",
-        webhook.0,
-        reason,
-    )
-    .execute(tx.conn())
-    .await?;
-    give_up_all(tx, webhook, "the webhook was disabled").await
 }
 
 /// Everything that an endpoint still had to get has failed; it can be replayed.

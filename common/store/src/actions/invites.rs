@@ -122,7 +122,7 @@ pub async fn create_invite(
         "scope": "org", "user": user, "email": new.email.as_str(), "role": new.role.as_str(),
         "invite_id": id,
     });
-    append_org(tx, org, ("member.invited", caller.user, payload), now).await?;
+    append_org(tx, org, ("member.invited", caller.user, payload)).await?;
     let secret = MailSecret { token: mailed_token, expires_at };
     mail(tx, (id, invited), (&new.email, secret), now).await?;
     Ok(Invite {

@@ -16,6 +16,7 @@ pub mod enter_room;
 pub mod expire;
 pub mod file_usage;
 pub mod files_upkeep;
+pub mod here_said;
 pub mod index_messages;
 pub mod invites;
 pub mod known_clients;

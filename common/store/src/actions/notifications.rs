@@ -40,7 +40,9 @@ pub async fn mark_all_read(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<
              and (message_id is null or exists (
                  select from messages m
                  where m.id = message_id and m.created_at > kept_since(m.org_id, $2)))
-             and (room_id is null or exists (select from rooms r where r.id = room_id))",
+             and (room_id is null or exists (
+                 select from room_members rm
+                 where rm.room_id = notifications.room_id and rm.user_id = $1))",
         user.0,
         now as Timestamp,
     )

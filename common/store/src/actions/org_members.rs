@@ -91,7 +91,7 @@ pub(super) async fn leave_org(
     now: Timestamp,
 ) -> Result<Moved> {
     let payload = payload(tx, user, role).await?;
-    append_org(tx, org, ("member.left", by, payload), now).await?;
+    append_org(tx, org, ("member.left", by, payload)).await?;
     let removed = leave_org_rooms(tx, (org, user)).await?;
     invites::withdraw_by(tx, (org, user), None).await?;
     sqlx::query!(
@@ -137,7 +137,7 @@ pub(super) async fn take_in(
     .execute(tx.conn())
     .await?;
     let payload = payload(tx, user, role).await?;
-    append_org(tx, org, ("member.joined", user, payload), now).await?;
+    append_org(tx, org, ("member.joined", user, payload)).await?;
     let added = join_for_role(tx, (org, user), (None, role), now).await?;
     Ok((role, Moved { added, removed: Vec::new() }))
 }
@@ -160,7 +160,7 @@ async fn set_role(
     invites::withdraw_by(tx, (org, user), Some(role)).await?;
     let mut payload = payload(tx, user, role).await?;
     payload["previous_role"] = json!(before.as_str());
-    append_org(tx, org, ("role.changed", by, payload), now).await?;
+    append_org(tx, org, ("role.changed", by, payload)).await?;
     let added = join_for_role(tx, (org, user), (Some(before), role), now).await?;
     let removed = leave_for_role(tx, (org, user), role).await?;
     Ok(Moved { added, removed })

@@ -30,6 +30,11 @@ pub struct Claimed {
     pub epoch: Option<Epoch>,
     /// What an organization's event says.
     pub payload: Option<serde_json::Value>,
+    /// Whether the event's room was PRIVATE when it happened; `None` by a version that did not
+    /// record it.
+    pub is_private: Option<bool>,
+    /// The version of the organization's webhooks when it happened; `None` likewise.
+    pub webhooks_version: Option<i64>,
 }
 
 /// Removes the rows of events whose effects this transaction records. Returns those that were
@@ -59,7 +64,8 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
                  select id from outbox where room_id = t.room_id and seq = t.seq
                  for update skip locked
              ) o))
-           returning room_id as "room!: RoomId", seq as "seq: Seq", epoch"#,
+           returning room_id as "room!: RoomId", seq as "seq: Seq", epoch, is_private,
+                     webhooks_version"#,
         &rooms,
         &room_seqs,
     )
@@ -71,6 +77,8 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
             place: LogPlace::Room(row.room, row.seq),
             epoch: row.epoch.as_deref().and_then(Epoch::parse),
             payload: None,
+            is_private: row.is_private,
+            webhooks_version: row.webhooks_version,
         })
         .collect();
     if !orgs.is_empty() {
@@ -82,7 +90,8 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
                      select id from outbox where org_id = t.org_id and seq = t.seq
                      for update skip locked
                  ) o))
-               returning org_id as "org!: OrgId", seq as "seq: Seq", payload, epoch"#,
+               returning org_id as "org!: OrgId", seq as "seq: Seq", payload, epoch,
+                         webhooks_version"#,
             &orgs,
             &org_seqs,
         )
@@ -93,6 +102,8 @@ pub async fn settle(tx: &mut Tx, places: &[LogPlace]) -> Result<Vec<Claimed>> {
             place: LogPlace::Org(row.org, row.seq),
             epoch: row.epoch.as_deref().and_then(Epoch::parse),
             payload: row.payload,
+            is_private: None,
+            webhooks_version: row.webhooks_version,
         }));
     }
     Ok(claimed)

@@ -41,7 +41,8 @@ pub async fn open(tx: &mut Tx, places: &[(RoomId, Seq)]) -> Result<Vec<Claimed>>
                  where room_id = t.room_id and seq = t.seq and planned_to is null
                  for update skip locked
              ) o))
-           returning room_id as "room!: RoomId", seq as "seq: Seq", epoch"#,
+           returning room_id as "room!: RoomId", seq as "seq: Seq", epoch, is_private,
+                     webhooks_version"#,
         &rooms,
         &seqs,
     )
@@ -51,6 +52,8 @@ pub async fn open(tx: &mut Tx, places: &[(RoomId, Seq)]) -> Result<Vec<Claimed>>
         place: LogPlace::Room(row.room, row.seq),
         epoch: row.epoch.as_deref().and_then(Epoch::parse),
         payload: None,
+        is_private: row.is_private,
+        webhooks_version: row.webhooks_version,
     });
     Ok(claimed.collect())
 }

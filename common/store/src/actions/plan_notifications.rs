@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::notification::{Notification, NotificationType, Pointer};
 use domain::room::Notify;
 use domain::user::EmailNotifications;
-use domain::{Message, OrgId, Person, RoomId, Timestamp, UserId};
+use domain::{Message, MessageId, OrgId, Person, RoomId, Seq, Timestamp, UserId};
 use serde_json::Value;
 
 use self::record::Rows;
@@ -47,6 +47,15 @@ struct Reader {
     notify: Option<Notify>,
     email: EmailNotifications,
     has_read: bool,
+    joined_at: Option<Timestamp>,
+}
+
+impl Reader {
+    /// Whether an earlier event of the message, which mentioned everyone in its room, told them.
+    fn was_told_by_room(&self, concern: &Concern<'_>) -> bool {
+        let message = concern.message().filter(|_| concern.fact.room_is_told);
+        message.zip(self.joined_at).is_some_and(|(message, joined)| joined <= message.created_at)
+    }
 }
 
 /// Decides for everyone whom facts concern, and records it. `here` says who is online of the rooms
@@ -103,7 +112,10 @@ async fn decide(
     let names = Names::load(tx, &concerns).await?;
     let mut rows = Rows::default();
     for (at, concern) in concerns.iter().enumerate() {
-        let Some(reader) = readers.get(&at) else { continue };
+        let Some(reader) = readers.get(&at).filter(|reader| !reader.was_told_by_room(concern))
+        else {
+            continue;
+        };
         rows.push(concern, reader, &names, (now, mail_delay));
         if at % YIELD_EVERY == 0 {
             tokio::task::yield_now().await;
@@ -125,7 +137,7 @@ async fn concerns_of_messages<'a>(
         return Ok(Vec::new());
     }
     let named = named(tx, &about).await?;
-    let told = told(tx, &about, among).await?;
+    let mut told = told(tx, &about, among).await?;
     let everyone = match among {
         Some(members) => about.iter().map(|it| (it.message.room, members.to_vec())).collect(),
         None => everyone(tx, &about).await?,
@@ -138,25 +150,53 @@ async fn concerns_of_messages<'a>(
             let people = everyone.get(&message.room).into_iter().flatten();
             kinds.extend(people.map(|&user| (user, NotificationType::Dm)));
         }
+        let named = named.get(&message.id).map_or(&[][..], Vec::as_slice);
+        let mut earlier = HashSet::new();
         if says_room {
             let people = everyone.get(&message.room).into_iter().flatten();
             kinds.extend(people.map(|&user| (user, NotificationType::Mention)));
+            // Whom the message had named before has been told by that.
+            earlier.extend(named.iter().filter(|it| it.is_before(fact)).map(|it| it.user));
         }
-        let named = named.get(&message.id).into_iter().flatten();
-        let here = here.get(&fact.place).into_iter().flatten();
-        kinds.extend(named.chain(here).map(|&user| (user, NotificationType::Mention)));
+        let newly = named.iter().filter(|it| it.is_by(fact)).map(|it| it.user);
+        let here = here.get(&fact.place).into_iter().flatten().copied();
+        kinds.extend(newly.chain(here).map(|user| (user, NotificationType::Mention)));
         kinds.remove(&message.sender);
+        kinds.retain(|user, _| !earlier.contains(user));
         if let Some(among) = &among {
             kinds.retain(|user, _| among.contains(user));
         }
-        concerns.extend(
-            kinds
-                .into_iter()
-                .filter(|(user, _)| !is_edit || !told.contains(&(message.id, *user)))
-                .map(|(user, kind)| Concern { fact, user, kind }),
-        );
+        if is_edit {
+            kinds.retain(|user, _| !told.contains(&(message.id, *user)));
+        }
+        // Everyone in a direct message has been told of the message itself.
+        if is_edit && is_dm {
+            kinds.clear();
+        }
+        // Edits in the same batch come later: none tells anyone again.
+        told.extend(kinds.keys().map(|&user| (message.id, user)));
+        concerns.extend(kinds.into_iter().map(|(user, kind)| Concern { fact, user, kind }));
     }
     Ok(concerns)
+}
+
+/// Someone whom a message names.
+struct Named {
+    user: UserId,
+    /// The place of the event that began to name them; `None` by an earlier version.
+    event: Option<Seq>,
+}
+
+impl Named {
+    /// Whether an event is the one that tells them.
+    fn is_by(&self, fact: &Fact) -> bool {
+        self.event.is_none_or(|event| fact.place.seq() == event)
+    }
+
+    /// Whether an earlier event is.
+    fn is_before(&self, fact: &Fact) -> bool {
+        self.event.is_some_and(|event| event < fact.place.seq())
+    }
 }
 
 /// Whom an event that is no message concerns.
@@ -204,21 +244,19 @@ impl<'a> About<'a> {
     }
 }
 
-async fn named(
-    tx: &mut Tx,
-    about: &[About<'_>],
-) -> Result<HashMap<domain::MessageId, Vec<UserId>>> {
+async fn named(tx: &mut Tx, about: &[About<'_>]) -> Result<HashMap<MessageId, Vec<Named>>> {
     let messages: Vec<i64> = about.iter().map(|about| about.message.id.0).collect();
     let rows = sqlx::query!(
-        r#"select message_id as "message: domain::MessageId", user_id as "user: UserId"
-           from message_mentions where message_id = any($1)"#,
+        r#"select message_id as "message: MessageId", user_id as "user: UserId",
+                  event_seq as "event: Seq"
+           from message_mentions where message_id = any($1) and is_current"#,
         &messages,
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut named: HashMap<_, Vec<UserId>> = HashMap::new();
+    let mut named: HashMap<_, Vec<Named>> = HashMap::new();
     for row in rows {
-        named.entry(row.message).or_default().push(row.user);
+        named.entry(row.message).or_default().push(Named { user: row.user, event: row.event });
     }
     Ok(named)
 }
@@ -229,14 +267,14 @@ async fn told(
     tx: &mut Tx,
     about: &[About<'_>],
     people: Option<&[UserId]>,
-) -> Result<HashSet<(domain::MessageId, UserId)>> {
+) -> Result<HashSet<(MessageId, UserId)>> {
     let edited: Vec<i64> =
         about.iter().filter(|about| about.is_edit).map(|about| about.message.id.0).collect();
     if edited.is_empty() {
         return Ok(HashSet::new());
     }
     let rows = sqlx::query!(
-        r#"select message_id as "message!: domain::MessageId", user_id as "user: UserId"
+        r#"select message_id as "message!: MessageId", user_id as "user: UserId"
            from notification_decisions
            where message_id = any($1) and ($2::bigint[] is null or user_id = any($2))"#,
         &edited,
@@ -282,7 +320,8 @@ async fn readers(tx: &mut Tx, concerns: &[Concern<'_>]) -> Result<HashMap<usize,
     let seqs: Vec<Option<i64>> =
         concerns.iter().map(|concern| concern.message().map(|message| message.seq.0)).collect();
     let rows = sqlx::query!(
-        r#"select t.at as "at!", m.notify as "notify?", u.email_notifications as "email!",
+        r#"select t.at as "at!", m.notify as "notify?", m.joined_at as "joined_at?: Timestamp",
+                  u.email_notifications as "email!",
                   coalesce(m.last_read_seq >= t.seq, false) as "has_read!"
            from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
                 as t (at, user_id, room_id, seq)
@@ -290,7 +329,7 @@ async fn readers(tx: &mut Tx, concerns: &[Concern<'_>]) -> Result<HashMap<usize,
                select email_notifications from users where id = t.user_id limit 1
            ) u
            left join lateral (
-               select notify, last_read_seq from room_members
+               select notify, last_read_seq, joined_at from room_members
                where room_id = t.room_id and user_id = t.user_id limit 1 for share
            ) m on true
            where t.room_id is null or m.notify is not null"#,
@@ -307,7 +346,7 @@ async fn readers(tx: &mut Tx, concerns: &[Concern<'_>]) -> Result<HashMap<usize,
                 .ok_or_else(|| Error::corrupt("users", "email_notifications", &row.email))?;
             let notify = row.notify.as_deref().and_then(Notify::parse);
             let at = usize::try_from(row.at).unwrap_or(usize::MAX);
-            Ok((at, Reader { notify, email, has_read: row.has_read }))
+            Ok((at, Reader { notify, email, has_read: row.has_read, joined_at: row.joined_at }))
         })
         .collect()
 }

@@ -1,10 +1,14 @@
 //! What webhooks get to hear: recorded in the transaction that plans an event.
+//!
+//! Who hears of an event is decided by what each webhook was set to when it happened, however late
+//! it is planned: the event's transaction recorded the version of the organization's webhooks. What a webhook that is not active any more has heard has failed, like all that
+//! still waited for it when it was deactivated, and can be sent again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use domain::webhook::WebhookEvent;
-use domain::{DeliveryId, EventId, MessageId, OrgId, Timestamp, WebhookId};
+use domain::{DeliveryId, EventId, MessageId, OrgId, Timestamp, UserId, WebhookId};
 
 use super::deliveries::{Due, PARKED};
 use crate::{Result, Tx};
@@ -14,16 +18,49 @@ const HAND_OUT_GRACE: Duration = Duration::from_secs(5);
 /// How long deliveries wait for the outcome of the first attempt at a new endpoint, should nobody
 /// resume them.
 const FIRST_ATTEMPT_GRACE: Duration = Duration::from_secs(60);
+/// Why what a webhook has heard that is not active any more is not delivered.
+const NO_LONGER_ACTIVE: &str = "the webhook was deactivated";
 
 /// A webhook that may hear of something, locked until the end of the transaction.
 #[derive(Clone, Debug)]
 pub struct Listener {
     id: WebhookId,
     org: OrgId,
-    events: Vec<String>,
-    include_private: bool,
+    /// What it is set to now.
+    setting: Setting,
+    /// What it was set to, and until which version, oldest first.
+    before: Vec<(i64, Setting)>,
     last_sequence: i64,
     fare: Fare,
+}
+
+/// What a webhook is set to hear of.
+#[derive(Clone, Debug)]
+struct Setting {
+    is_active: bool,
+    events: Vec<String>,
+    include_private: bool,
+}
+
+impl Setting {
+    fn hears(&self, occasion: Occasion) -> bool {
+        self.is_active
+            && (self.include_private || !occasion.is_private)
+            && self.events.iter().any(|event| event == occasion.kind.as_str())
+    }
+}
+
+/// Something that happened, as far as it decides who hears of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasion {
+    /// The organization.
+    pub org: OrgId,
+    /// Its type.
+    pub kind: WebhookEvent,
+    /// Whether it happened in a PRIVATE room.
+    pub is_private: bool,
+    /// The version of the organization's webhooks then.
+    pub version: i64,
 }
 
 /// How an endpoint fared so far.
@@ -43,11 +80,11 @@ enum Fare {
 }
 
 impl Listener {
-    /// Whether it hears of an event of its organization.
-    pub fn hears(&self, org: OrgId, kind: WebhookEvent, is_private: bool) -> bool {
-        self.org == org
-            && (self.include_private || !is_private)
-            && self.events.iter().any(|event| event == kind.as_str())
+    /// Whether it hears of something, as it was set when that happened.
+    pub fn hears(&self, occasion: Occasion) -> bool {
+        let before = self.before.iter().find(|(until, _)| occasion.version < *until);
+        let setting = before.map_or(&self.setting, |(_, setting)| setting);
+        self.org == occasion.org && setting.hears(occasion)
     }
 
     /// How long the schedule leaves its next delivery to others: to the planner, which puts it on
@@ -66,49 +103,58 @@ impl Listener {
 pub struct Announcement {
     /// The event.
     pub event: EventId,
-    /// The organization.
-    pub org: OrgId,
-    /// Its type.
-    pub kind: WebhookEvent,
-    /// Whether it happened in a PRIVATE room.
-    pub is_private: bool,
+    /// What decides who hears of it.
+    pub occasion: Occasion,
     /// The message that it tells of.
     pub message: Option<MessageId>,
+    /// The person that it tells of, where that is what happened.
+    pub user: Option<UserId>,
     /// The very bytes that are delivered.
     pub body: String,
 }
 
-/// The active webhooks of organizations that hear of any of some types, in ascending order of id,
-/// as all must lock them.
-pub async fn listeners(
-    tx: &mut Tx,
-    orgs: &BTreeSet<OrgId>,
-    kinds: &BTreeSet<WebhookEvent>,
-) -> Result<Vec<Listener>> {
-    if orgs.is_empty() || kinds.is_empty() {
+/// The webhooks that may hear of any of some occasions, in ascending order of id, as all must lock
+/// them.
+pub async fn listeners(tx: &mut Tx, occasions: &[Occasion]) -> Result<Vec<Listener>> {
+    let Some(earliest) = occasions.iter().map(|occasion| occasion.version).min() else {
         return Ok(Vec::new());
-    }
-    let orgs: Vec<i64> = orgs.iter().map(|org| org.0).collect();
+    };
+    let orgs: BTreeSet<i64> = occasions.iter().map(|occasion| occasion.org.0).collect();
+    let orgs: Vec<i64> = orgs.into_iter().collect();
+    let kinds: BTreeSet<WebhookEvent> = occasions.iter().map(|occasion| occasion.kind).collect();
     let kinds: Vec<String> = kinds.iter().map(|kind| kind.as_str().to_owned()).collect();
     let rows = sqlx::query!(
-        r#"select id as "id: WebhookId", org_id as "org: OrgId", events, include_private,
-                  last_sequence, probe_at is not null as "is_broken!",
+        r#"select id as "id: WebhookId", org_id as "org: OrgId", is_active, events,
+                  include_private, has_changed as "has_changed!", last_sequence, probe_at is not null as "is_broken!",
                   failures_in_row > 0 as "is_failing!", last_triggered is null as "is_new!",
                   last_triggered is null and exists (
                       select from webhook_outbox o
                       where o.webhook_id = w.id and o.next_attempt_at is not null) as "has_open!"
-           from webhooks w where org_id = any($1) and is_active and events && $2
-           order by id for no key update"#,
+           from webhooks w
+           cross join lateral (
+               select exists (
+                   select from webhook_changes c
+                   where c.webhook_id = w.id and c.until_version > $3) as has_changed
+           ) c
+           where org_id = any($1) and (has_changed or is_active and events && $2)
+           order by id for no key update of w"#,
         &orgs,
         &kinds,
+        earliest,
     )
     .fetch_all(tx.conn())
     .await?;
+    let changed: Vec<i64> = rows.iter().filter(|row| row.has_changed).map(|row| row.id.0).collect();
+    let mut before = changes(tx, &changed, earliest).await?;
     let listeners = rows.into_iter().map(|row| Listener {
         id: row.id,
         org: row.org,
-        events: row.events,
-        include_private: row.include_private,
+        setting: Setting {
+            is_active: row.is_active,
+            events: row.events,
+            include_private: row.include_private,
+        },
+        before: before.remove(&row.id).unwrap_or_default(),
         last_sequence: row.last_sequence,
         fare: match () {
             () if row.is_broken => Fare::Broken,
@@ -118,6 +164,37 @@ pub async fn listeners(
         },
     });
     Ok(listeners.collect())
+}
+
+/// What webhooks were set to since a version, oldest first.
+async fn changes(
+    tx: &mut Tx,
+    webhooks: &[i64],
+    since: i64,
+) -> Result<HashMap<WebhookId, Vec<(i64, Setting)>>> {
+    let mut changes: HashMap<_, Vec<_>> = HashMap::new();
+    if webhooks.is_empty() {
+        return Ok(changes);
+    }
+    let rows = sqlx::query!(
+        r#"select webhook_id as "webhook: WebhookId", until_version, is_active,
+                  events, include_private
+           from webhook_changes where webhook_id = any($1) and until_version > $2
+           order by webhook_id, until_version"#,
+        webhooks,
+        since,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    for row in rows {
+        let setting = Setting {
+            is_active: row.is_active,
+            events: row.events,
+            include_private: row.include_private,
+        };
+        changes.entry(row.webhook).or_default().push((row.until_version, setting));
+    }
+    Ok(changes)
 }
 
 /// Records announcements, in order, for every listener that hears of them. Each delivery takes its
@@ -134,7 +211,7 @@ pub async fn announce(
     let mut rows = Rows::default();
     for (at, announcement) in announcements.iter().enumerate() {
         for listener in &mut listeners {
-            if listener.hears(announcement.org, announcement.kind, announcement.is_private) {
+            if listener.hears(announcement.occasion) {
                 listener.last_sequence += 1;
                 payloads.insert(at);
                 rows.push(listener, announcement, now);
@@ -173,22 +250,26 @@ pub async fn announce(
 
 async fn insert_payloads(tx: &mut Tx, heard: &[&Announcement], now: Timestamp) -> Result<()> {
     let events: Vec<String> = heard.iter().map(|one| one.event.to_string()).collect();
-    let orgs: Vec<i64> = heard.iter().map(|one| one.org.0).collect();
-    let kinds: Vec<String> = heard.iter().map(|one| one.kind.as_str().to_owned()).collect();
+    let orgs: Vec<i64> = heard.iter().map(|one| one.occasion.org.0).collect();
+    let kinds: Vec<String> =
+        heard.iter().map(|one| one.occasion.kind.as_str().to_owned()).collect();
     let bodies: Vec<String> = heard.iter().map(|one| one.body.clone()).collect();
+    let users: Vec<Option<i64>> = heard.iter().map(|one| one.user.map(|user| user.0)).collect();
     let messages: Vec<Option<i64>> =
         heard.iter().map(|one| one.message.map(|message| message.0)).collect();
     sqlx::query!(
-        "insert into webhook_payloads (event_id, org_id, event_type, body, message_id, created_at)
-         select event_id, org_id, event_type, body, message_id, $6
-         from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[])
-             as t (event_id, org_id, event_type, body, message_id)",
+        "insert into webhook_payloads (event_id, org_id, event_type, body, message_id, created_at,
+                                       user_id)
+         select event_id, org_id, event_type, body, message_id, $6, user_id
+         from unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::bigint[], $7::bigint[])
+             as t (event_id, org_id, event_type, body, message_id, user_id)",
         &events,
         &orgs,
         &kinds,
         &bodies,
         &messages as &[Option<i64>],
         now as Timestamp,
+        &users as &[Option<i64>],
     )
     .execute(tx.conn())
     .await?;
@@ -202,35 +283,42 @@ struct Rows {
     events: Vec<String>,
     sequences: Vec<i64>,
     kinds: Vec<String>,
-    hand_out_at: Vec<Timestamp>,
+    /// None for those that nobody is to attempt.
+    hand_out_at: Vec<Option<Timestamp>>,
 }
 
 impl Rows {
     fn push(&mut self, listener: &Listener, announcement: &Announcement, now: Timestamp) {
-        self.hand_out_at.push(now + listener.grace());
+        self.hand_out_at.push(listener.setting.is_active.then(|| now + listener.grace()));
         self.webhooks.push(listener.id.0);
         self.events.push(announcement.event.to_string());
         self.sequences.push(listener.last_sequence);
-        self.kinds.push(announcement.kind.as_str().to_owned());
+        self.kinds.push(announcement.occasion.kind.as_str().to_owned());
     }
 
     /// Returns what is to be put on the queue.
     async fn insert(&self, tx: &mut Tx, now: Timestamp) -> Result<Vec<Due>> {
         let rows = sqlx::query!(
             r#"insert into webhook_outbox (webhook_id, event_id, sequence, event_type,
-                                           next_attempt_at, hand_out_at, created_at)
-               select webhook_id, event_id, sequence, event_type, $5, hand_out_at, $5
+                                           next_attempt_at, hand_out_at, created_at, status,
+                                           last_error)
+               select webhook_id, event_id, sequence, event_type,
+                      case when hand_out_at is not null then $5::timestamptz end, hand_out_at,
+                      $5,
+                      case when hand_out_at is null then 'failed' else 'pending' end,
+                      case when hand_out_at is null then $8 end
                from unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[], $6::timestamptz[])
                    as t (webhook_id, event_id, sequence, event_type, hand_out_at)
                returning id as "id: DeliveryId", webhook_id as "webhook: WebhookId",
-                         hand_out_at <= $7 as "is_due!""#,
+                         coalesce(hand_out_at <= $7, false) as "is_due!""#,
             &self.webhooks,
             &self.events,
             &self.sequences,
             &self.kinds,
             now as Timestamp,
-            &self.hand_out_at as &[Timestamp],
+            &self.hand_out_at as &[Option<Timestamp>],
             (now + HAND_OUT_GRACE) as Timestamp,
+            NO_LONGER_ACTIVE,
         )
         .fetch_all(tx.conn())
         .await?;

@@ -367,8 +367,9 @@ async fn insert(
     uploads::note_posted(tx, messages.values(), &found.uploads).await?;
     if !mentions.0.is_empty() {
         sqlx::query!(
-            "insert into message_mentions (message_id, user_id, room_id, seq)
-             select * from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])",
+            "insert into message_mentions (message_id, user_id, room_id, seq, event_seq)
+             select *, seq from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])
+                 as t (message_id, user_id, room_id, seq)",
             &mentions.0,
             &mentions.1,
             &mentions.2,

@@ -217,11 +217,40 @@ async fn of_user(tx: &mut Tx, user: UserId, limit: i64) -> Result<Counts> {
                delete from password_resets where user_id = $1 returning 1
            ), verifications as (
                delete from email_verifications where user_id = $1
+           ), named as (
+               select n.id, t.title, t.message
+               from notifications n
+               cross join lateral (select
+                   case n.notification_type
+                       when 'mention' then regexp_replace(n.title, '^.* mentioned you in ',
+                                                          'Deleted user mentioned you in ')
+                       when 'dm' then 'Direct message from Deleted user'
+                       when 'room_invite' then regexp_replace(n.title, '^.* added you to ',
+                                                              'Deleted user added you to ')
+                       when 'org_invite' then regexp_replace(n.title, '^.* invited you to ',
+                                                             'Deleted user invited you to ')
+                       else n.title end as title,
+                   case n.notification_type when 'role_change' then 'Changed by Deleted user.'
+                       else n.message end as message) t
+               where (n.data ->> 'by')::bigint = $1 and n.user_id <> $1
+                   and (n.title <> t.title or n.message is distinct from t.message)
+               limit $2
+           ), unnamed as (
+               update notifications n set title = named.title, message = named.message
+               from named where n.id = named.id returning 1
+           ), told as (
+               update webhook_payloads set user_id = null, body =
+                   jsonb_set(jsonb_set(body::jsonb, '{data,email}', 'null', false),
+                             '{data,user,email}', 'null', false)::text
+               where event_id = any(array(
+                   select event_id from webhook_payloads where user_id = $1 limit $2)) returning 1
            )
            select (select count(*) from notified) as "notifications!",
                   (select count(*) from decisions) as "decisions!",
                   (select count(*) from mailed) as "mails!",
-                  (select count(*) from resets) as "password_resets!""#,
+                  (select count(*) from resets) as "password_resets!",
+                  (select count(*) from unnamed) as "titles!",
+                  (select count(*) from told) as "payloads!""#,
         user.0,
         limit,
     )
@@ -232,6 +261,7 @@ async fn of_user(tx: &mut Tx, user: UserId, limit: i64) -> Result<Counts> {
         ("decisions", row.decisions),
         ("mails", row.mails),
         ("password_resets", row.password_resets),
+        ("names", row.titles + row.payloads),
     ])
 }
 

@@ -12,6 +12,8 @@ use crate::{Result, Tx};
 
 /// Deliveries put back on the schedule at once.
 const REPLAY_MAX: i64 = 2_000;
+/// Changes of a webhook that are remembered; one change a minute is then known for over an hour.
+const CHANGES_KEPT: i64 = 100;
 
 /// Makes a webhook.
 ///
@@ -47,6 +49,7 @@ pub async fn create_webhook(
     .fetch_one(tx.conn())
     .await
     .on_constraint("webhooks_org_fkey", Refusal::NotFound)?;
+    note_setting(tx, id, Some(false)).await?;
     Ok(Webhook {
         id,
         org: access.org(),
@@ -73,6 +76,7 @@ pub async fn change_webhook(
     now: Timestamp,
 ) -> Result<()> {
     let events = change.events.as_deref().map(words);
+    note_setting(tx, access.id(), None).await?;
     let has_moved = sqlx::query_scalar!(
         r#"with old as (select id, url, is_active from webhooks where id = $1)
            update webhooks w set
@@ -103,6 +107,59 @@ pub async fn change_webhook(
         super::deliveries::resume(tx, access.id(), i64::MAX, now).await?;
     }
     Ok(())
+}
+
+/// Notes what a webhook is set to, before it is changed: what happened until now is decided by it.
+/// One that was just made was not active. The version of the organization's webhooks is locked after
+/// the webhook.
+pub(crate) async fn note_setting(
+    tx: &mut Tx,
+    webhook: WebhookId,
+    was_active: Option<bool>,
+) -> Result<()> {
+    sqlx::query!(
+        "with old as (
+             select id, org_id, is_active, events, include_private from webhooks where id = $1
+             for no key update
+         ), next as (
+             insert into webhook_versions (org_id, version)
+             select org_id, 1 from old
+             on conflict (org_id) do update set version = webhook_versions.version + 1
+             returning version
+         )
+         insert into webhook_changes (webhook_id, until_version, is_active, events, include_private)
+         select id, version, coalesce($2, is_active), events, include_private
+         from old cross join next",
+        webhook.0,
+        was_active,
+    )
+    .execute(tx.conn())
+    .await?;
+    sqlx::query!(
+        "delete from webhook_changes where webhook_id = $1 and until_version <= (
+             select until_version from webhook_changes where webhook_id = $1
+             order by until_version desc limit 1 offset $2)",
+        webhook.0,
+        CHANGES_KEPT,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Switches a webhook off whose endpoint is gone, or has failed for too long. What it was still to
+/// get has failed.
+pub(super) async fn disable(tx: &mut Tx, webhook: WebhookId, reason: &str) -> Result<()> {
+    note_setting(tx, webhook, None).await?;
+    sqlx::query!(
+        "update webhooks set is_active = false, disabled_reason = $2, probe_at = null
+         where id = $1",
+        webhook.0,
+        reason,
+    )
+    .execute(tx.conn())
+    .await?;
+    super::deliveries::give_up_all(tx, webhook, "the webhook was disabled").await
 }
 
 /// Deletes a webhook and its deliveries.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::event::EventKind;
 use domain::{
-    AccessLevel, Epoch, EventId, Message, MessageId, OrgId, Person, RoomId, Seq, Timestamp, UserId,
+    AccessLevel, EventId, Message, MessageId, OrgId, Person, RoomId, Seq, Timestamp, UserId,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -31,8 +31,13 @@ pub struct Fact {
     pub user: UserId,
     /// What.
     pub what: Happened,
-    /// Whether it is about a message that, as it is now, mentions everyone in its room.
+    /// Whether it is the event that began to mention everyone in its room, and the message still does.
     pub mentions_room: bool,
+    /// Whether an earlier event of the same message has.
+    pub room_is_told: bool,
+    /// The version of the organization's webhooks then; the highest there can be by a version of
+    /// ChatBoard that did not record it.
+    pub webhooks_version: i64,
 }
 
 /// The room of an event.
@@ -44,7 +49,7 @@ pub struct FactRoom {
     pub name: String,
     /// Whether it is a direct message.
     pub is_dm: bool,
-    /// Whether it is PRIVATE.
+    /// Whether it was PRIVATE then.
     pub is_private: bool,
     /// How many are in it.
     pub members_count: i64,
@@ -103,6 +108,7 @@ struct Row {
     members_count: i64,
     role: Option<String>,
     mentions_room: bool,
+    room_said: Option<Seq>,
 }
 
 /// What happened at claimed places, in the order of the claim. Places whose room, or past, is
@@ -118,26 +124,26 @@ pub async fn facts(
     let members: Vec<UserId> =
         rows.iter().filter(|row| row.kind.starts_with("member.")).map(|row| row.user).collect();
     let members = people(conn, &members).await?;
-    let epochs: HashMap<LogPlace, Option<Epoch>> =
-        claimed.iter().map(|claimed| (claimed.place, claimed.epoch)).collect();
+    let of_place: HashMap<LogPlace, &Claimed> =
+        claimed.iter().map(|claimed| (claimed.place, claimed)).collect();
     let mut of_rooms = HashMap::with_capacity(rows.len());
     for row in rows {
         let place = LogPlace::Room(row.room, row.seq);
-        let event = EventId::of_room(row.room, row.seq, epochs.get(&place).copied().flatten());
-        of_rooms.insert(place, fact(row, event, &messages, &members)?);
+        let Some(claimed) = of_place.get(&place) else { continue };
+        let event = EventId::of_room(row.room, row.seq, claimed.epoch);
+        let mut fact = fact(row, event, &messages, &members)?;
+        fact.webhooks_version = claimed.webhooks_version.unwrap_or(i64::MAX);
+        if let (Some(room), Some(is_private)) = (&mut fact.room, claimed.is_private) {
+            room.is_private = is_private;
+        }
+        of_rooms.insert(place, fact);
     }
     claimed
         .iter()
         .filter_map(|claimed| match claimed.place {
             LogPlace::Room(..) => of_rooms.remove(&claimed.place).map(Ok),
             LogPlace::Org(org, seq) => Some(
-                org_fact(
-                    EventId::of_org(org, seq, claimed.epoch),
-                    org,
-                    seq,
-                    claimed.payload.as_ref(),
-                )
-                .ok_or_else(|| Error::corrupt("outbox", "payload", seq)),
+                org_fact(claimed, org, seq).ok_or_else(|| Error::corrupt("outbox", "payload", seq)),
             ),
         })
         .collect()
@@ -160,7 +166,8 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> R
                   l.created_at as "at!: Timestamp", r.first_seq as "first_seq!: Seq", r.org_id as "org!: OrgId", r.name as "name!",
                   r.dm_key is not null as "is_dm!", r.access_level as "access_level!",
                   r.members_count as "members_count!", o.role as "role?",
-                  coalesce(said.mentions_room, false) as "mentions_room!"
+                  coalesce(said.mentions_room, false) as "mentions_room!",
+                  said.room_said_seq as "room_said: Seq"
            from unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
            cross join lateral (
                select org_id, name, dm_key, access_level, members_count,
@@ -184,7 +191,7 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> R
                where org_id = r.org_id and user_id = l.user_id limit 1
            ) o on true
            left join lateral (
-               select mentions_room from messages where id = l.message_id limit 1
+               select mentions_room, room_said_seq from messages where id = l.message_id limit 1
            ) said on true
            where t.seq >= r.first_seq"#,
         &rooms,
@@ -231,7 +238,10 @@ fn fact(
         at: row.at,
         user: row.user,
         what,
-        mentions_room: row.mentions_room,
+        // Of a message by an earlier version it is not known which event began to say so.
+        mentions_room: row.mentions_room && row.room_said.is_none_or(|said| said == row.seq),
+        room_is_told: row.mentions_room && row.room_said.is_some_and(|said| said < row.seq),
+        webhooks_version: i64::MAX,
         room: Some(FactRoom {
             id: row.room,
             is_private: AccessLevel::parse(&row.access_level) == Some(AccessLevel::Private),
@@ -243,14 +253,16 @@ fn fact(
 }
 
 /// An organization's event, as its outbox row has it; see `log::append_org`.
-fn org_fact(event: EventId, org: OrgId, seq: Seq, payload: Option<&Value>) -> Option<Fact> {
-    let payload = payload?;
+fn org_fact(claimed: &Claimed, org: OrgId, seq: Seq) -> Option<Fact> {
+    let payload = claimed.payload.as_ref()?;
     Some(Fact {
-        event,
+        event: EventId::of_org(org, seq, claimed.epoch),
         place: LogPlace::Org(org, seq),
         org,
         room: None,
         mentions_room: false,
+        room_is_told: false,
+        webhooks_version: claimed.webhooks_version.unwrap_or(i64::MAX),
         at: serde_json::from_value(payload.get("created_at")?.clone()).ok()?,
         user: payload.get("by")?.as_i64()?.into(),
         what: Happened::Org {

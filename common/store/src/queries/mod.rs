@@ -5,6 +5,7 @@ pub mod deliveries;
 pub mod deployment;
 pub mod facts;
 pub mod heads;
+pub mod here_said;
 pub mod logins;
 pub mod mails;
 pub mod messages;

@@ -24,9 +24,8 @@ struct Row {
     is_deleted: Option<bool>,
 }
 
-/// Rows of `notifications n` as [`Row`], those that are there at `$1`: the message, or the room,
-/// that one is about may have gone. The tail goes on after `where`. A message's text is shown to
-/// who is still in its room.
+/// Rows of `notifications n` as [`Row`], those that are there at `$1`: the message that one is about
+/// may have gone, and the reader may have left its room. The tail goes on after `where`.
 macro_rules! select_notifications {
     ($tail:literal, $now:expr, $($arg:expr),* $(,)?) => {
         sqlx::query_as!(
@@ -38,13 +37,13 @@ macro_rules! select_notifications {
                       (n.data ->> 'org')::bigint as "org!: OrgId",
                       (n.data ->> 'invite_id')::bigint as "invite: InviteId",
                       (n.data ->> 'by')::bigint as "by!: UserId",
-                      case when rm.id is not null then m.body end as body,
+                      m.body as "body?",
                       m.is_deleted as "is_deleted?"
                from notifications n
                left join messages m on m.id = n.message_id
                left join room_members rm on rm.room_id = n.room_id and rm.user_id = n.user_id
                where (n.message_id is null or m.created_at > kept_since(m.org_id, $1))
-                   and (n.room_id is null or exists (select from rooms r where r.id = n.room_id))
+                   and (n.room_id is null or rm.id is not null)
                    and "# + $tail,
             $now as Timestamp,
             $($arg),*
@@ -141,7 +140,9 @@ pub async fn unread_notifications(
            left join messages m on m.id = n.message_id
            where n.user_id = $1 and not n.is_read
                and (n.message_id is null or m.created_at > kept_since(m.org_id, $2))
-               and (n.room_id is null or exists (select from rooms r where r.id = n.room_id))"#,
+               and (n.room_id is null or exists (
+                   select from room_members rm
+                   where rm.room_id = n.room_id and rm.user_id = n.user_id))"#,
         user.0,
         now as Timestamp,
     )

@@ -14,6 +14,15 @@ pub enum LogPlace {
     Org(OrgId, Seq),
 }
 
+impl LogPlace {
+    /// The place within its log.
+    pub fn seq(self) -> Seq {
+        match self {
+            Self::Room(_, seq) | Self::Org(_, seq) => seq,
+        }
+    }
+}
+
 /// How much waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backlog {

@@ -52,8 +52,9 @@ async fn of_rooms(
         r#"select t.room_id as "room!: RoomId", t.seq as "seq!: Seq", o.failures as "failures!",
                   o.planned_to is not null as "is_open!",
                   r.org_id as "org?: OrgId", r.members_count as "members_count?",
-                  coalesce(m.mentions_room, false) as "mentions_room!",
-                  m.mentions_here as "mentions_here?",
+                  coalesce(m.mentions_room and coalesce(m.room_said_seq = t.seq, true), false)
+                      as "mentions_room!",
+                  m.mentions_here and coalesce(m.here_said_seq = t.seq, true) as "mentions_here?",
                   m.unread_body as "unread_body?"
            from unnest($1::bigint[], $2::bigint[]) as t (room_id, seq)
            cross join lateral (
@@ -74,7 +75,7 @@ async fn of_rooms(
                limit 1
            ) l on true
            left join lateral (
-               select mentions_room, mentions_here, case when mentions_here is null then body end as unread_body
+               select mentions_room, mentions_here, room_said_seq, here_said_seq, case when mentions_here is null then body end as unread_body
                from messages where id = l.id limit 1
            ) m on true"#,
         &rooms,

@@ -64,7 +64,7 @@ async fn count(
                    union
                    (select x.id from message_mentions n join messages x on x.id = n.message_id
                     where n.user_id = m.user_id and n.room_id = m.room_id
-                      and n.seq > seen.seq
+                      and n.seq > seen.seq and n.is_current
                       and x.sender_id <> m.user_id and not x.is_deleted
                     limit $4)
                    limit $4

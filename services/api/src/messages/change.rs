@@ -68,7 +68,7 @@ pub(crate) async fn edit_message(
     let mut faults = FieldErrors::default();
     let body = edit.body.patched("body", &mut faults);
     let text = checked(body, "body", &mut faults, |body| MessageText::parse(body, true));
-    let message = transact!(api, |tx| {
+    let (message, here) = transact!(api, |tx| {
         let target =
             change_message::message_for_changing(tx, caller, id, now).await?.for_editing()?;
         let mut errors = faults.clone();
@@ -79,9 +79,12 @@ pub(crate) async fn edit_message(
         errors.finish()?;
         match &text {
             Some(text) => change_message::edit_message(tx, target, text).await,
-            None => Ok(target.message().clone()),
+            None => Ok((target.message().clone(), None)),
         }
     })?;
+    if let Some(seq) = here {
+        api.here().said(message.room, message.id, seq);
+    }
     Ok(Json(MessageView::from(&message)))
 }
 

@@ -115,9 +115,9 @@ impl Rows {
         }
         let rows = sqlx::query!(
             r#"insert into notifications (user_id, event_id, notification_type, title, message,
-                   data, room_id, message_id, seq, email_due_at, created_at)
+                   data, room_id, message_id, seq, email_due_at, created_at, once_for)
                select user_id, event_id, notification_type, title, message,
-                   data, room_id, message_id, seq, email_due_at, $11
+                   data, room_id, message_id, seq, email_due_at, $11, message_id
                from unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[],
                            $6::jsonb[], $7::bigint[], $8::bigint[], $9::bigint[],
                            $10::timestamptz[])
@@ -125,6 +125,8 @@ impl Rows {
                          message_id, seq, email_due_at)
                where room_id is null or exists (
                    select from rooms r where r.id = t.room_id for key share)
+               on conflict (once_for, user_id, notification_type) where once_for is not null
+                   do nothing
                returning id as "id: NotificationId", user_id as "user: UserId", event_id"#,
             &self.users,
             &self.events,

@@ -18,6 +18,7 @@ pub(super) struct Rows {
     pub(super) rooms: Vec<i64>,
     pub(super) seqs: Vec<i64>,
     times: Vec<Timestamp>,
+    are_private: Vec<bool>,
     /// When the last of the rooms was locked.
     locked_at: Option<Timestamp>,
     senders: Vec<i64>,
@@ -44,6 +45,7 @@ impl Rows {
         self.rooms.push(room.id.0);
         self.seqs.push(seq.0);
         self.times.push(time);
+        self.are_private.push(room.is_private());
         self.senders.push(post.caller.user.0);
         self.bodies.push(message.body().to_owned());
         self.file_urls.push(message.file_url().map(str::to_owned));
@@ -67,10 +69,11 @@ impl Rows {
             r#"with sent as (
                    insert into messages (org_id, room_id, seq, sender_id, body, file_url, upload_id,
                                          reply_to, mentions_room, nonce, content_hash, search, created_at,
-                                         mentions_here)
+                                         mentions_here, room_said_seq, here_said_seq)
                    select org_id, room_id, seq, sender_id, body, file_url, upload_id, reply_to,
                           mentions_room, nonce, content_hash, search::tsvector, time,
-                          mentions_here
+                          mentions_here, case when mentions_room then seq end,
+                          case when mentions_here then seq end
                    from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[],
                                $6::text[], $7::bigint[], $8::boolean[], $9::text[], $10::bytea[],
                                $13::text[], $14::uuid[], $15::boolean[], $17::timestamptz[])
@@ -81,9 +84,12 @@ impl Rows {
                    order by at
                    returning id, room_id, seq
                ), pending as (
-                   insert into outbox (room_id, seq, publish_after, epoch, committed_at)
-                   select room_id, seq, $12, $16, $11
-                   from unnest($2::bigint[], $3::bigint[]) as t (room_id, seq)
+                   insert into outbox (room_id, seq, publish_after, epoch, committed_at, is_private,
+                                       webhooks_version)
+                   select room_id, seq, $12, $16, $11, is_private,
+                          (select version from webhook_versions v where v.org_id = t.org_id)
+                   from unnest($2::bigint[], $3::bigint[], $18::boolean[], $1)
+                       as t (room_id, seq, is_private, org_id)
                ), ends as (
                    update rooms set last_seq = t.last_seq, last_message_at = t.last_at,
                                     last_event_at = t.last_at
@@ -110,6 +116,7 @@ impl Rows {
             &self.mentions_here,
             epoch,
             &self.times as &[Timestamp],
+            &self.are_private,
         )
         .fetch_all(tx.conn())
         .await?;
