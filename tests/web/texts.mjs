@@ -10,7 +10,7 @@ const cases = JSON.parse(readFileSync(new URL("../cases/text.json", import.meta.
 
 /** Runs in the page: the cases that its functions decide otherwise. */
 async function disagreements(cases) {
-  const { charsIn, emailKey, identity, isBlank, loose, mentionsIn, nameKey, withoutCode } = await import("/chatboard/text.js");
+  const { charsIn, emailKey, excerpt, identity, isBlank, loose, mentionsIn, nameKey, withoutCode } = await import("/chatboard/text.js");
   const wrong = [];
   const expect = (holds, ...what) => holds || wrong.push(what.map((one) => JSON.stringify(one)).join(" "));
   const mentions = (body, key) => mentionsIn(withoutCode(body).normalize("NFC")).some(({ readings }) => readings.some((one) => one.key === key));
@@ -29,6 +29,9 @@ async function disagreements(cases) {
     for (const other of lists.others) expect(emailKey(other) !== emailKey(address) && !mentions(`ask @${other}, please`, emailKey(address)), "other address", address, other);
   }
   expect(charsIn("🌟e\u0301") === 3, "characters");
+  for (const [text, most, expected] of [["abc", 3, "abc"], ["abcd", 3, "abc…"], ["a🌟b", 2, "a…"], ["ae\u0301b", 2, "a…"], ["a👩\u200d💻b", 4, "a…"], ["कृष्ण".repeat(9), 2, "कृ…"]]) {
+    expect(excerpt(text, most) === expected, "excerpt", text, most, excerpt(text, most));
+  }
   return wrong;
 }
 

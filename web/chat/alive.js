@@ -3,6 +3,7 @@
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
 import { plain } from "/markdown.js";
+import { excerpt } from "/chatboard/text.js";
 
 /** Who reads a message in some tab has done so within this time: nothing is shown then. */
 const READ_MS = 1200;
@@ -71,7 +72,7 @@ async function tell(id) {
   const author = board.nameOf(message.sender);
   const registration = await worker?.getRegistration();
   const options = {
-    body: plain(message.body).slice(0, 200) || message.upload?.filename || "a file",
+    body: excerpt(plain(message.body), 200) || message.upload?.filename || "a file",
     tag: `room-${room.id}`, renotify: true, icon: "/icons/icon-192.png", data: { path: `/r/${room.id}` },
   };
   shown.add(room.id);

@@ -3,7 +3,7 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain } from "/markdown.js";
-import { charsIn, isBlank } from "/chatboard/text.js";
+import { charsIn, excerpt, isBlank } from "/chatboard/text.js";
 import { icon } from "./icons.js";
 
 const TYPING_EVERY_MS = 3000;
@@ -311,7 +311,7 @@ export class ChatComposer extends LitElement {
 
   /** @param {"edit"|"reply"} kind @param {string} title @param {string} [text] */
   renderBar(kind, title, text = "") {
-    return html`<div class="composer-bar">${icon(kind)}<b>${title}</b><span dir="auto">${text.slice(0, 160)}</span>
+    return html`<div class="composer-bar">${icon(kind)}<b>${title}</b><span dir="auto">${excerpt(text, 160)}</span>
       <button type="button" class="icon-button" aria-label="Cancel" title="Cancel (Esc)" @click=${this.cancel}>${icon("close")}</button></div>`;
   }
 }

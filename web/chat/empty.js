@@ -2,6 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board } from "/state.js";
+import { excerpt } from "/chatboard/text.js";
 import { icon } from "./icons.js";
 
 /** @typedef {import("./chat.js").Chat} Chat */
@@ -33,7 +34,7 @@ async function copyDraft({ currentTarget }, draft) {
 function gone(room) {
   const draft = localStorage.getItem(`chatboard.draft.${board.user?.id}.${room}`);
   return html`<p>This room doesn't exist, or you're no longer a member.</p>
-    ${draft ? html`<p>You were writing: <q dir="auto">${draft.slice(0, 80)}</q> <button class="link" @click=${(/** @type {Event} */ event) => copyDraft(event, draft)}>Copy your draft</button> <span role="status"></span></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
+    ${draft ? html`<p>You were writing: <q dir="auto">${excerpt(draft, 80)}</q> <button class="link" @click=${(/** @type {Event} */ event) => copyDraft(event, draft)}>Copy your draft</button> <span role="status"></span></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
 }
 
 /** @param {Chat} chat @param {string} title @param {any} text */

@@ -4,6 +4,7 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { plain, render as markdown } from "/markdown.js";
+import { excerpt } from "/chatboard/text.js";
 import { icon } from "./icons.js";
 import { avatar, fullTimeOf, namesOf, timeOf } from "./people.js";
 
@@ -180,7 +181,7 @@ export class ChatMessage extends LitElement {
     const { quote, message } = this;
     return html`<a class="quote" href=${`/r/${message.room}/m/${message.reply_to}`} >
       ${icon("reply")}<span class="hidden">In reply to </span>${quote === undefined ? "…" : quote === null || quote.is_deleted ? html`<i>a deleted message</i>`
-        : html`<bdi class="author">${board.nameOf(quote.sender)}</bdi> <span dir="auto">${plain(quote.body).slice(0, 140) || quote.upload?.filename || "a file"}</span>`}</a>`;
+        : html`<bdi class="author">${board.nameOf(quote.sender)}</bdi> <span dir="auto">${excerpt(plain(quote.body), 140) || quote.upload?.filename || "a file"}</span>`}</a>`;
   }
 }
 

@@ -9,6 +9,7 @@ import { LitElement, html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
 import { plain } from "/markdown.js";
+import { excerpt } from "/chatboard/text.js";
 import { icon } from "./icons.js";
 import { ask, peopleOf, warm } from "./message.js";
 import { namesOf } from "./people.js";
@@ -485,6 +486,6 @@ export class ChatTimeline extends LitElement {
 }
 
 /** What a screen reader says of a new message. @param {any} message */
-export const spoken = (message) => `${board.nameOf(message.sender)}: ${plain(message.body).slice(0, 200) || message.upload?.filename || "a file"}`;
+export const spoken = (message) => `${board.nameOf(message.sender)}: ${excerpt(plain(message.body), 200) || message.upload?.filename || "a file"}`;
 
 customElements.define("cb-timeline", ChatTimeline);

@@ -1,7 +1,7 @@
 // Everyone we heard of, and their names as people read them.
 
 import { ApiError } from "./rest.js";
-import { emailKey, mentionsIn, nameKey, withoutCode } from "./text.js";
+import { emailKey, isBlank, mentionsIn, nameKey, withoutCode } from "./text.js";
 
 /** @typedef {import("./room.js").Person} Person */
 
@@ -45,7 +45,9 @@ export class People {
       this.#ask(id);
       return "…";
     }
-    return `${person.first_name ?? ""} ${person.last_name ?? ""}`.trim() || person.email.split("@")[0];
+    const name = `${person.first_name ?? ""} ${person.last_name ?? ""}`.trim();
+    // Older versions took names of invisible characters.
+    return isBlank(name) ? person.email.split("@")[0] : name;
   }
 
   /** @param {number} id */

@@ -28,6 +28,18 @@ export const isBlank = (text) => !NOT_BLANK.test(text);
 /** Characters of a text, as limits count them. @param {string} text */
 export const charsIn = (text) => [...text].length;
 
+/** The beginning of a text, with "…" where it goes on; no letter is cut from its marks, no emoji in two. @param {string} text @param {number} most UTF-16 units */
+export function excerpt(text, most) {
+  if (text.length <= most) return text;
+  let end = 0;
+  // Bounded: what is longer than the excerpt and one character more is not looked at.
+  for (const { index, segment } of new Intl.Segmenter().segment(text.slice(0, most + 64))) {
+    if (index + segment.length > most) break;
+    end = index + segment.length;
+  }
+  return `${text.slice(0, end).trimEnd()}…`;
+}
+
 /** Case-folded NFC; the four letters i of Turkish are one, because the language is unknown. @param {string} text */
 function fold(text) {
   // By way of the capitals, letter by letter: `ß` is `ss`, and the final sigma a sigma.

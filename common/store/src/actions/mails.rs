@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use domain::mail::{HandedMail, Letter, MailKind, Secret};
+use domain::text::is_blank;
 use domain::{Claim, MailId, Role, Timestamp, UserId};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -244,7 +245,7 @@ async fn invite(tx: &mut Tx, invite: i64, row: &MailRow, now: Timestamp) -> Resu
 pub(super) fn display_name(first: &str, last: &str, email: &str) -> String {
     let name = format!("{first} {last}");
     let name = name.trim();
-    if name.is_empty() { email.to_owned() } else { name.to_owned() }
+    if is_blank(name) { email.to_owned() } else { name.to_owned() }
 }
 
 /// Puts a mail off that was not handed over: the mail server could not be reached.

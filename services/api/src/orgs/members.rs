@@ -67,7 +67,7 @@ impl From<OrgMember> for OrgMemberView {
     tag = "orgs",
     params(
         ("id" = i64, Path, description = "The organization"),
-        ("search" = Option<String>, Query, description = "Part of a name or an e-mail address, without case"),
+        ("search" = Option<String>, Query, description = "Part of a name or an e-mail address, in any case and normal form; the domain in Unicode or punycode"),
         ("limit" = Option<u32>, Query, description = "1..200, default 50"),
         ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
     ),

@@ -76,7 +76,7 @@ impl ChangeRoom {
 }
 
 /// Changes a room: an ADMIN, a MANAGER who is in it or may join, its creator while a member.
-/// Nothing new is no event.
+/// Nothing new is no event. The name of another room that the caller sees: 409 `name_taken`.
 #[utoipa::path(
     patch,
     path = "/rooms/{id}/",

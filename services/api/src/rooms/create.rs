@@ -85,7 +85,8 @@ pub(super) fn level(word: String) -> Result<AccessLevel, String> {
     AccessLevel::parse(&word).ok_or_else(|| "must be PUBLIC, MANAGER_ONLY or PRIVATE".to_owned())
 }
 
-/// Makes a room, for MANAGERs and ADMINs. The caller is its first member.
+/// Makes a room, for MANAGERs and ADMINs. The caller is its first member. When a room of the
+/// organization that the caller sees has the same name, in any case and normal form: 409 `name_taken`.
 #[utoipa::path(
     post,
     path = "/rooms/",

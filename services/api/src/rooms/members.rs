@@ -73,7 +73,7 @@ impl RoomMemberView {
     tag = "rooms",
     params(
         ("id" = i64, Path, description = "The room"),
-        ("search" = Option<String>, Query, description = "A part of the name or e-mail, without case"),
+        ("search" = Option<String>, Query, description = "Part of a name or an e-mail address, in any case and normal form; the domain in Unicode or punycode"),
         ("limit" = Option<u32>, Query, description = "1..200, default 50"),
         ("cursor" = Option<String>, Query, description = "From `next` or `previous`")
     ),
