@@ -229,9 +229,9 @@ export class ChatBoard extends EventTarget {
     return this.#people.nameOf(id);
   }
 
-  /** The people whom a reading of a mention names (`mentionsIn` of chatboard/text.js), as far as we know people. @param {string} key */
-  named(key) {
-    return this.#people.named(key);
+  /** What reads mentions of people. */
+  get names() {
+    return this.#people;
   }
 
   /**

@@ -2,7 +2,6 @@
 
 import DOMPurify from "dompurify";
 import { Marked } from "marked";
-import { mentionsIn } from "/chatboard/text.js";
 
 /** @param {string} text */
 const escape = (text) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -44,18 +43,7 @@ const ALLOWED = {
 // Said once: to read it for every message would take longer than most messages do.
 DOMPurify.setConfig({ ...ALLOWED, RETURN_DOM_FRAGMENT: true });
 
-/** @typedef {{name: string, isMe: boolean}} Mentioned `name`: what is shown for the mention */
-/** @typedef {(key: string, name: string) => Mentioned|null} Whose who has a name, by the key that chatboard/text.js makes of it, and as it is written */
-
-/** The longest reading of a mention that is somebody. @param {string} text @param {import("/chatboard/text.js").Mention} mention @param {Whose} whose */
-function readMention(text, { at, everyone, readings }, whose) {
-  for (const { length, key } of readings) {
-    const token = text.slice(at + 1, at + 1 + length);
-    const who = everyone ? { name: token, isMe: true } : whose(key, token);
-    if (who) return { token, ...who };
-  }
-  return null;
-}
+/** @typedef {{at: number, token: string, name: string, isMe: boolean}} Mark a mention: of the `@`, what follows it, and what is shown for that */
 
 /** Has nothing that Markdown, a link or a mention could begin with; most messages are like this. */
 const PLAIN = /^(?![\s+-]|\d+[.)])(?:(?!https?:|www\.|[\\`*_~[\]<>&#|=@\n]).)*$/i;
@@ -85,10 +73,10 @@ function parsed(source) {
 
 /**
  * @param {string} source
- * @param {Whose} [whose]
+ * @param {(text: string) => Mark[]} [marksIn] the mentions of a text in NFC, in order
  * @returns {DocumentFragment}
  */
-export function render(source, whose = () => null) {
+export function render(source, marksIn = () => []) {
   const dirty = PLAIN.test(source) ? null : parsed(source);
   if (dirty === null) return plainly(source);
   const fragment = /** @type {DocumentFragment} */ (/** @type {unknown} */ (DOMPurify.sanitize(dirty)));
@@ -99,7 +87,7 @@ export function render(source, whose = () => null) {
   }
   for (const part of fragment.children) part.setAttribute("dir", "auto");
   widen(fragment);
-  markMentions(fragment, whose);
+  markMentions(fragment, marksIn);
   return fragment;
 }
 
@@ -118,8 +106,8 @@ function widen(fragment) {
   }
 }
 
-/** @param {DocumentFragment} fragment @param {Whose} whose */
-function markMentions(fragment, whose) {
+/** @param {DocumentFragment} fragment @param {(text: string) => Mark[]} marksIn */
+function markMentions(fragment, marksIn) {
   const walker = document.createTreeWalker(fragment, NodeFilter.SHOW_TEXT);
   const texts = [];
   for (let node; (node = walker.nextNode()); ) {
@@ -129,15 +117,14 @@ function markMentions(fragment, whose) {
     const text = node.data.normalize("NFC");
     const parts = [];
     let from = 0;
-    for (const mention of mentionsIn(text)) {
-      const who = mention.at < from ? null : readMention(text, mention, whose);
-      if (!who) continue;
+    for (const { at, token, name, isMe } of marksIn(text)) {
+      if (at < from) continue;
       const mark = document.createElement("span");
-      mark.className = who.isMe ? "mention mention-me" : "mention";
-      mark.textContent = `@${who.name}`;
-      mark.title = `@${who.token}`;
-      parts.push(text.slice(from, mention.at), mark);
-      from = mention.at + 1 + who.token.length;
+      mark.className = isMe ? "mention mention-me" : "mention";
+      mark.textContent = `@${name}`;
+      mark.title = `@${token}`;
+      parts.push(text.slice(from, at), mark);
+      from = at + 1 + token.length;
     }
     if (parts.length) node.replaceWith(...parts, text.slice(from));
   }

@@ -165,6 +165,7 @@ export class Chat extends LitElement {
     if (this.room && !board.rooms.get(this.room)?.timeline.loaded) return void setTimeout(() => this.loadRest(), LATER_MS);
     const idle = globalThis.requestIdleCallback ?? setTimeout;
     idle(async () => {
+      board.names.loadMentions();
       this.alive = await import("./alive.js").catch(() => null);
       this.alive?.install();
       // Who was quicker than this is asked now.

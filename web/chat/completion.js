@@ -6,7 +6,7 @@ import { board } from "/state.js";
 import { dress } from "/dress.js";
 import { use } from "./emoji-used.js";
 import { avatar } from "./people.js";
-import { NAME, loose, mentionsIn, nameKey } from "/chatboard/text.js";
+import { NAME, loose, mentionsIn, nameKey } from "/chatboard/mentions.js";
 
 await dress("more-style");
 
@@ -44,7 +44,7 @@ function isMention({ first_name: first, last_name: last }, room) {
   if (!first || !last || /\s/.test(first + last)) return false;
   const name = `${first}.${last}`.normalize("NFC");
   const reading = mentionsIn(`@${name}`)[0]?.readings[0];
-  return reading?.key === nameKey(first, last) && reading.length === name.length && board.named(reading.key).filter((id) => room.members?.includes(id)).length === 1;
+  return reading?.key === nameKey(first, last) && reading.length === name.length && board.names.named(reading.key).filter((id) => room.members?.includes(id)).length === 1;
 }
 
 /** @param {string} word after the `@` @param {import("/chatboard/room.js").Room} room @returns {Choice[]} the best first, everyone last */

@@ -2,7 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
-import { identity } from "/chatboard/text.js";
+import { identity } from "/chatboard/mentions.js";
 import { Modal } from "./modal.js";
 
 /** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */

@@ -28,11 +28,14 @@ function loadFiles() {
   return nothing;
 }
 
-/** @param {string} key of a name after an `@` @param {string} name as it was written @returns {import("/markdown.js").Mentioned|null} */
-function whose(key, name) {
-  const ids = board.named(key);
-  return ids.length ? { name: ids.length === 1 ? board.nameOf(ids[0]) : name, isMe: ids.includes(board.user?.id ?? 0) } : null;
-}
+/** The mentions of somebody or everyone, by their longest reading that is somebody. @param {string} text @returns {import("/markdown.js").Mark[]} */
+const marksIn = (text) => board.names.mentionsIn(text).flatMap(({ at, everyone, readings }) => {
+  for (const { length, key } of readings) {
+    const [token, ids] = [text.slice(at + 1, at + 1 + length), board.names.named(key)];
+    if (everyone || ids.length) return [{ at, token, name: ids.length === 1 ? board.nameOf(ids[0]) : token, isMe: Boolean(everyone) || ids.includes(board.user?.id ?? 0) }];
+  }
+  return [];
+});
 
 /** Which people a body was drawn with: one without `@` is the same with any. @param {any} message */
 export const peopleOf = (message) => (message.body?.includes("@") ? board.peopleVersion : 0);
@@ -44,7 +47,7 @@ const drawn = new WeakMap();
 function bodyOf(message) {
   const people = peopleOf(message);
   let one = drawn.get(message);
-  if (one?.people !== people) drawn.set(message, one = { people, body: markdown(message.body, whose) });
+  if (one?.people !== people) drawn.set(message, one = { people, body: markdown(message.body, marksIn) });
   return one.body;
 }
 

@@ -2,7 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
-import { loose } from "/chatboard/text.js";
+import { loose } from "/chatboard/mentions.js";
 import { PickDialog } from "./dialog.js";
 import { icon, iconOf } from "./icons.js";
 import { avatar } from "./people.js";

@@ -4,7 +4,8 @@
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
 import { dress } from "/dress.js";
-import { charsIn, loose } from "/chatboard/text.js";
+import { loose } from "/chatboard/mentions.js";
+import { charsIn } from "/chatboard/text.js";
 import { plain } from "/markdown.js";
 import { icon, iconOf } from "./icons.js";
 import { LOCALE, avatar, fullTimeOf, timeOf } from "./people.js";

@@ -1,7 +1,7 @@
 // Everyone we heard of, and their names as people read them.
 
 import { ApiError } from "./rest.js";
-import { emailKey, isBlank, mentionsIn, nameKey, withoutCode } from "./text.js";
+import { isBlank } from "./text.js";
 
 /** @typedef {import("./room.js").Person} Person */
 
@@ -17,6 +17,9 @@ export class People {
   #names = { version: -1, user: null, ids: new Map() };
   /** Whom the server was asked for. @type {Set<number>} */
   #asked = new Set();
+
+  /** What reads mentions, once it is loaded. @type {typeof import("./mentions.js")|undefined} */
+  #mentions;
 
   /** @param {import("../chatboard.js").ChatBoard} board */
   constructor(board) {
@@ -60,13 +63,34 @@ export class People {
       if (!(error instanceof ApiError) || error.status !== 404) return void setTimeout(() => this.#asked.delete(id), ASK_AGAIN_MS);
       this.learn({ id, email: "", first_name: "Deleted", last_name: "user" });
     }
+    this.#redraw();
+  }
+
+  #redraw() {
     this.board.listChanged();
     for (const room of this.board.rooms.values()) if (room.timeline.loaded) this.board.changed(room.id);
+  }
+
+  /** The mentions of a text without code; none until what reads them is loaded: then texts are drawn again. @param {string} text */
+  mentionsIn(text) {
+    if (!this.#mentions) this.loadMentions();
+    return this.#mentions?.mentionsIn(text.normalize("NFC")) ?? [];
+  }
+
+  async loadMentions() {
+    if (this.#mentions) return;
+    const loaded = await import("./mentions.js").catch(() => undefined);
+    if (!loaded || this.#mentions) return;
+    this.#mentions = loaded;
+    this.version++;
+    this.#redraw();
   }
 
   /** Whom a reading of a mention names, as far as we know people. @param {string} key @returns {number[]} */
   named(key) {
     const { user } = this.board;
+    if (!this.#mentions) return [];
+    const { emailKey, nameKey } = this.#mentions;
     if (this.#names.version !== this.version || this.#names.user !== user) {
       this.#names = { version: this.version, user, ids: new Map() };
       for (const { id, email, first_name, last_name } of [...this.known.values(), ...(user ? [user] : [])]) {
@@ -82,7 +106,7 @@ export class People {
   mentionsMe(body, words) {
     const { user } = this.board;
     if (!body.includes("@") || !user) return false;
-    return mentionsIn(withoutCode(body).normalize("NFC")).some(({ everyone, readings }) => (everyone ? words.includes(everyone)
+    return this.mentionsIn(this.#mentions?.withoutCode(body) ?? body).some(({ everyone, readings }) => (everyone ? words.includes(everyone)
       : readings.map(({ key }) => this.named(key)).find((ids) => ids.length)?.includes(user.id)));
   }
 }

@@ -5,7 +5,6 @@
 // was lost is safe to repeat: the server hands out the same successor again.
 
 import { pause } from "./backoff.js";
-import { emailKey } from "./text.js";
 
 const KEY = "chatboard.login";
 /** Renew this long before the access token ends, or in the second half of its life. */
@@ -102,7 +101,7 @@ export class Rest {
 
   /** With a device token, kept after signing out, other people's attempts never block this device. @param {string} email @param {string} [fresh] */
   deviceToken(email, fresh) {
-    const key = `chatboard.device.${emailKey(email.trim()) ?? email.trim().toLowerCase()}`;
+    const key = `chatboard.device.${email.trim().toLowerCase()}`;
     try {
       if (fresh) localStorage.setItem(key, fresh);
       return localStorage.getItem(key) ?? undefined;

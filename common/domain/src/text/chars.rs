@@ -1,4 +1,4 @@
-//! Character classes, by Unicode properties. The page has the same rules in `web/chatboard/text.js`;
+//! Character classes, by Unicode properties. The page has the same rules in `web/chatboard/mentions.js` and `text.js`;
 //! `tests/cases/text.json` is run against both.
 
 use icu_properties::props::{Alphabetic, DefaultIgnorableCodePoint, GeneralCategory};
