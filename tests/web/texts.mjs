@@ -67,9 +67,12 @@ await journey("texts", async (browser, step) => {
       await rename(person, first, last);
       await openRoom(page, room);
     }
-    await composer(page).fill("");
-    await composer(page).pressSequentially(`for ${typed}`);
-    await option(new RegExp(last)).waitFor();
+    // Who is in the room may become known only after the first letters.
+    await eventually(`${first} ${last} is offered for ${typed}`, async () => {
+      await composer(page).fill("");
+      await composer(page).pressSequentially(`for ${typed}`);
+      return option(new RegExp(last)).isVisible();
+    });
     await page.keyboard.press("Tab");
     await isMentioned(page, person, `case ${(nth += 1)}`);
   }
