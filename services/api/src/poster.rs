@@ -8,7 +8,9 @@
 //! organization in at most one of them: sends of one organization wait for its own group only, and
 //! never for the slow commits of another, as long as a lane is free.
 
-use std::collections::{HashMap, HashSet};
+mod queue;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +18,7 @@ use std::time::{Duration, Instant};
 use domain::{OrgId, Refusal, RoomId, Timestamp};
 use nats::publish::{OrgOutgoing, Publisher};
 use parking_lot::Mutex;
-use runtime::fair::{Bounds, FairQueue, Group};
+use runtime::fair::{Bounds, Group};
 use runtime::meter::{Counter, Gauge, Histogram};
 use runtime::{Clock, Lifecycle};
 use store::actions::index_messages::Document;
@@ -25,6 +27,7 @@ use store::log::held_rooms;
 use store::{Committed, Error, Store};
 use tokio::sync::{Notify, Semaphore, oneshot};
 
+use self::queue::{Queue, Taken};
 use crate::here::HereSaid;
 use crate::indexer::Indexer;
 use crate::problem::Problem;
@@ -75,7 +78,7 @@ impl Drop for Submitters {
 
 #[derive(Debug)]
 struct Shared {
-    queue: Mutex<Queue>,
+    queue: Mutex<Queue<Job>>,
     /// Something is in the queue, or it was closed.
     wake: Notify,
     /// Nothing is submitted any more.
@@ -84,41 +87,22 @@ struct Shared {
     orgs: Mutex<HashMap<RoomId, OrgId>>,
 }
 
-#[derive(Debug)]
-struct Queue {
-    waiting: FairQueue<Queued>,
-    /// Tenants with sends in a group that is being committed.
-    busy: HashSet<i64>,
-}
-
 /// Sends that are committed together. Their tenants are busy until it is dropped.
 #[derive(Debug)]
 struct JobGroup {
     jobs: Vec<Job>,
-    tenants: Vec<i64>,
+    taken: Taken,
     shared: Arc<Shared>,
 }
 
 impl Drop for JobGroup {
     fn drop(&mut self) {
-        if self.tenants.is_empty() {
+        if self.taken.is_empty() {
             return;
         }
-        {
-            let mut queue = self.shared.queue.lock();
-            for tenant in &self.tenants {
-                queue.busy.remove(tenant);
-            }
-        }
+        self.shared.queue.lock().end(&self.taken);
         self.shared.wake.notify_one();
     }
-}
-
-#[derive(Debug)]
-struct Queued {
-    /// Whose line it waits in.
-    tenant: i64,
-    job: Job,
 }
 
 #[derive(Debug)]
@@ -153,7 +137,7 @@ impl Poster {
         life: &Lifecycle,
     ) -> Self {
         let shared = Arc::new(Shared {
-            queue: Mutex::new(Queue { waiting: FairQueue::new(QUEUE), busy: HashSet::new() }),
+            queue: Mutex::new(Queue::new(QUEUE)),
             wake: Notify::new(),
             is_closed: AtomicBool::new(false),
             orgs: Mutex::default(),
@@ -194,9 +178,9 @@ impl Poster {
         let known = shared.orgs.lock().get(&post.room).copied();
         let tenant = known.map_or(-post.room.0, |org| org.0);
         let (answer, pending) = oneshot::channel();
-        let queued = Queued { tenant, job: Job { post, answer } };
-        let refused = shared.queue.lock().waiting.push(tenant, queued, bytes);
-        if refused.is_some() {
+        let room = post.room;
+        let has_place = shared.queue.lock().push(room, tenant, Job { post, answer }, bytes);
+        if !has_place {
             Counter::PostsRefused.add(1);
             return Err(Refusal::Unavailable.into());
         }
@@ -233,24 +217,18 @@ impl Shared {
 
     fn take(self: &Arc<Self>, items: usize) -> JobGroup {
         let group = Group { items, weight: GROUP_BYTES_MAX, tenant_weight: GROUP_ORG_BYTES_MAX };
-        let (taken, waiting) = {
+        let (jobs, taken, waiting) = {
             let mut queue = self.queue.lock();
-            let Queue { waiting, busy } = &mut *queue;
-            let taken = waiting.take_from(group, |tenant| !busy.contains(&tenant));
-            let mut tenants: Vec<i64> = taken.iter().map(|queued| queued.tenant).collect();
-            tenants.sort_unstable();
-            tenants.dedup();
-            busy.extend(&tenants);
-            let jobs = taken.into_iter().map(|queued| queued.job).collect();
-            (JobGroup { jobs, tenants, shared: Arc::clone(self) }, waiting.len())
+            let (jobs, taken) = queue.take(group);
+            (jobs, taken, queue.len())
         };
         #[expect(clippy::cast_precision_loss, reason = "a queue of at most 8,192")]
         Gauge::PostQueue.set(waiting as f64);
-        if waiting > 0 && !taken.jobs.is_empty() {
+        if waiting > 0 && !jobs.is_empty() {
             // A full group may leave sends of organizations that are not busy.
             self.wake.notify_one();
         }
-        taken
+        JobGroup { jobs, taken, shared: Arc::clone(self) }
     }
 
     /// Remembers whose the rooms of sends are.
