@@ -169,7 +169,7 @@ pub async fn settle_person(
     // What is not due yet goes along.
     let rows = select_rows!(
         "where n.user_id = $2 and n.email_due_at is not null
-         order by n.id limit $3 for update of n",
+         order by n.email_due_at, n.id limit $3 for update of n",
         now,
         user.0,
         DIGEST_MAX
