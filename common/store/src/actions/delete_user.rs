@@ -38,21 +38,28 @@ pub async fn delete_user(
     for org in orgs_of(tx, user).await? {
         leave(tx, (org, user), &mut deleted, now).await?;
     }
-    let email = empty(tx, user, Some(&verified.password_hash), now).await?;
-    deleted.logins = forget(tx, user, &email, now).await?;
+    let was = empty(tx, user, Some(&verified.password_hash), now).await?;
+    deleted.logins = forget(tx, user, &was, now).await?;
     Ok(deleted)
 }
 
 /// Erases an account that is in no organization, without its owner's word. Returns its logins,
 /// which are revoked.
 pub(super) async fn erase(tx: &mut Tx, user: UserId, now: Timestamp) -> Result<Vec<LoginId>> {
-    let email = empty(tx, user, None, now).await?;
-    forget(tx, user, &email, now).await
+    let was = empty(tx, user, None, now).await?;
+    forget(tx, user, &was, now).await
 }
 
-/// Ends what an emptied account still has, and what says what its address was. Returns its logins,
-/// which are revoked.
-async fn forget(tx: &mut Tx, user: UserId, email: &str, now: Timestamp) -> Result<Vec<LoginId>> {
+/// The address that an account had.
+struct Was {
+    email: String,
+    is_verified: bool,
+}
+
+/// Ends what an emptied account still has, and what says what its address was: invites that it has
+/// accepted, and open ones if the address was its own. Who never proved that withdraws none from
+/// the owner. Returns its logins, which are revoked.
+async fn forget(tx: &mut Tx, user: UserId, was: &Was, now: Timestamp) -> Result<Vec<LoginId>> {
     let logins = super::logins::revoke_all(tx, user, now).await?;
     sqlx::query!("update logins set user_agent = '' where user_id = $1", user.0)
         .execute(tx.conn())
@@ -63,10 +70,13 @@ async fn forget(tx: &mut Tx, user: UserId, email: &str, now: Timestamp) -> Resul
     super::uploads::forget_unposted(tx, user, now).await?;
     sqlx::query!(
         "with invited as (
-             delete from organization_invites where lower(email) = lower($1) returning mail_id
+             delete from organization_invites
+             where lower(email) = lower($1) and (accepted_at is not null or $2)
+             returning mail_id
          )
          delete from mails where status <> 'handing' and id in (select mail_id from invited)",
-        email,
+        was.email,
+        was.is_verified,
     )
     .execute(tx.conn())
     .await?;
@@ -136,9 +146,12 @@ async fn empty(
     user: UserId,
     verified_hash: Option<&str>,
     now: Timestamp,
-) -> Result<String> {
-    let email = sqlx::query_scalar!(
-        "with old as (select id, email from users where id = $1 for no key update)
+) -> Result<Was> {
+    let was = sqlx::query_as!(
+        Was,
+        "with old as (
+             select id, email, email_verified as is_verified from users
+             where id = $1 for no key update)
          update users u
          set email = 'deleted-' || u.id || '@deleted.invalid', password_hash = '',
              first_name = 'Deleted', last_name = 'user', avatar_url = null,
@@ -149,12 +162,12 @@ async fn empty(
              email_key = null
          from old
          where u.id = old.id and password_hash = coalesce($2, password_hash)
-         returning old.email",
+         returning old.email, old.is_verified",
         user.0,
         verified_hash,
         now as Timestamp,
     )
     .fetch_optional(tx.conn())
     .await?;
-    email.ok_or_else(|| Refusal::invalid("password", "is wrong").into())
+    was.ok_or_else(|| Refusal::invalid("password", "is wrong").into())
 }
