@@ -183,7 +183,7 @@ await journey("hostile text", async (browser, step) => {
   }
   const named = [];
   for (const n of [1, 4, 10, 26, 27, 30]) {
-    const { id } = await rest(alice, "POST", "/rooms/", { org, name: VECTORS[n].slice(0, 80), topic: VECTORS[n + 20].slice(0, 250), access_level: "PUBLIC" });
+    const { id } = await rest(alice, "POST", "/rooms/", { org, name: `${n} ${VECTORS[n]}`.slice(0, 80), topic: VECTORS[n + 20].slice(0, 250), access_level: "PUBLIC" });
     await rest(alice, "PATCH", `/rooms/${id}/settings/`, { section: VECTORS[n + 3].slice(0, 80) });
     named.push(id);
   }

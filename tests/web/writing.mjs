@@ -71,6 +71,7 @@ async function byKeys(page) {
   const field = composer(page);
   const type = async (text) => { await field.pressSequentially(text); };
   await type("```js");
+  await page.waitForFunction(() => performance.getEntriesByType("resource").some(({ name, responseEnd }) => name.includes("/chat/writing") && responseEnd > 0));
   await page.keyboard.press("Enter");
   await type("if (x) {");
   await page.keyboard.press("Enter");

@@ -64,6 +64,7 @@ function show(message) {
 
 /** @param {number} id of a room */
 async function tell(id) {
+  if (fresh.get(id)?.some(({ body }) => body.includes("@"))) await board.names.loadMentions();
   const message = fresh.get(id)?.findLast(concerns);
   fresh.delete(id);
   const room = board.rooms.get(id);

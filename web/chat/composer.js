@@ -133,6 +133,7 @@ export class ChatComposer extends LitElement {
   }
 
   typed() {
+    withWriting().catch(() => {});
     this.fit();
     this.problem = "";
     if (this.begun.editing) this.begun.edit = this.field.value;
@@ -172,8 +173,10 @@ export class ChatComposer extends LitElement {
     if (this.found.length && completing?.keys(this, event)) return event.preventDefault();
     const command = event.ctrlKey || event.metaKey;
     if (event.key === "Enter" && !command && (event.shiftKey || isInCode(this.field))) {
+      // Until it is loaded, the browser begins a plain line: what is typed next must not overtake it.
+      if (!writing) return;
       event.preventDefault();
-      this.write((part) => part.newLine(this.field, isInCode(this.field)));
+      writing.newLine(this.field, isInCode(this.field));
     } else if (event.key === "Enter") {
       event.preventDefault();
       this.send();

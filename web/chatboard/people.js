@@ -83,6 +83,8 @@ export class People {
     if (!loaded || this.#mentions) return;
     this.#mentions = loaded;
     this.version++;
+    // Who was mentioned before that was not seen here: the server knows.
+    this.board.countsSoon();
     this.#redraw();
   }
 
