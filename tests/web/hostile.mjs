@@ -200,7 +200,8 @@ await journey("hostile text", async (browser, step) => {
   });
   const isClean = async (what) => {
     same(await page.evaluate(() => [window.ran, window.violations]), [0, []], `${what}: what ran, and what was reported`);
-    same(noise, [], `${what}: what the console was told`);
+    // A server that is busy for a moment is asked again: that is not what strangers wrote.
+    same(noise.filter((text) => !text.includes("status of 503")), [], `${what}: what the console was told`);
   };
   /** What hovers, focuses or is clicked may run too; nothing may be there that could. */
   const isHarmless = () => timeline(page).evaluate((log) => {
