@@ -425,19 +425,22 @@ impl Board {
 
     /// Asks a process to stop (SIGTERM) and starts it again; returns its exit code once it is ready.
     pub async fn restart(&self, process: usize) -> Option<i32> {
-        let mut processes = self.processes().await;
-        let code = processes[process].stop().await;
-        processes[process].start_again();
-        processes[process].ready(&self.reach.http).await;
+        let code = self.processes().await[process].stop().await;
+        self.start_again(process).await;
         code
+    }
+
+    /// Starts a process again that has ended; returns once it is ready.
+    pub async fn start_again(&self, process: usize) {
+        let process = &mut self.processes().await[process];
+        process.start_again();
+        process.ready(&self.reach.http).await;
     }
 
     /// Kills a process and starts it again; returns once it is ready.
     pub async fn crash(&self, process: usize) {
-        let mut processes = self.processes().await;
-        processes[process].kill();
-        processes[process].start_again();
-        processes[process].ready(&self.reach.http).await;
+        self.processes().await[process].kill();
+        self.start_again(process).await;
     }
 
     /// Lets twenty mentions come while the relay is down, so that it finds them waiting: the eighth
@@ -448,9 +451,7 @@ impl Board {
             let who = if number == 7 { &team.carol } else { &team.bob };
             team.alice.posts(team.room, &format!("@{} {number}", who.email)).await;
         }
-        let relay = &mut self.processes().await[Self::RELAY];
-        relay.start_again();
-        relay.ready(&self.reach.http).await;
+        self.start_again(Self::RELAY).await;
     }
 
     /// Asks the roles in this process to stop, as SIGTERM does, and waits for them; whether

@@ -40,9 +40,7 @@ async fn each_is_told_once_however_often_a_message_is_edited_before_it_is_planne
     for text in &texts {
         team.alice.patch(&path, json!({"body": text})).await.is(200);
     }
-    let relay = &mut board.processes().await[Board::RELAY];
-    relay.start_again();
-    relay.ready(board.http()).await;
+    board.start_again(Board::RELAY).await;
     assert_eq!(told_of(&board, &team.bob, &sent).await, 1);
     assert_eq!(told_of(&board, &team.carol, &sent).await, 1);
     assert_eq!(told_of(&board, &team.alice, &sent).await, 0, "never its author");
@@ -57,9 +55,7 @@ async fn who_is_taken_out_before_it_is_planned_is_not_told() {
     let sent = team.alice.posts(team.room, &format!("@{} look", team.bob.email)).await;
     let body = json!({"body": format!("@{} look", team.carol.email)});
     team.alice.patch(&format!("/messages/{}/", sent["id"]), body).await.is(200);
-    let relay = &mut board.processes().await[Board::RELAY];
-    relay.start_again();
-    relay.ready(board.http()).await;
+    board.start_again(Board::RELAY).await;
     assert_eq!(told_of(&board, &team.carol, &sent).await, 1);
     assert_eq!(told_of(&board, &team.bob, &sent).await, 0);
 }
@@ -118,9 +114,7 @@ async fn here_means_who_was_online_when_it_was_said() {
     let mut carol = team.carol.opens(0, team.room).await;
     let later = team.alice.posts(team.room, &format!("@{} later", team.carol.email)).await;
     carol.reaches(team.room, later["seq"].as_i64().unwrap()).await;
-    let relay = &mut board.processes().await[Board::RELAY];
-    relay.start_again();
-    relay.ready(board.http()).await;
+    board.start_again(Board::RELAY).await;
     assert_eq!(told(&team.carol, 1).await.len(), 1);
     assert_eq!(told_of(&board, &team.bob, &sent).await, 1);
     assert_eq!(told_of(&board, &team.carol, &sent).await, 0, "she came after it was said");

@@ -60,9 +60,7 @@ async fn what_a_webhook_hears_is_decided_when_it_happens() {
     alice.patch(&room, json!({"access_level": "PUBLIC"})).await.is(200);
     alice.patch(&narrowed_path, json!({"events": ["message.created"]})).await.is(200);
     team.bob.posts(team.room, "last").await;
-    let relay = &mut board.processes().await[Board::RELAY];
-    relay.start_again();
-    relay.ready(board.http()).await;
+    board.start_again(Board::RELAY).await;
 
     assert_eq!(heard(open, "last").await, ["decided", "last"]);
     assert_eq!(heard(narrowed, "last").await, ["decided", "last"]);
