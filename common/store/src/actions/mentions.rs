@@ -29,7 +29,7 @@ type Bearers = HashMap<RoomId, HashMap<String, Vec<UserId>>>;
 
 /// Members by key, through the indexes of the keys: a room's whole membership is never read.
 /// Accounts without valid keys, which an older version wrote, are found by their names in lower
-/// case.
+/// case; they are looked through once for all keys, since after an upgrade they are many.
 async fn bearers(tx: &mut Tx, keys: &BTreeSet<(RoomId, &str)>) -> Result<Bearers> {
     let mut bearers = Bearers::new();
     if keys.is_empty() {
@@ -38,7 +38,12 @@ async fn bearers(tx: &mut Tx, keys: &BTreeSet<(RoomId, &str)>) -> Result<Bearers
     let rooms: Vec<i64> = keys.iter().map(|(room, _)| room.0).collect();
     let readings: Vec<String> = keys.iter().map(|(_, key)| (*key).to_owned()).collect();
     let rows = sqlx::query!(
-        r#"select t.room_id as "room!: RoomId", t.key as "key!", u.id as "id!: UserId"
+        r#"with unkeyed as materialized (
+               select id, lower(first_name || '.' || last_name) as key from users
+               where keyed_names is distinct from first_name || E'\n' || last_name
+                   and lower(first_name || '.' || last_name) = any($2)
+           )
+           select t.room_id as "room!: RoomId", t.key as "key!", u.id as "id!: UserId"
            from unnest($1::bigint[], $2::text[]) as t (room_id, key)
            cross join lateral (
                select id from users where lower(email) = t.key and verify_email_by is null
@@ -46,9 +51,7 @@ async fn bearers(tx: &mut Tx, keys: &BTreeSet<(RoomId, &str)>) -> Result<Bearers
                select id from users
                where mention_key = t.key and keyed_names = first_name || E'\n' || last_name
                union
-               select id from users
-               where lower(first_name || '.' || last_name) = t.key
-                   and keyed_names is distinct from first_name || E'\n' || last_name
+               select id from unkeyed where unkeyed.key = t.key
            ) u
            join room_members m on m.room_id = t.room_id and m.user_id = u.id"#,
         &rooms,
