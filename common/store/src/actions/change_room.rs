@@ -80,6 +80,7 @@ pub async fn change_room(
     )
     .execute(tx.conn())
     .await?;
+    locked.access_level = level;
     let has_new_level = change.access_level.is_some();
     append(tx, &mut locked, vec![(caller.user, What::RoomUpdated(change))]).await?;
     let mut removed = Vec::new();
