@@ -28,6 +28,9 @@ use crate::subjects::Subjects;
 /// Messages that one subscription may hold before NATS messages are dropped.
 const SUBSCRIPTION_MESSAGES_MAX: usize = 65_536;
 
+/// Members of a room who are asked for at once, to find out who is there ([`Bus::online_of`]).
+pub const MEMBERS_AT_ONCE: usize = 256;
+
 /// How long an edge may take to say that a user is there.
 const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
 

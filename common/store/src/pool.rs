@@ -60,6 +60,15 @@ pub(crate) struct Shared {
     fault: Mutex<Option<String>>,
 }
 
+/// Whether a connection that is given back may return to its pool: its place must not wait for a
+/// host that is silent.
+async fn may_return(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE_TIMEOUT, conn.ping()).await {
+        Ok(answer) => answer.map(|()| true),
+        Err(_) => Err(sqlx::Error::WorkerCrashed),
+    }
+}
+
 /// Makes the pools. No connection is made before the first is wanted.
 pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc<Shared>)> {
     let options = connect_options(url, &config.application_name)?;
@@ -79,11 +88,7 @@ pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc
                 if usage.gives_back() {
                     return Ok(false);
                 }
-                // A place in the pool must not wait for a host that is silent.
-                match tokio::time::timeout(RELEASE_TIMEOUT, conn.ping()).await {
-                    Ok(answer) => answer.map(|()| true),
-                    Err(_) => Err(sqlx::Error::WorkerCrashed),
-                }
+                may_return(conn).await
             })
         })
         .connect_lazy_with(options.clone());
@@ -97,14 +102,7 @@ pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc
             .max_connections(sends_max)
             .acquire_timeout(config.acquire_timeout)
             .idle_timeout(IDLE_TIMEOUT)
-            .after_release(|conn, _| {
-                Box::pin(async move {
-                    match tokio::time::timeout(RELEASE_TIMEOUT, conn.ping()).await {
-                        Ok(answer) => answer.map(|()| true),
-                        Err(_) => Err(sqlx::Error::WorkerCrashed),
-                    }
-                })
-            })
+            .after_release(|conn, _| Box::pin(may_return(conn)))
             .connect_lazy_with(options.clone())
     });
     let shared = Shared {

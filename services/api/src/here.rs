@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{MessageId, RoomId, Seq};
-use nats::bus::Bus;
+use nats::bus::{Bus, MEMBERS_AT_ONCE};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, label};
 use store::Store;
@@ -17,8 +17,6 @@ use tokio::sync::Semaphore;
 const LATE_AFTER: Duration = Duration::from_secs(1);
 /// Messages that are looked at, at most; the relay asks for the others when it plans them.
 const AT_ONCE: usize = 64;
-/// People who are asked for at once.
-const ASKED_AT_ONCE: usize = 256;
 /// How long asking for one message's people, and recording the answer, may take.
 const BUDGET: Duration = Duration::from_secs(20);
 
@@ -64,7 +62,7 @@ impl HereSaid {
     async fn record(&self, room: RoomId, message: MessageId, seq: Seq) -> store::Result<()> {
         let members = waiting_for_here(&mut *self.0.store.read().await?, room, seq).await?;
         let Some(members) = members else { return Ok(()) };
-        let users = self.0.bus.online_of(members, ASKED_AT_ONCE).await;
+        let users = self.0.bus.online_of(members, MEMBERS_AT_ONCE).await;
         let mut tx = self.0.store.begin().await?;
         note_here(&mut tx, message, seq, &users).await?;
         let _nothing_to_publish = tx.commit().await?;

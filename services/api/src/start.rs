@@ -259,11 +259,12 @@ impl Api {
         self.0.token_checks.try_acquire().map_err(|_| limited.into())
     }
 
-    /// What sends messages.
+    /// What looks after messages that say `@here`.
     pub(crate) fn here(&self) -> &HereSaid {
         &self.0.here
     }
 
+    /// What sends messages.
     pub(crate) fn poster(&self) -> &Poster {
         &self.0.poster
     }

@@ -5,15 +5,13 @@
 use std::collections::{HashMap, HashSet};
 
 use domain::{RoomId, Seq, UserId};
+use nats::bus::MEMBERS_AT_ONCE;
 use store::queries::here_said::here_said;
 use store::queries::outbox::LogPlace;
 use store::queries::room_members::members_of;
 
 use crate::Relay;
 use crate::plan::{Here, Planned};
-
-/// People who are asked for at once.
-const ASKED_AT_ONCE: usize = 256;
 
 /// Who is online of the rooms of those events that ask for it.
 pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Result<Here> {
@@ -32,7 +30,7 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
         }
         let people = match online.get(&room) {
             Some(people) => people.clone(),
-            None => relay.bus.online_of(members(relay, room).await?, ASKED_AT_ONCE).await,
+            None => relay.bus.online_of(members(relay, room).await?, MEMBERS_AT_ONCE).await,
         };
         online.insert(room, people.clone());
         here.insert(place, people);
@@ -52,7 +50,7 @@ pub(crate) async fn here_of(
             let users: HashSet<UserId> = users.into_iter().collect();
             Ok(members.iter().filter(|member| users.contains(member)).copied().collect())
         }
-        None => Ok(relay.bus.online_of(members.to_vec(), ASKED_AT_ONCE).await),
+        None => Ok(relay.bus.online_of(members.to_vec(), MEMBERS_AT_ONCE).await),
     }
 }
 

@@ -11,8 +11,8 @@ use crate::{Result, Tx};
 /// Messages younger than this are not indexed again yet: one with a smaller id may still commit.
 const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
-/// Indexes claimed messages; passes over those that another transaction holds. Returns how many it
-/// found.
+/// Indexes claimed messages, except those locked by another transaction. Returns the number of
+/// messages found.
 pub async fn index_messages(tx: &mut Tx, claim: Claim) -> Result<u64> {
     let rows = sqlx::query!(
         r#"select id as "id: MessageId", room_id as "room: RoomId", sender_id as "sender: UserId", body
@@ -23,13 +23,8 @@ pub async fn index_messages(tx: &mut Tx, claim: Claim) -> Result<u64> {
     )
     .fetch_all(tx.conn())
     .await?;
-    let documents: Vec<Document> = rows
-        .into_iter()
-        .map(|row| Document {
-            message: row.id,
-            text: Words::of(&row.body).document(row.room, row.sender),
-        })
-        .collect();
+    let documents: Vec<Document> =
+        rows.into_iter().map(|row| Document::of(row.id, row.room, row.sender, &row.body)).collect();
     index_documents(tx, &documents).await
 }
 
@@ -42,10 +37,20 @@ pub struct Document {
     pub text: String,
 }
 
+impl Document {
+    fn of(message: MessageId, room: RoomId, sender: UserId, body: &str) -> Self {
+        Self { message, text: Words::of(body).document(room, sender) }
+    }
+}
+
+/// The columns of documents.
+fn columns(documents: impl IntoIterator<Item = Document>) -> (Vec<i64>, Vec<String>) {
+    documents.into_iter().map(|document| (document.message.0, document.text)).unzip()
+}
+
 /// Indexes messages that are not indexed yet. Returns how many they were.
 pub async fn index_documents(tx: &mut Tx, documents: &[Document]) -> Result<u64> {
-    let ids: Vec<i64> = documents.iter().map(|document| document.message.0).collect();
-    let texts: Vec<String> = documents.iter().map(|document| document.text.clone()).collect();
+    let (ids, texts) = columns(documents.iter().cloned());
     let indexed = sqlx::query!(
         "update messages m set search = t.search::tsvector
          from unnest($1::bigint[], $2::text[]) as t (id, search)
@@ -85,9 +90,8 @@ pub async fn reindex_messages(tx: &mut Tx, limit: i64, now: Timestamp) -> Result
         }
         return Ok(0);
     };
-    let ids: Vec<i64> = rows.iter().map(|row| row.id.0).collect();
-    let texts: Vec<String> =
-        rows.iter().map(|row| Words::of(&row.body).document(row.room, row.sender)).collect();
+    let (ids, texts) =
+        columns(rows.iter().map(|row| Document::of(row.id, row.room, row.sender, &row.body)));
     sqlx::query!(
         "update messages m set search = t.search::tsvector
          from unnest($1::bigint[], $2::text[]) as t (id, search)

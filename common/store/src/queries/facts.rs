@@ -130,13 +130,7 @@ pub async fn facts(
     for row in rows {
         let place = LogPlace::Room(row.room, row.seq);
         let Some(claimed) = of_place.get(&place) else { continue };
-        let event = EventId::of_room(row.room, row.seq, claimed.epoch);
-        let mut fact = fact(row, event, &messages, &members)?;
-        fact.webhooks_version = claimed.webhooks_version.unwrap_or(i64::MAX);
-        if let (Some(room), Some(is_private)) = (&mut fact.room, claimed.is_private) {
-            room.is_private = is_private;
-        }
-        of_rooms.insert(place, fact);
+        of_rooms.insert(place, fact(row, claimed, &messages, &members)?);
     }
     claimed
         .iter()
@@ -204,7 +198,7 @@ async fn rows(conn: &mut PgConnection, claimed: &[Claimed], now: Timestamp) -> R
 
 fn fact(
     row: Row,
-    event: EventId,
+    claimed: &Claimed,
     messages: &HashMap<MessageId, Message>,
     members: &HashMap<UserId, Person>,
 ) -> Result<Fact> {
@@ -231,9 +225,10 @@ fn fact(
         EventKind::MemberLeft => Happened::Left { person: person()?, role: row.role.clone() },
         EventKind::RoomUpdated => Happened::Nothing,
     };
+    let is_private = AccessLevel::parse(&row.access_level) == Some(AccessLevel::Private);
     Ok(Fact {
-        event,
-        place: LogPlace::Room(row.room, row.seq),
+        event: EventId::of_room(row.room, row.seq, claimed.epoch),
+        place: claimed.place,
         org: row.org,
         at: row.at,
         user: row.user,
@@ -241,10 +236,10 @@ fn fact(
         // Of a message by an earlier version it is not known which event began to say so.
         mentions_room: row.mentions_room && row.room_said.is_none_or(|said| said == row.seq),
         room_is_told: row.mentions_room && row.room_said.is_some_and(|said| said < row.seq),
-        webhooks_version: i64::MAX,
+        webhooks_version: claimed.webhooks_version.unwrap_or(i64::MAX),
         room: Some(FactRoom {
             id: row.room,
-            is_private: AccessLevel::parse(&row.access_level) == Some(AccessLevel::Private),
+            is_private: claimed.is_private.unwrap_or(is_private),
             name: row.name,
             is_dm: row.is_dm,
             members_count: row.members_count,

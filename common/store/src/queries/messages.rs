@@ -70,14 +70,7 @@ pub async fn find_message(
     id: MessageId,
     now: Timestamp,
 ) -> Result<Option<Message>> {
-    let row = select_messages!(
-        "where m.id = $1 and m.seq >= log_floor(m.room_id, $2)",
-        id.0,
-        now as Timestamp
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    Ok(completed(conn, row.into_iter().collect()).await?.pop())
+    Ok(find_messages(conn, &[id.0], now).await?.remove(&id))
 }
 
 /// Those of some messages that have not expired.
