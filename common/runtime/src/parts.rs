@@ -54,8 +54,8 @@ pub struct Parts<T> {
 }
 
 impl<T: Item> Parts<T> {
-    /// Cuts a batch into parts of at most `size_max` items. Items that have never failed come first;
-    /// those that have come after them, in smaller parts of one tenant each.
+    /// Cuts a batch into parts of at most `size_max` items. Items that have never failed come first.
+    /// Items that have failed come after them, in smaller parts with one tenant each.
     pub fn of(batch: Vec<T>, size_max: usize) -> Self {
         let mut worst_of_stream: HashMap<i64, u32> = HashMap::new();
         let mut lanes: [Vec<T>; ALONE_AFTER as usize + 1] = Default::default();

@@ -1,14 +1,13 @@
-//! How many bytes of files each organization and person has, kept so that a quota is checked at one
-//! look however many files there are.
+//! The bytes of files that each organization and each person has. A quota check reads one row, however
+//! many files there are.
 //!
-//! A file counts for its owner from the upload's announcement, and for an organization from its first
-//! message there, until it is being removed and the address to which its bytes can be put has ended.
-//! **Invariant:** whoever changes what counts holds the owner's row here; rows are locked after
-//! all others, organizations before people, each by ascending id. Versions before this table change
-//! files without it, so each owner is counted again once a day.
+//! A file counts for its owner from the announcement of the upload, and for an organization from the
+//! first message there. It stops counting when it is being removed and its upload address has expired.
+//! **Invariant:** a transaction that changes these bytes has locked the owner's row here. These rows are
+//! locked after all others, organizations before people, each by ascending id. Older versions change
+//! files without updating this table, so each owner is counted again once a day.
 
 use std::collections::{BTreeSet, HashMap};
-
 use std::time::Duration;
 
 use domain::{Claim, OrgId, Timestamp, UserId};

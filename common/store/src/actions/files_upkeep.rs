@@ -44,8 +44,8 @@ pub async fn end_expired(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u6
     Ok(ended.rows_affected())
 }
 
-/// Looks at claimed uploads that a message no longer carries, and ends those that no other message
-/// carries. Returns how many it looked at.
+/// Checks claimed uploads that were removed from a message, and ends those that are in no other message.
+/// Returns the number of uploads checked.
 pub async fn end_let_go(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let let_go = sqlx::query_scalar!(
         r#"select id as "id: UploadId" from file_uploads

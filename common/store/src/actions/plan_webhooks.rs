@@ -1,8 +1,8 @@
-//! What webhooks get to hear: recorded in the transaction that plans an event.
+//! Webhook deliveries: recorded in the transaction that plans an event.
 //!
-//! Who hears of an event is decided by what each webhook was set to when it happened, however late
-//! it is planned: the event's transaction recorded the version of the organization's webhooks. What a webhook that is not active any more has heard has failed, like all that
-//! still waited for it when it was deactivated, and can be sent again.
+//! The event's transaction records the version of the organization's webhook settings. The planner
+//! applies the settings of that version, however late it runs. A delivery to a webhook that has been
+//! deactivated since is recorded as failed, and can be retried.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Setting {
     }
 }
 
-/// Something that happened, as far as it decides who hears of it.
+/// The properties of an event that decide which webhooks receive it.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion {
     /// The organization.
@@ -80,7 +80,7 @@ enum Fare {
 }
 
 impl Listener {
-    /// Whether it hears of something, as it was set when that happened.
+    /// Whether the webhook receives an event, by its settings at the time of the event.
     pub fn hears(&self, occasion: Occasion) -> bool {
         let before = self.before.iter().find(|(until, _)| occasion.version < *until);
         let setting = before.map_or(&self.setting, |(_, setting)| setting);
@@ -103,7 +103,7 @@ impl Listener {
 pub struct Announcement {
     /// The event.
     pub event: EventId,
-    /// What decides who hears of it.
+    /// What decides which webhooks receive it.
     pub occasion: Occasion,
     /// The message that it tells of.
     pub message: Option<MessageId>,
@@ -283,7 +283,7 @@ struct Rows {
     events: Vec<String>,
     sequences: Vec<i64>,
     kinds: Vec<String>,
-    /// None for those that nobody is to attempt.
+    /// None for deliveries that have failed already.
     hand_out_at: Vec<Option<Timestamp>>,
 }
 

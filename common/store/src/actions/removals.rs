@@ -201,6 +201,7 @@ async fn of_org(tx: &mut Tx, org: OrgId, limit: i64) -> Result<Counts> {
     Ok(vec![("webhooks", signed(webhooks.rows_affected()))])
 }
 
+/// Titles of notifications lose the name as `plan_notifications::texts` has written it.
 async fn of_user(tx: &mut Tx, user: UserId, limit: i64) -> Result<Counts> {
     let row = sqlx::query!(
         r#"with notified as (
