@@ -20,6 +20,8 @@ export class People {
 
   /** What reads mentions, once it is loaded. @type {typeof import("./mentions.js")|undefined} */
   #mentions;
+  /** Whether a text came before that, of which it is not known whether it mentions us. */
+  #isUndecided = false;
 
   /** @param {import("../chatboard.js").ChatBoard} board */
   constructor(board) {
@@ -83,8 +85,8 @@ export class People {
     if (!loaded || this.#mentions) return;
     this.#mentions = loaded;
     this.version++;
-    // Who was mentioned before that was not seen here: the server knows.
-    this.board.countsSoon();
+    // The server knows whether we were mentioned before that.
+    if (this.#isUndecided) this.board.countsSoon();
     this.#redraw();
   }
 
@@ -108,6 +110,7 @@ export class People {
   mentionsMe(body, words) {
     const { user } = this.board;
     if (!body.includes("@") || !user) return false;
+    this.#isUndecided ||= !this.#mentions;
     return this.mentionsIn(this.#mentions?.withoutCode(body) ?? body).some(({ everyone, readings }) => (everyone ? words.includes(everyone)
       : readings.map(({ key }) => this.named(key)).find((ids) => ids.length)?.includes(user.id)));
   }
