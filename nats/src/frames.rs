@@ -14,6 +14,10 @@ use domain::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+mod live;
+
+pub use live::LiveFrame;
+
 /// A message.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Message)]
@@ -64,6 +68,8 @@ pub struct AttachedView {
     pub width: Option<i32>,
     /// Pixels; null until they are known, and for what is no image.
     pub height: Option<i32>,
+    /// Whether there is a small picture of it, at the upload's `preview_url`.
+    pub has_preview: bool,
 }
 
 impl From<&Attached> for AttachedView {
@@ -74,6 +80,7 @@ impl From<&Attached> for AttachedView {
             file_size: upload.file_size,
             width: upload.width,
             height: upload.height,
+            has_preview: upload.has_preview,
         }
     }
 }
@@ -171,6 +178,7 @@ pub struct RoomView {
     /// The first event that is kept.
     pub first_seq: Seq,
     /// The last event; 0 before the first.
+    #[schema(value_type = i64, minimum = 0)]
     pub last_seq: Seq,
     /// When the last message was sent.
     pub last_message_at: Option<Timestamp>,
@@ -417,74 +425,6 @@ impl From<&LogEvent> for EventFrame {
                 user_id: event.user,
                 created_at: event.at,
             }),
-        }
-    }
-}
-
-/// A frame that the api makes for one user's sockets or for a room, and that takes no `seq`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "type")]
-pub enum LiveFrame<'a> {
-    /// Someone read up to a message.
-    #[serde(rename = "read")]
-    Read {
-        /// The room.
-        room: RoomId,
-        /// The reader.
-        user_id: UserId,
-        /// The last message they marked as read.
-        last_read_msg_id: MessageId,
-        /// What they have not read: in their own copies alone.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        unread_count: Option<i64>,
-    },
-    /// The user is in another room now: by what someone else did, or they themselves elsewhere.
-    #[serde(rename = "room.added")]
-    RoomAdded {
-        /// The room's id.
-        room_id: RoomId,
-        /// The room.
-        room: RoomView,
-    },
-    /// The user is no longer in a room.
-    #[serde(rename = "room.removed")]
-    RoomRemoved {
-        /// The room's id.
-        room_id: RoomId,
-    },
-    /// The user changed their own settings of a room.
-    #[serde(rename = "room.settings")]
-    RoomSettings {
-        /// The room's id.
-        room_id: RoomId,
-        /// The settings.
-        #[serde(flatten)]
-        settings: &'a RoomSettingsView,
-    },
-    /// The user has a new notification.
-    #[serde(rename = "notification")]
-    Notification {
-        /// The notification.
-        notification: NotificationView,
-    },
-    /// The room is gone.
-    #[serde(rename = "room.deleted")]
-    RoomDeleted {
-        /// The room.
-        room: RoomId,
-    },
-}
-
-impl LiveFrame<'_> {
-    /// The frame's `type`, which also travels as a header.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "read",
-            Self::RoomAdded { .. } => "room.added",
-            Self::RoomRemoved { .. } => "room.removed",
-            Self::RoomSettings { .. } => "room.settings",
-            Self::Notification { .. } => "notification",
-            Self::RoomDeleted { .. } => "room.deleted",
         }
     }
 }

@@ -123,6 +123,8 @@ pub struct Attached {
     pub width: Option<i32>,
     /// Pixels, of images.
     pub height: Option<i32>,
+    /// Whether it has a preview.
+    pub has_preview: bool,
 }
 
 /// What may be uploaded.

@@ -132,8 +132,9 @@ pub(crate) enum Note {
     /// Nothing.
     #[default]
     None,
-    /// A `message.updated` that changed reactions alone.
-    IsReaction,
+    /// A `message.updated` that is no edit: reactions changed, or a picture's size became known. The
+    /// column `is_reaction` says so.
+    NoEdit,
     /// Who brought a member in.
     BroughtBy(UserId),
 }
@@ -166,7 +167,7 @@ pub(crate) async fn append_noted(
     let epoch = tx.epoch_text();
     let brought_by = match note {
         Note::BroughtBy(user) => Some(user.0),
-        Note::None | Note::IsReaction => None,
+        Note::None | Note::NoEdit => None,
     };
     sqlx::query!(
         "with place as (
@@ -194,7 +195,7 @@ pub(crate) async fn append_noted(
         (room.locked_at + PUBLISH_GRACE) as Timestamp,
         room.last_seq.0,
         brought_by,
-        note == Note::IsReaction,
+        note == Note::NoEdit,
         epoch,
         &rows.times as &[Timestamp],
         last_at as Option<Timestamp>,

@@ -113,7 +113,8 @@ pub(crate) async fn attached(
     }
     let rows = sqlx::query_as!(
         Attached,
-        r#"select id as "id: UploadId", filename, content_type, file_size, width, height
+        r#"select id as "id: UploadId", filename, content_type, file_size, width, height,
+                  preview_state = 'made' as "has_preview!"
            from file_uploads where id = any($1)"#,
         ids as &[UploadId],
     )

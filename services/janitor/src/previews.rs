@@ -13,7 +13,7 @@ use objects::Objects;
 use runtime::meter::{Counter, label};
 use runtime::workers::Workers;
 use store::actions::files_upkeep::{
-    DuePreview, claim_preview, fail_hopeless_previews, fail_preview, give_preview_back,
+    DuePreview, Noted, claim_preview, fail_hopeless_previews, fail_preview, give_preview_back,
     note_preview,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -32,6 +32,8 @@ const DECODING_TIMEOUT: Duration = Duration::from_secs(30);
 const AWAY_PAUSE: Duration = Duration::from_secs(30);
 /// How long a picture may still take once the process drains.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
+/// How often noting a preview is tried while messages with the image are sent to more rooms.
+const NOTE_TRIES_MAX: usize = 3;
 /// The pause after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 
@@ -157,17 +159,28 @@ async fn put(
     put.map_err(Failure::Objects)?;
     let signed = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
     let size = (signed(picture.size.0), signed(picture.size.1));
-    if !batch(janitor, note(janitor, due.id, size)).await? {
-        objects.delete(&due.preview_key).await.map_err(Failure::Objects)?;
+    for _ in 0..NOTE_TRIES_MAX {
+        match batch(janitor, note(janitor, due.id, size)).await? {
+            Noted::Shown => return Ok("made"),
+            Noted::Unwanted => {
+                objects.delete(&due.preview_key).await.map_err(Failure::Objects)?;
+                return Ok("made");
+            }
+            Noted::Moved => {}
+        }
     }
-    Ok("made")
+    // The claim ends, and another try finds out where it is.
+    Ok("late")
 }
 
-async fn note(janitor: &Janitor, id: UploadId, size: (i32, i32)) -> store::Result<bool> {
-    let mut tx = janitor.store.begin().await?;
-    let is_wanted = note_preview(&mut tx, id, size).await?;
-    let _nothing_to_publish = tx.commit().await?;
-    Ok(is_wanted)
+async fn note(janitor: &Janitor, id: UploadId, size: (i32, i32)) -> store::Result<Noted> {
+    let mut tx = begin(janitor).await?;
+    let noted = note_preview(&mut tx, id, size, janitor.clock.now()).await?;
+    if noted != Noted::Moved {
+        // No janitor speaks to NATS: the relay publishes what happened.
+        let _for_the_relay = tx.commit().await?;
+    }
+    Ok(noted)
 }
 
 async fn give_back(janitor: &Janitor, id: UploadId) -> store::Result<()> {

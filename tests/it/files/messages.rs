@@ -20,7 +20,8 @@ async fn a_message_carries_a_file_and_everyone_in_the_room_sees_what_it_is() {
     assert_eq!(sent["file_url"], upload["file_url"]);
     assert_eq!(sent["body"], "");
     let told = json!({"filename": "minutes.txt", "content_type": "text/plain",
-        "file_size": TEXT.len(), "width": null, "height": null});
+        "file_size": TEXT.len(), "width": null, "height": null,
+        "has_preview": false});
     assert_eq!(sent["upload"], told);
     let frame = watching.until("the file", |frame| frame["id"] == sent["id"]).await;
     assert_eq!(frame["upload"], told);

@@ -1,6 +1,6 @@
 //! Small pictures of images.
 
-use testkit::{Board, DEADLINE, Value, eventually, uploads};
+use testkit::{Board, DEADLINE, Receiver, Value, eventually, json, uploads};
 
 /// A PNG of so many pixels in one colour: rows that are not compressed.
 fn png(width: u32, height: u32) -> Vec<u8> {
@@ -143,6 +143,50 @@ async fn an_image_gets_its_size_and_a_small_picture() {
     eventually("both are gone", DEADLINE, async || board.files().keys().is_empty().then_some(()))
         .await;
     assert_eq!(uploads::fetch(url).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_size_found_after_the_message_was_sent_follows_as_an_update_that_is_no_edit() {
+    let board = Board::builder().edges(1).janitors(1).webhooks().start().await;
+    let team = board.team().await;
+    let receiver = Receiver::start().await;
+    let hook = json!({"org": team.org, "url": receiver.url(),
+                      "events": ["message.created", "message.updated"]});
+    team.alice.post("/webhooks/", hook).await.is(201);
+    let upload = team.alice.uploads("a.png", "image/png", &png(1200, 300)).await;
+    state(&board, &upload, "made").await;
+    // As if the janitor had not come to it yet.
+    let of_upload = format!("where id = '{}'", upload["id"].as_str().unwrap());
+    let undone = "preview_state = 'none', width = null, height = null, preview_tries = 0";
+    board.sql(&format!("update file_uploads set {undone} {of_upload}")).await;
+    let second = team.alice.makes_room(team.org, "second", "PUBLIC").await;
+    let sent = team.alice.posts_file(team.room, &upload).await;
+    let elsewhere = team.alice.posts_file(second, &upload).await;
+    let deleted = team.alice.posts_file(team.room, &upload).await;
+    team.alice.delete(&format!("/messages/{}/", deleted["id"])).await.is(204);
+    assert_eq!(sent["upload"]["width"], Value::Null);
+    let mut socket = team.bob.opens(0, team.room).await;
+    let last = team.bob.room(team.room).await["last_seq"].as_i64().unwrap();
+
+    board.sql(&format!("update file_uploads set preview_state = 'due' {of_upload}")).await;
+    let update = socket.next_of_type("message.updated").await;
+    let size = |message: &Value| {
+        ["width", "height", "has_preview"].map(|field| message["upload"][field].clone())
+    };
+    let found = [json!(1200), json!(300), json!(true)];
+    assert_eq!(size(&update), found);
+    assert_eq!((&update["id"], &update["edited_at"]), (&sent["id"], &Value::Null));
+    assert_eq!(update["seq"].as_i64().unwrap(), last + 1);
+    let path = format!("/rooms/{second}/events/?after_seq={}", elsewhere["seq"]);
+    let events = team.alice.get(&path).await.is(200);
+    assert_eq!(events["results"].as_array().unwrap().len(), 1, "{events}");
+    assert_eq!(size(&events["results"][0]), found);
+
+    // An edit that follows is told of, the sizes are not.
+    team.alice.patch(&format!("/messages/{}/", sent["id"]), json!({"body": "there"})).await.is(200);
+    let deliveries = receiver.gets(4).await;
+    let types: Vec<_> = deliveries.iter().map(|one| one.json()["type"].clone()).collect();
+    assert_eq!(types, ["message.created", "message.created", "message.created", "message.updated"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -197,7 +197,7 @@ pub async fn react(
     let message = find_message(tx.conn(), message.id, now).await?.ok_or(Refusal::NotFound)?;
     let what = What::MessageUpdated(Box::new(message.clone()));
     let events = vec![(caller.user, what)];
-    append_noted(tx, &mut room, events, Note::IsReaction).await?;
+    append_noted(tx, &mut room, events, Note::NoEdit).await?;
     Ok(message)
 }
 

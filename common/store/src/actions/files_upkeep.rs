@@ -8,13 +8,15 @@
 //! end of each the objects are removed once more. **Invariant:** an object of ours is in the store only while its
 //! row is here. Meanwhile `expires_at` of a row that is `removing` says when to look at it again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use domain::{Claim, OrgId, Timestamp, UploadId, UserId};
+use domain::{Claim, MessageId, OrgId, RoomId, Timestamp, UploadId, UserId, What};
 
 use super::file_usage::{self, Owner};
 use super::retention::Run;
+use crate::log::{Note, append_noted, lock_rooms};
+use crate::queries::messages::find_messages;
 use crate::{Result, Tx};
 
 /// How long whoever claims what ended has it for itself.
@@ -26,6 +28,8 @@ const PUT_GRACE: Duration = Duration::from_secs(24 * 3600);
 const PREVIEW_LIFETIME: Duration = Duration::from_secs(300);
 /// How often a preview is tried.
 const PREVIEW_TRIES_MAX: i32 = 3;
+/// Messages with an image that are told of its size and its preview.
+const TOLD_MAX: i64 = 100;
 
 /// Ends claimed uploads that were not completed, or not posted, in time.
 pub async fn end_expired(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
@@ -244,9 +248,32 @@ pub async fn give_preview_back(
     Ok(())
 }
 
-/// Notes a claimed preview that is in the store, and the image's size in pixels. `false` when the
-/// upload has ended meanwhile: the picture is then nobody's.
-pub async fn note_preview(tx: &mut Tx, id: UploadId, (width, height): (i32, i32)) -> Result<bool> {
+/// What became of a preview that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is shown, and the messages that carry the image have been changed.
+    Shown,
+    /// The upload has ended meanwhile: the picture is nobody's.
+    Unwanted,
+    /// A message in another room came to carry the image meanwhile: nothing was changed. To be tried
+    /// again, in another transaction.
+    Moved,
+}
+
+/// Notes a claimed preview that is in the store, and the image's size in pixels; tells of both in the
+/// newest [`TOLD_MAX`] messages that carry the image.
+///
+/// Their rooms are locked before the upload, as those are who send; whoever sends a message with it
+/// into another room holds the upload's row, and what is seen behind that is complete.
+pub async fn note_preview(
+    tx: &mut Tx,
+    id: UploadId,
+    (width, height): (i32, i32),
+    now: Timestamp,
+) -> Result<Noted> {
+    let rooms: BTreeSet<_> = carriers(tx, id).await?.into_iter().map(|(_, room)| room).collect();
+    let rooms: Vec<_> = rooms.into_iter().collect();
+    let mut locked = lock_rooms(tx, &rooms).await?;
     let noted = sqlx::query!(
         "update file_uploads
          set preview_state = 'made', preview_until = null, width = $2, height = $3
@@ -257,7 +284,37 @@ pub async fn note_preview(tx: &mut Tx, id: UploadId, (width, height): (i32, i32)
     )
     .execute(tx.conn())
     .await?;
-    Ok(noted.rows_affected() > 0)
+    if noted.rows_affected() == 0 {
+        return Ok(Noted::Unwanted);
+    }
+    let carriers = carriers(tx, id).await?;
+    if carriers.iter().any(|(_, room)| !rooms.contains(room)) {
+        return Ok(Noted::Moved);
+    }
+    let ids: Vec<_> = carriers.iter().map(|(message, _)| message.0).collect();
+    let mut messages: Vec<_> = find_messages(tx.conn(), &ids, now).await?.into_values().collect();
+    messages.sort_unstable_by_key(|message| message.id);
+    for room in &mut locked {
+        let events = messages
+            .extract_if(.., |message| message.room == room.id())
+            .map(|message| (message.sender, What::MessageUpdated(Box::new(message))))
+            .collect();
+        append_noted(tx, room, events, Note::NoEdit).await?;
+    }
+    Ok(Noted::Shown)
+}
+
+/// The newest messages that carry an upload, with their rooms.
+async fn carriers(tx: &mut Tx, id: UploadId) -> Result<Vec<(MessageId, RoomId)>> {
+    let rows = sqlx::query!(
+        r#"select id as "id: MessageId", room_id as "room: RoomId" from messages
+           where upload_id = $1 and not is_deleted order by id desc limit $2"#,
+        id as UploadId,
+        TOLD_MAX,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.room)).collect())
 }
 
 /// Notes that there is no preview, and never will be.

@@ -184,7 +184,8 @@ pub(super) async fn lock(
     let ids: Vec<UploadId> = wanted.iter().map(|(id, _)| *id).collect();
     let rows = sqlx::query!(
         r#"select id as "id: UploadId", user_id as "owner: UserId", filename, content_type,
-                  file_size, width, height, status, org_id as "org: OrgId"
+                  file_size, width, height, preview_state = 'made' as "has_preview!", status,
+                  org_id as "org: OrgId"
            from file_uploads f
            where id = any($1) and status <> 'removing' and coalesce(expires_at > $2, true)
                and (posted_at is null or exists (
@@ -211,6 +212,7 @@ pub(super) async fn lock(
             file_size: row.file_size,
             width: row.width,
             height: row.height,
+            has_preview: row.has_preview,
         };
         let is_complete = row.status == "completed";
         let is_new = row.org.is_none();
