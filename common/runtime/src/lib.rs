@@ -21,6 +21,7 @@ pub mod serve;
 pub mod slots;
 pub mod telemetry;
 pub mod tokens;
+pub mod turns;
 pub mod window;
 pub mod workers;
 

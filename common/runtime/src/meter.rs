@@ -55,6 +55,7 @@ meters! { Counter, describe_counter,
     RpcAnswered = "chatboard_rpc_answered_total", "Questions of edges answered, by verb and outcome: ok, refused, unavailable, internal";
     RpcAskedAgain = "chatboard_rpc_asked_again_total", "Questions asked of another api because the first did not answer";
     EpochChanges = "chatboard_epoch_changes_total", "Changes of the epoch that this node has seen";
+    ReadsDelayed = "chatboard_reads_delayed_total", "Reads that waited because as many of the same user ran as may at once";
     RpcDropped = "chatboard_rpc_dropped_total", "Questions of edges turned away because too many were open";
     FramesRefused = "chatboard_frames_refused_total", "Error frames sent to clients, by code";
     SocketsOpened = "chatboard_sockets_opened_total", "WebSockets accepted";

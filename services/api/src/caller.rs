@@ -12,7 +12,7 @@ use runtime::serve::UntilWritten;
 use runtime::tokens::{TokenError, Verified};
 
 use crate::Api;
-use crate::http::{LimitNote, LimitState};
+use crate::http::{LimitNote, LimitState, UntilAnswered};
 use crate::limits::Key;
 use crate::problem::Problem;
 
@@ -22,7 +22,8 @@ const OPEN_REQUESTS_RETRY: Duration = Duration::from_secs(1);
 /// The verified author of a request, within their limit.
 ///
 /// Refuses with `Unauthenticated` or `TokenExpired`, which count towards the limit of the client's
-/// address, then with `RateLimited`, also when too many of the user's requests are open.
+/// address, then with `RateLimited`, also when too many of the user's requests are open. A request
+/// that reads waits for the user's turn ([`Api::turn_to_read`]) until the request's deadline.
 #[derive(Clone, Copy, Debug)]
 pub struct Authenticated(pub Caller);
 
@@ -41,6 +42,9 @@ impl FromRequestParts<Api> for Authenticated {
         };
         within_limit(parts, api, &Key::User(verified.caller.user))?;
         open_request(parts, api, verified.caller.user)?;
+        if parts.method.is_safe() {
+            running_read(parts, api, verified.caller.user).await;
+        }
         api.seen(verified.caller.login, now);
         Ok(Self(verified.caller))
     }
@@ -103,6 +107,14 @@ fn open_request(parts: &Parts, api: &Api, user: UserId) -> Result<(), Problem> {
         until_written.keep(slot);
     }
     Ok(())
+}
+
+/// Waits until a read of a user may run, which it then does until it is answered.
+async fn running_read(parts: &Parts, api: &Api, user: UserId) {
+    let turn = api.turn_to_read(user).await;
+    if let Some(until_answered) = parts.extensions.get::<UntilAnswered>() {
+        until_answered.keep(turn);
+    }
 }
 
 fn within_limit(parts: &Parts, api: &Api, key: &Key) -> Result<(), Problem> {

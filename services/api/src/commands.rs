@@ -253,6 +253,7 @@ async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
 
 async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
     let caller = caller_of(&api, &question.token)?;
+    let _turn = api.turn_to_read(caller.user).await;
     let mut conn = api.store().read().await?;
     let epoch = epoch::require(&api, None)?;
     let room = access::room_as_member(&mut conn, caller.user, question.room).await?;
@@ -262,7 +263,9 @@ async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
 }
 
 async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
-    let until = readable_until(&api, &question).await?;
+    let caller = caller_of(&api, &question.token)?;
+    let _turn = api.turn_to_read(caller.user).await;
+    let until = readable_until(&api, caller.user, &question).await?;
     let limit = i64::try_from(REPLAY_EVENTS_MAX).unwrap_or(i64::MAX);
     let page = room_log(api.store(), question.room, question.after, limit, api.clock().now())
         .await?
@@ -283,9 +286,8 @@ async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
 
 /// The last event that the asking user may read: any for a member, their own `member.left` for
 /// one who has just left.
-async fn readable_until(api: &Api, question: &Events) -> Result<Seq, Problem> {
-    let caller = caller_of(api, &question.token)?;
-    let (user, room) = (caller.user, question.room);
+async fn readable_until(api: &Api, user: UserId, question: &Events) -> Result<Seq, Problem> {
+    let room = question.room;
     let mut conn = api.store().read().await?;
     let refusal = match access::room_as_member(&mut conn, user, room).await {
         Ok(_) => return Ok(Seq(i64::MAX)),
@@ -358,6 +360,7 @@ async fn revoked(api: Api, question: Revoked) -> Result<RevokedReply, Problem> {
 
 async fn members(api: Api, question: Members) -> Result<MembersReply, Problem> {
     let caller = caller_of(&api, &question.token)?;
+    let _turn = api.turn_to_read(caller.user).await;
     let limit = i64::try_from(MEMBERS_MAX).unwrap_or(i64::MAX);
     let mut conn = api.store().read().await?;
     access::room_as_member(&mut conn, caller.user, question.room).await?;

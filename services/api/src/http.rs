@@ -12,6 +12,7 @@ use domain::Refusal;
 use domain::limits::REQUEST_ID_CHARS_MAX;
 use futures_util::FutureExt;
 use runtime::meter::{Counter, Histogram, label};
+use runtime::turns::Turn;
 use tracing::Instrument;
 
 use crate::Api;
@@ -57,6 +58,17 @@ impl LimitNote {
     }
 }
 
+/// Keeps the turn of a read until its answer is made; writing it needs neither a connection to
+/// Postgres nor much of the processor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UntilAnswered(Arc<OnceLock<Turn>>);
+
+impl UntilAnswered {
+    pub(crate) fn keep(&self, turn: Turn) {
+        let _ = self.0.set(turn);
+    }
+}
+
 /// Lets in `/api/v1/rooms` as `/api/v1/rooms/`, and `/health/live/` as `/health/live`. Applied
 /// before routing, so that neither is ever a redirect.
 pub fn normalize_path<B>(mut request: axum::http::Request<B>) -> axum::http::Request<B> {
@@ -99,6 +111,8 @@ pub async fn around(State(api): State<Api>, mut request: Request, next: Next) ->
     let origin = api.allowed_origin(request.headers());
     let note = LimitNote::default();
     request.extensions_mut().insert(note.clone());
+    let until_answered = UntilAnswered::default();
+    request.extensions_mut().insert(until_answered.clone());
     let span =
         tracing::info_span!("api.request", request.id = %id, method = %method, route = %route);
     let started = Instant::now();
@@ -115,6 +129,7 @@ pub async fn around(State(api): State<Api>, mut request: Request, next: Next) ->
         }
     };
     let mut response = CURRENT_REQUEST.scope(id.clone(), answer.instrument(span.clone())).await;
+    drop(until_answered);
 
     let seconds = started.elapsed().as_secs_f64();
     let status = response.status();

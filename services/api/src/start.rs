@@ -14,11 +14,13 @@ use nats::frames::LiveFrame;
 use nats::publish::Publisher;
 use objects::Objects;
 use runtime::address::{TrustedProxies, client_prefix};
+use runtime::meter::Counter;
 use runtime::operations::{Readiness, ReadinessCache};
 use runtime::origin::Origins;
 use runtime::revoked::RevokedLogins;
 use runtime::slots::Slots;
 use runtime::tokens::{SigningKeys, Verifier};
+use runtime::turns::{Turn, Turns};
 use runtime::{Clock, Lifecycle};
 use store::{Store, Tx};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -34,6 +36,8 @@ use crate::revocation;
 
 /// Concurrent lookups of tokens that clients over their limit present.
 const TOKEN_CHECKS_MAX: usize = 8;
+/// Reads of one user that run at once on this node: requests, and what edges ask for their sockets.
+const READS_AT_ONCE: usize = 4;
 
 /// How the api is set up.
 #[derive(Clone, Debug)]
@@ -124,6 +128,7 @@ struct Inner {
     clock: Clock,
     limits: Limits,
     open_requests: Slots<UserId>,
+    reads: Turns<UserId>,
     poster: Poster,
     here: HereSaid,
     publisher: Publisher,
@@ -162,6 +167,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         },
         limits: Limits::new(config.requests_per_minute, config.sign_ins_per_minute),
         open_requests: Slots::new(config.open_requests_per_user.into()),
+        reads: Turns::new(READS_AT_ONCE),
         verifier: Verifier::new(keys.public().clone()),
         revoked: RevokedLogins::default(),
         config,
@@ -243,6 +249,16 @@ impl Api {
     /// Requests that are open, by user.
     pub(crate) fn open_requests(&self) -> &Slots<UserId> {
         &self.0.open_requests
+    }
+
+    /// Waits for the user's turn to read: however many requests and sockets they have, a few of their
+    /// reads run at once, and leave connections and processor to all others.
+    pub(crate) async fn turn_to_read(&self, user: UserId) -> Turn {
+        let turn = self.0.reads.turn(user).await;
+        if turn.has_waited() {
+            Counter::ReadsDelayed.add(1);
+        }
+        turn
     }
 
     /// What hashes passwords.

@@ -6,16 +6,13 @@
 //! At most [`REPLAYS_MAX`] pages are replayed to a user at once on an edge, so the excess is bounded
 //! by their size.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use domain::UserId;
 use nats::counts::{COUNTED_MAX, Counts, EdgeCounts};
-use parking_lot::Mutex;
 use runtime::meter::{Counter, Gauge, label};
 use runtime::rate::{Decision, Limiter};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use runtime::turns::{Turn, Turns};
 
 use crate::Edge;
 use crate::socket::Socket;
@@ -37,8 +34,7 @@ const KIB: usize = 1_024;
 pub(crate) struct Budgets {
     frames: Option<FrameBudgets>,
     replay_kib: Option<Limiter<UserId>>,
-    /// The replay turns of users who have a replay under way.
-    turns: Mutex<HashMap<UserId, Weak<Semaphore>>>,
+    replays: Turns<UserId>,
 }
 
 #[derive(Debug)]
@@ -63,7 +59,7 @@ impl Budgets {
             kib: Limiter::new(FRAME_KIB_PER_SECOND, SECOND, FRAME_KIB_BURST).shared(),
         });
         let replay_kib = (replay_kib_per_second > 0).then(|| per_second(replay_kib_per_second));
-        Self { frames, replay_kib, turns: Mutex::default() }
+        Self { frames, replay_kib, replays: Turns::new(REPLAYS_MAX) }
     }
 
     /// Counts a user's frame.
@@ -93,7 +89,7 @@ impl Budgets {
     /// Waits until a page may be replayed to a socket. `None` when the socket closes.
     pub(crate) async fn replay_turn(&self, socket: &Socket) -> Option<ReplayTurn> {
         let Some(replay_kib) = &self.replay_kib else { return Some(ReplayTurn(None)) };
-        let turn = self.turns_of(socket.user).acquire_owned().await.ok()?;
+        let turn = self.replays.turn(socket.user).await;
         let mut has_waited = false;
         loop {
             if socket.out.closing().is_some() {
@@ -117,16 +113,6 @@ impl Budgets {
         }
     }
 
-    fn turns_of(&self, user: UserId) -> Arc<Semaphore> {
-        let mut all = self.turns.lock();
-        let turns = all.entry(user).or_default();
-        turns.upgrade().unwrap_or_else(|| {
-            let fresh = Arc::new(Semaphore::new(REPLAYS_MAX));
-            *turns = Arc::downgrade(&fresh);
-            fresh
-        })
-    }
-
     fn limiters(&self) -> impl Iterator<Item = &Limiter<UserId>> {
         let frames = self.frames.iter().flat_map(|frames| [&frames.count, &frames.kib]);
         frames.chain(&self.replay_kib)
@@ -135,7 +121,6 @@ impl Budgets {
     /// Forgets users who have all of their budgets back.
     pub(crate) fn sweep(&self) {
         let now = Instant::now();
-        self.turns.lock().retain(|_, turns| turns.strong_count() > 0);
         let keys: usize = self.limiters().map(|limiter| limiter.sweep(now)).sum();
         let keys = f64::from(u32::try_from(keys).unwrap_or(u32::MAX));
         Gauge::RateLimiterKeys.set_with(keys, vec![label("role", "edge")]);
@@ -149,9 +134,7 @@ fn refused(limit: &'static str, retry_after: Duration) -> Duration {
 
 /// The right to replay a page, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct ReplayTurn(
-    #[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>,
-);
+pub(crate) struct ReplayTurn(#[expect(dead_code, reason = "held, not read")] Option<Turn>);
 
 fn advance(limiter: Option<&Limiter<UserId>>, counts: Vec<(UserId, u32)>, now: Instant) {
     let Some(limiter) = limiter else { return };
@@ -269,15 +252,5 @@ mod tests {
         assert!((0..10_000).all(|_| is_admitted(&budgets, 1_000_000, now)));
         budgets.charge_replay(ADA, usize::MAX);
         assert!(budgets.take().is_none());
-    }
-
-    #[test]
-    fn users_without_a_replay_are_forgotten() {
-        let budgets = Budgets::new(40, 2_048);
-        drop(budgets.turns_of(ADA));
-        let held = budgets.turns_of(UserId(2));
-        budgets.sweep();
-        assert_eq!(budgets.turns.lock().keys().copied().collect::<Vec<_>>(), [UserId(2)]);
-        assert!(Arc::ptr_eq(&held, &budgets.turns_of(UserId(2))));
     }
 }

@@ -1,4 +1,4 @@
-//! A backlog of one organization, and an event of another.
+//! What one organization or user has a lot of, and what another then waits for: nothing.
 
 use std::time::Duration;
 
@@ -8,6 +8,9 @@ use testkit::{Board, DEADLINE, Receiver, eventually, json};
 const BACKLOG: i64 = 3_000;
 /// Until all of them are on the stream, and until all of them are planned.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Statements that wait for a lock.
+const LOCK_WAITS: &str = "select count(*) from pg_stat_activity \
+                          where wait_event_type = 'Lock' and datname = current_database()";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_waits_behind_the_backlog_of_another_organization() {
@@ -69,9 +72,7 @@ async fn nobody_waits_for_a_commit_of_another_organization() {
     let path = format!("/messages/rooms/{noise}/");
     let slow = testkit::spawn(async move { mallory.post(&path, json!({"body": "x"})).await });
     eventually("the commit waits", DEADLINE, async || {
-        let waiting = "select count(*) from pg_stat_activity \
-                       where wait_event_type = 'Lock' and datname = current_database()";
-        (board.count(waiting).await > 0).then_some(())
+        (board.count(LOCK_WAITS).await > 0).then_some(())
     })
     .await;
     dave.posts(quiet, "hello").await;
@@ -94,9 +95,7 @@ async fn sends_do_not_wait_for_requests_that_hold_all_other_connections() {
         })
         .collect();
     eventually("the connections are in use", DEADLINE, async || {
-        let waiting = "select count(*) from pg_stat_activity \
-                       where wait_event_type = 'Lock' and datname = current_database()";
-        (board.count(waiting).await >= 4).then_some(())
+        (board.count(LOCK_WAITS).await >= 4).then_some(())
     })
     .await;
     dave.posts(quiet, "hello").await;
@@ -104,5 +103,33 @@ async fn sends_do_not_wait_for_requests_that_hold_all_other_connections() {
     held.release().await;
     for one in slow {
         assert!([200, 503].contains(&one.await.unwrap()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_of_one_user_run_a_few_at_a_time() {
+    let board = std::sync::Arc::new(Board::builder().api_connections(8).start().await);
+    let (mallory, _, _) = board.two_members_of("noise").await;
+    let (dave, _, _) = board.two_members_of("quiet").await;
+    let mallory = std::sync::Arc::new(mallory);
+    let held = board.holding("lock table notifications in access exclusive mode").await;
+    let slow: Vec<_> = (0..40)
+        .map(|_| {
+            let mallory = mallory.clone();
+            testkit::spawn(async move { mallory.get("/notifications/").await.status })
+        })
+        .collect();
+    eventually("as many run as may", DEADLINE, || async {
+        (board.count(LOCK_WAITS).await >= 4).then_some(())
+    })
+    .await;
+    // More of them would hold all connections by now.
+    for _ in 0..20 {
+        dave.get("/auth/me/").await.is(200);
+    }
+    assert_eq!(board.count(LOCK_WAITS).await, 4);
+    held.release().await;
+    for one in slow {
+        assert_eq!(one.await.unwrap(), 200, "those that waited are answered");
     }
 }
