@@ -13,6 +13,7 @@ use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::builder::Builder;
+use crate::contract;
 use crate::files::Files;
 use crate::mailbox::Mailbox;
 use crate::nats_process::NatsProcess;
@@ -98,17 +99,19 @@ impl Reach {
             named.append(name, HeaderValue::from_str(value).expect("a header's value"));
         }
         let request = format!("{method} {path} {}", body.as_deref().unwrap_or_default());
-        let mut call = self.http.request(method, url).headers(named);
+        let mut call = self.http.request(method.clone(), &url).headers(named);
         if let Some(body) = body {
             call = call.body(body);
         }
         let response = call.send().await?;
-        Ok(Reply {
+        let reply = Reply {
             request: request.chars().take(300).collect(),
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             text: response.text().await?,
-        })
+        };
+        contract::check(method.as_str(), &url, &reply);
+        Ok(reply)
     }
 }
 

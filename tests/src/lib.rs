@@ -18,6 +18,7 @@
 
 mod board;
 mod builder;
+mod contract;
 mod crowd;
 mod files;
 mod follower;

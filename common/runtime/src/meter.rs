@@ -104,7 +104,7 @@ meters! { Gauge, describe_gauge,
     WebhooksBroken = "chatboard_webhook_broken_endpoints", "Endpoints to which only probes go through";
     WebhookQueue = "chatboard_webhook_queue_jobs", "Deliveries waiting in this worker";
     NameLookups = "chatboard_name_lookups", "Lookups of webhook hosts in flight";
-    WebhookAttempts = "chatboard_webhook_attempts", "Attempts being made, by lane: fast, unproven, slow";
+    WebhookAttempts = "chatboard_webhook_attempts_in_flight", "Attempts being made, by lane: fast, unproven, slow";
     MailsWaiting = "chatboard_mails_waiting", "Mails that are due or put off (at most 10,000 counted)";
     MailOldest = "chatboard_mail_oldest_seconds", "How long the oldest thing has waited to be mailed";
     MailConfigured = "chatboard_mail_configured", "1 where a mail server is set, 0 where mails wait for that";

@@ -3,9 +3,10 @@
 use axum::{Router, middleware};
 use tower::Layer;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::{IntoResponses, Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::problem::Problems;
 use crate::{Api, documents, http};
 
 #[derive(OpenApi)]
@@ -59,7 +60,22 @@ fn documented() -> OpenApiRouter<Api> {
         .merge(crate::operations::routes())
         .nest("/api/v1", versioned);
     show_public_calls(router.get_openapi_mut());
+    show_refusals(router.get_openapi_mut());
     router
+}
+
+/// Any call may be refused before it is looked at: a client may have too many requests open.
+fn show_refusals(document: &mut utoipa::openapi::OpenApi) {
+    let refused = Problems::responses().remove("429");
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.get, &mut path.post, &mut path.patch, &mut path.delete];
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            if let Some(refused) = refused.clone() {
+                responses.entry("429".to_owned()).or_insert(refused);
+            }
+        }
+    }
 }
 
 /// Public calls bear `security: []`; what the attribute `security(())` makes is `[{}]`.

@@ -35,6 +35,7 @@ pub(crate) struct RoomUnread {
     /// The last message marked as read; null until one was.
     last_read_msg_id: Option<MessageId>,
     /// The room's last event that was there when this was counted: what comes later is not in it.
+    #[schema(value_type = i64, minimum = 0)]
     last_seq: Seq,
 }
 
