@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
-use async_nats::{Client, ConnectOptions, Event, Request, ServerAddr};
+use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
 use domain::Refusal;
-use futures_util::{StreamExt, stream};
 use percent_encoding::percent_decode_str;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::watch;
@@ -27,12 +26,6 @@ use crate::subjects::Subjects;
 
 /// Messages that one subscription may hold before NATS messages are dropped.
 const SUBSCRIPTION_MESSAGES_MAX: usize = 65_536;
-
-/// Members of a room who are asked for at once, to find out who is there ([`Bus::online_of`]).
-pub const MEMBERS_AT_ONCE: usize = 256;
-
-/// How long an edge may take to say that a user is there.
-const ONLINE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a health check waits for NATS.
 const ROUND_TRIP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -240,35 +233,6 @@ impl Bus {
         }
         let publish = self.client.publish_with_headers(subject, headers, payload);
         matches!(tokio::time::timeout(Duration::from_secs(1), publish).await, Ok(Ok(())))
-    }
-
-    /// Whether a user has a socket anywhere: an edge that holds one answers. Nobody else ever
-    /// subscribes to a user's subject, so without a responder, or an answer within a second, they
-    /// are offline; so they are while NATS is away.
-    pub async fn is_online(&self, user: domain::UserId) -> bool {
-        if !self.is_connected() {
-            return false;
-        }
-        // Edges answer on subjects of their own, so that they need no right to publish where
-        // answers of JetStream and of an api arrive.
-        let reply = self.subjects.online_reply(&self.user, &self.client.new_inbox());
-        let request = Request::new().payload(Bytes::new()).inbox(reply);
-        let asking = self.client.send_request(self.subjects.user(user), request);
-        matches!(tokio::time::timeout(ONLINE_TIMEOUT, asking).await, Ok(Ok(_)))
-    }
-
-    /// Those of some users who are online; `at_once` of them are asked for at a time.
-    pub async fn online_of(
-        &self,
-        users: Vec<domain::UserId>,
-        at_once: usize,
-    ) -> Vec<domain::UserId> {
-        stream::iter(users)
-            .map(async |user| self.is_online(user).await.then_some(user))
-            .buffer_unordered(at_once)
-            .filter_map(std::future::ready)
-            .collect()
-            .await
     }
 
     /// How long NATS takes for a round trip, asked on a subject that this role may publish on;

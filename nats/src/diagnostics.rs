@@ -168,17 +168,12 @@ impl RefusalKind {
 }
 
 /// The user of a sign-in, as it stands in log lines.
-pub(crate) fn user(sign_in: &SignIn) -> String {
+fn user(sign_in: &SignIn) -> String {
     match sign_in {
         SignIn::Nobody => "without a user".to_owned(),
         SignIn::Token(_) => "with a token".to_owned(),
         SignIn::User { user, .. } => format!("as user {user}"),
     }
-}
-
-/// Whether an operator has to change something before a fault passes.
-pub(crate) fn is_configuration(reason: &str) -> bool {
-    RefusalKind::of(reason) != RefusalKind::Other || reason.contains("TLS")
 }
 
 /// The subject that a permissions violation names.
@@ -187,7 +182,7 @@ fn quoted(text: &str) -> Option<&str> {
 }
 
 /// Host and port alone: an address may hold a password.
-pub(crate) fn name(server: &ServerAddr) -> String {
+fn name(server: &ServerAddr) -> String {
     format!("{}:{}", server.host(), server.port())
 }
 

@@ -13,7 +13,7 @@ pub mod counts;
 pub mod diagnostics;
 pub mod frames;
 mod health;
-pub mod interest;
+pub mod presence;
 pub mod publish;
 pub mod rpc;
 pub mod stored;

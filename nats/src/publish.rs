@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 
 use crate::bus::Bus;
 use crate::frames::{EventFrame, LiveFrame, text};
+use crate::presence::Directory;
 use crate::rpc::{EventEnvelope, RevokedLogin, RevokedReply};
 use crate::subjects::{
     HEADER_EPOCH, HEADER_KIND, HEADER_MESSAGE_SEQ, HEADER_SEQ, HEADER_TIME, HEADER_USER,
@@ -42,9 +43,16 @@ pub struct Publisher {
 
 #[derive(Debug)]
 struct Outgoing {
-    subject: String,
+    to: Destination,
     headers: HeaderMap,
     payload: Bytes,
+}
+
+#[derive(Debug)]
+enum Destination {
+    Subject(String),
+    /// The sockets of a user, wherever they are when it is published.
+    User(UserId),
 }
 
 /// An organization's event, ready to go out.
@@ -67,10 +75,10 @@ pub struct OrgOutgoing<'a> {
 }
 
 impl Publisher {
-    /// Starts the task that publishes.
-    pub fn start(bus: Bus, life: &Lifecycle) -> Self {
+    /// Starts the task that publishes. `presence` says where pushes go.
+    pub fn start(bus: Bus, presence: Directory, life: &Lifecycle) -> Self {
         let (queue, receiver) = mpsc::channel(QUEUE_MAX);
-        let task = publish_all(bus.clone(), receiver, life.clone());
+        let task = publish_all(bus.clone(), presence, receiver, life.clone());
         life.spawn_essential("publisher", task);
         Self { bus, queue }
     }
@@ -78,7 +86,11 @@ impl Publisher {
     /// Publishes a room's event, committed in `epoch`.
     pub fn room_event(&self, event: &LogEvent, epoch: Option<Epoch>) {
         let frame = text(&EventFrame::from(event));
-        self.send(self.bus.subjects().room_log(event.room), event_headers(event, epoch), frame);
+        self.send(
+            Destination::Subject(self.bus.subjects().room_log(event.room)),
+            event_headers(event, epoch),
+            frame,
+        );
     }
 
     /// Publishes an organization's event.
@@ -92,19 +104,23 @@ impl Publisher {
             async_nats::header::NATS_MESSAGE_ID,
             org_message_id(event.org, event.seq, event.epoch),
         );
-        self.send(self.bus.subjects().org_log(event.org), headers, event.payload);
+        self.send(
+            Destination::Subject(self.bus.subjects().org_log(event.org)),
+            headers,
+            event.payload,
+        );
     }
 
     /// Pushes a frame to all sockets of a user. Best effort.
     pub fn push(&self, user: UserId, frame: &LiveFrame<'_>) {
-        self.send(self.bus.subjects().user(user), kind_header(frame), text(frame));
+        self.send(Destination::User(user), kind_header(frame), text(frame));
     }
 
     /// Sends a frame without `seq` to everyone who follows a room. Best effort.
     pub fn live(&self, room: RoomId, author: UserId, frame: &LiveFrame<'_>) {
         let mut headers = kind_header(frame);
         headers.insert(HEADER_USER, author.to_string());
-        self.send(self.bus.subjects().room_live(room), headers, text(frame));
+        self.send(Destination::Subject(self.bus.subjects().room_live(room)), headers, text(frame));
     }
 
     /// Spreads revoked logins. Best effort: nodes also ask.
@@ -114,11 +130,11 @@ impl Publisher {
         }
         let logins = logins.iter().map(|&login| RevokedLogin { login, until }).collect();
         let payload = text(&RevokedReply { logins });
-        self.send(self.bus.subjects().revoked(), HeaderMap::new(), payload);
+        self.send(Destination::Subject(self.bus.subjects().revoked()), HeaderMap::new(), payload);
     }
 
-    fn send(&self, subject: String, headers: HeaderMap, payload: String) {
-        let outgoing = Outgoing { subject, headers, payload: Bytes::from(payload) };
+    fn send(&self, to: Destination, headers: HeaderMap, payload: String) {
+        let outgoing = Outgoing { to, headers, payload: Bytes::from(payload) };
         let is_dropped = !self.bus.is_connected() || self.queue.try_send(outgoing).is_err();
         if is_dropped {
             Counter::EventsDropped.add(1);
@@ -127,8 +143,8 @@ impl Publisher {
 }
 
 /// Pushes a frame to all sockets of a user, from a role that has no [`Publisher`]. Best effort.
-pub async fn push(bus: &Bus, user: UserId, frame: &LiveFrame<'_>) {
-    bus.tell(bus.subjects().user(user), kind_header(frame), text(frame).into()).await;
+pub async fn push(presence: &Directory, user: UserId, frame: &LiveFrame<'_>) {
+    presence.push(user, kind_header(frame), text(frame).into()).await;
 }
 
 fn kind_header(frame: &LiveFrame<'_>) -> HeaderMap {
@@ -172,6 +188,7 @@ pub fn envelope(event: &LogEvent) -> anyhow::Result<EventEnvelope> {
 
 async fn publish_all(
     bus: Bus,
+    presence: Directory,
     mut queue: mpsc::Receiver<Outgoing>,
     life: Lifecycle,
 ) -> anyhow::Result<()> {
@@ -187,13 +204,13 @@ async fn publish_all(
         #[expect(clippy::cast_precision_loss, reason = "a queue of at most 16,384")]
         Gauge::PublishQueue.set(queue.len() as f64);
         for outgoing in batch.drain(..) {
-            publish(&bus, outgoing).await;
+            publish(&bus, &presence, outgoing).await;
         }
     }
     // What requests in flight still commit goes out too, as far as time allows.
     let rest = async {
         while let Ok(Some(outgoing)) = tokio::time::timeout(FLUSH_IDLE, queue.recv()).await {
-            publish(&bus, outgoing).await;
+            publish(&bus, &presence, outgoing).await;
         }
         // While NATS is away it would wait for its return, and there is nothing to wait for. An answer
         // means that NATS has read everything before.
@@ -206,11 +223,12 @@ async fn publish_all(
     Ok(())
 }
 
-async fn publish(bus: &Bus, outgoing: Outgoing) {
-    let counter = if bus.tell(outgoing.subject, outgoing.headers, outgoing.payload).await {
-        Counter::EventsPublished
-    } else {
-        Counter::EventsDropped
+async fn publish(bus: &Bus, presence: &Directory, outgoing: Outgoing) {
+    let Outgoing { to, headers, payload } = outgoing;
+    let is_published = match to {
+        Destination::Subject(subject) => bus.tell(subject, headers, payload).await,
+        Destination::User(user) => presence.push(user, headers, payload).await,
     };
+    let counter = if is_published { Counter::EventsPublished } else { Counter::EventsDropped };
     counter.add(1);
 }

@@ -346,41 +346,45 @@ pub struct MembersReply {
 pub const MEMBERS_MAX: usize = 50_000;
 
 /// A heartbeat of an edge: who is online there. Sent at every change (gathered for some
-/// milliseconds) as a delta, and whole every few seconds and at a roll call.
+/// milliseconds) as a delta, as a full list every 30 s and when asked, and at least every 3 s.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Beat {
+pub struct Heartbeat {
     /// The edge.
     pub edge: String,
-    /// Rises by one with each beat of this edge: a hole means that a delta was lost.
+    /// Counts the heartbeats of this edge from 1: a gap means that one was lost.
     pub number: u64,
-    /// What is said.
-    pub roster: Roster,
+    /// What it says.
+    #[serde(rename = "roster")]
+    pub update: PresenceUpdate,
 }
 
-/// Who is online on an edge.
+/// What a heartbeat says of who is online on its edge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Roster {
-    /// Since the last beat.
+pub enum PresenceUpdate {
+    /// The changes since the last heartbeat.
     Delta {
-        /// Who came.
+        /// Users whose first socket was opened.
         online: Vec<UserId>,
-        /// Who went.
+        /// Users whose last socket was closed.
         offline: Vec<UserId>,
     },
     /// Nothing changed.
-    Same,
-    /// Part `part` of `parts` of everyone, beginning with part 0.
-    Whole {
+    #[serde(rename = "same")]
+    Unchanged,
+    /// Part `part` of `parts` of the full list, beginning with part 0.
+    #[serde(rename = "whole")]
+    Full {
         /// Which part.
         part: u32,
         /// Of how many.
         parts: u32,
-        /// At most 50,000 users.
+        /// At most [`crate::presence::HEARTBEAT_USERS_MAX`] users.
         online: Vec<UserId>,
     },
-    /// The edge goes away: nobody is online there any more.
-    Gone,
+    /// The edge stops: nobody is online there any more.
+    #[serde(rename = "gone")]
+    Leaving,
 }
 
 /// A refusal as it travels.

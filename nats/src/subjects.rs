@@ -6,7 +6,7 @@ use domain::{Epoch, LoginId, OrgId, RoomId, UserId, WebhookId};
 pub const HEADER_SEQ: &str = "Chat-Seq";
 /// Header: the event's or frame's kind, equal to the frame's `type`.
 pub const HEADER_KIND: &str = "Chat-Kind";
-/// Header: the author; for a member event, who joined or left.
+/// Header: the author; for a member event, who joined or left; for a push, its user.
 pub const HEADER_USER: &str = "Chat-User";
 /// Header: the `seq` of the message that an edit or delete is about.
 pub const HEADER_MESSAGE_SEQ: &str = "Chat-Message-Seq";
@@ -76,15 +76,10 @@ impl Subjects {
         format!("{}.org.{org}.log", self.prefix)
     }
 
-    /// Pushes to one user; whoever answers a request on it holds a socket of theirs.
+    /// Pushes to one user as edges of an older version hear them. On the subject of
+    /// [`UserId::NOWHERE`] nobody listens: for round trips.
     pub fn user(&self, user: UserId) -> String {
         format!("{}.user.{user}", self.prefix)
-    }
-
-    /// Where an edge answers `user` of NATS that someone is online; `inbox` makes it unique.
-    pub fn online_reply(&self, user: &str, inbox: &str) -> String {
-        let unique = inbox.rsplit('.').next().unwrap_or(inbox);
-        format!("{}.online.{user}.{unique}", self.prefix)
     }
 
     /// Revoked logins.
@@ -113,13 +108,23 @@ impl Subjects {
     }
 
     /// An edge's heartbeats: who is online there.
-    pub fn edge_beat(&self, edge: &str) -> String {
+    pub fn edge_heartbeat(&self, edge: &str) -> String {
         format!("{}.edge.{edge}.beat", self.prefix)
     }
 
     /// Every edge's heartbeats.
-    pub fn edge_beats(&self) -> String {
+    pub fn edge_heartbeats(&self) -> String {
         format!("{}.edge.*.beat", self.prefix)
+    }
+
+    /// Pushes to users of one edge; the header [`HEADER_USER`] names the user.
+    pub fn edge_push(&self, edge: &str) -> String {
+        format!("{}.edge.{edge}.push", self.prefix)
+    }
+
+    /// Pushes to users of any edge, for all edges.
+    pub fn edge_push_all(&self) -> String {
+        self.edge_push("all")
     }
 
     /// What edges have counted against the budgets of users.
@@ -128,7 +133,7 @@ impl Subjects {
     }
 
     /// A question to every edge to tell at once who is online there.
-    pub fn edge_roll_call(&self) -> String {
+    pub fn edge_full_sync(&self) -> String {
         format!("{}.edge.roll.call", self.prefix)
     }
 

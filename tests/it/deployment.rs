@@ -288,18 +288,21 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
     let (log, live) = (subjects.room_log(1.into()), subjects.room_live(1.into()));
     let (org_log, user) = (subjects.org_log(1.into()), subjects.user(1.into()));
     let (again, revoked) = (subjects.room_again(1.into()), subjects.revoked());
-    for subject in [&log, &live, &org_log, &user, &revoked] {
+    let (beat, roll) = (subjects.edge_heartbeat("e1"), subjects.edge_full_sync());
+    let (push, push_all) = (subjects.edge_push("e1"), subjects.edge_push_all());
+    for subject in [&log, &live, &org_log, &user, &revoked, &push, &push_all] {
         assert!(may("api", "publish", subject), "the api cannot publish {subject}");
     }
     let of_node = subjects.rpc_of_node("1f", "post");
     for subject in [&subjects.rpc_all(), &of_node, &revoked] {
         assert!(may("api", "subscribe", subject), "the api cannot hear {subject}");
     }
-    let (beat, roll) = (subjects.edge_beat("e1"), subjects.edge_roll_call());
-    for subject in [&live, &beat, &roll, &subjects.rpc("open"), &of_node] {
+    let counts = subjects.edge_counts();
+    for subject in [&live, &beat, &roll, &counts, &subjects.rpc("open"), &of_node] {
         assert!(may("edge", "publish", subject), "an edge cannot publish {subject}");
     }
-    for subject in [&subjects.room_all(1.into()), &user, &revoked, &subjects.edge_beats(), &roll] {
+    let beats = subjects.edge_heartbeats();
+    for subject in [&subjects.room_all(1.into()), &push, &push_all, &revoked, &beats, &roll] {
         assert!(may("edge", "subscribe", subject), "an edge cannot hear {subject}");
     }
     let delivery = subjects.webhook_work(1.into());
@@ -308,16 +311,17 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
         assert!(!may("edge", "publish", &delivery), "an edge may hand out deliveries");
     }
     assert!(!may("webhooks", "publish", &user), "the webhooks' worker may push to users");
-    for subject in [&again, &org_log, &user, &delivery] {
+    for subject in [&again, &org_log, &user, &push, &push_all, &delivery] {
         assert!(may("relay", "publish", subject), "the relay cannot publish {subject}");
     }
-    for subject in [&subjects.mail_work("digest"), &user] {
+    let nobody = subjects.user(domain::UserId::NOWHERE);
+    for subject in [&subjects.mail_work("digest"), &nobody] {
         assert!(may("notifier", "publish", subject), "the notifier cannot publish {subject}");
     }
-    for subject in [&log, &org_log, &again, &revoked] {
+    for subject in [&log, &org_log, &again, &revoked, &push, &push_all] {
         assert!(!may("notifier", "publish", subject), "the notifier may publish {subject}");
     }
-    for subject in [&log, &org_log, &again, &revoked, &user] {
+    for subject in [&log, &org_log, &again, &revoked, &user, &push, &push_all] {
         assert!(!may("edge", "publish", subject), "an edge may publish {subject}");
     }
     for subject in [&subjects.rpc_all(), &of_node] {
@@ -335,9 +339,10 @@ fn nats_lets_each_role_do_its_work_and_no_more() {
             assert!(!may(role, "subscribe", other), "{role} may overhear {other}");
         }
     }
-    for asker in ["relay", "notifier"] {
-        let online = subjects.online_reply(asker, "_INBOX_x.1");
-        assert!(may(asker, "subscribe", &online) && may("edge", "publish", &online), "{asker}");
+    for listener in ["api", "relay", "notifier"] {
+        assert!(may(listener, "subscribe", &beats), "{listener} does not hear who is online");
+        assert!(may(listener, "publish", &roll), "{listener} cannot ask for full lists");
+        assert!(!may(listener, "publish", &beat), "{listener} may speak for an edge");
     }
 }
 

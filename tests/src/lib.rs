@@ -49,7 +49,7 @@ pub use files::Files;
 pub use follower::Follower;
 pub use mailbox::Mailbox;
 pub use name_server::NameServer;
-pub use nats_process::{NATS_PASSWORD, NatsProcess, nats_environment, shipped};
+pub use nats_process::{NATS_PASSWORD, NATS_TLS_PEM, NatsProcess, nats_environment, shipped};
 pub use person::{PASSWORD, Person, foreign_keys};
 pub use process::{Log, Process, binary};
 pub use proxied::{ProxyKind, TLS_PEM, check_proxy, shipped_proxy};

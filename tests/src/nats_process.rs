@@ -11,6 +11,8 @@ use crate::wait::{DEADLINE, eventually};
 /// Every password of a shipped configuration. Digits, which nats-server reads as a number unless
 /// they stand in quotes.
 pub const NATS_PASSWORD: &str = "12345678";
+/// A certificate of 127.0.0.1 and localhost, signed by itself, and its key.
+pub const NATS_TLS_PEM: &str = include_str!("nats_tls.pem");
 /// Whose passwords the shipped configurations take from the environment.
 const USERS: [&str; 9] =
     ["api", "edge", "relay", "webhooks", "notifier", "operator", "migrate", "sys", "all"];

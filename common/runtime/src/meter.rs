@@ -42,6 +42,8 @@ meters! { Counter, describe_counter,
     PostsRefused = "chatboard_posts_refused_total", "Sends turned away because the queue was full";
     EventsPublished = "chatboard_events_published_total", "Events handed to NATS";
     EventsDropped = "chatboard_events_dropped_total", "Events not published at once: the sweep repeats them";
+    Pushes = "chatboard_pushes_total", "Frames published for the sockets of one user, by route: edge (to the edges that hold them), all (to every edge)";
+    AnnouncementsLate = "chatboard_presence_announcements_late_total", "Sockets served before NATS had passed on that their user is online";
     EventsPlanned = "chatboard_events_planned_total", "Events whose effects were recorded";
     DeliveriesPlanned = "chatboard_deliveries_planned_total", "Deliveries to webhooks recorded";
     NotificationsMade = "chatboard_notifications_made_total", "Notifications recorded";
@@ -129,6 +131,10 @@ meters! { Gauge, describe_gauge,
     StreamBytesMax = "chatboard_stream_max_bytes", "Bytes that a stream may hold, by stream; +Inf without a bound";
     NatsConnected = "chatboard_nats_connected", "1 while connected to NATS";
     PoolConnections = "chatboard_postgres_connections", "Connections to Postgres, by state";
+    PresenceEdges = "chatboard_presence_edges", "Edges whose heartbeats are received, by listener: api, relay, notifier";
+    PresenceUsers = "chatboard_presence_users", "Users online, counted on each edge, by listener: api, relay, notifier";
+    PresenceSilence = "chatboard_presence_silence_seconds", "Time since the last heartbeat of the edge that has been silent longest, by listener: api, relay, notifier";
+    PresenceComplete = "chatboard_presence_complete", "1 while the full list of every edge is known, by listener: api, relay, notifier";
     SocketQueueBytes = "chatboard_socket_queues_bytes", "Bytes queued for all sockets";
     RateLimiterKeys = "chatboard_rate_limiter_keys", "Keys held by rate limiters, by role";
     PasswordQueue = "chatboard_password_queue_requests", "Requests waiting to hash a password";
@@ -148,7 +154,8 @@ meters! { Histogram, describe_histogram,
 }
 
 /// Counters that are only counted under labels.
-const LABELLED: [Counter; 16] = [
+const LABELLED: [Counter; 17] = [
+    Counter::Pushes,
     Counter::NameLookups,
     Counter::WorkFailed,
     Counter::WorkDead,

@@ -1,11 +1,11 @@
-//! `@here` means who is online when it is said. Mostly the relay asks a moment later; while it is
-//! late, the api that took the message asks instead, and records the answer for it.
+//! `@here` means who is online when it is said. Mostly the relay looks a moment later; while it is
+//! late, the api that took the message looks instead, and records the answer for it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{MessageId, RoomId, Seq};
-use nats::bus::{Bus, MEMBERS_AT_ONCE};
+use nats::presence::Directory;
 use runtime::Lifecycle;
 use runtime::meter::{Counter, label};
 use store::Store;
@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 
 /// How long the relay has to plan a message before it is late.
 const LATE_AFTER: Duration = Duration::from_secs(1);
-/// Messages that are looked at, at most; the relay asks for the others when it plans them.
+/// Messages that are looked at, at most; the relay looks at the others when it plans them.
 const AT_ONCE: usize = 64;
-/// How long asking for one message's people, and recording the answer, may take.
+/// How long finding one message's people, and recording who is online, may take.
 const BUDGET: Duration = Duration::from_secs(20);
 
 /// Looks after messages that say `@here`. Clones share the bound.
@@ -27,16 +27,16 @@ pub(crate) struct HereSaid(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    bus: Bus,
+    presence: Directory,
     life: Lifecycle,
     slots: Arc<Semaphore>,
 }
 
 impl HereSaid {
     /// Looks after nothing yet.
-    pub(crate) fn new(store: Store, bus: Bus, life: Lifecycle) -> Self {
+    pub(crate) fn new(store: Store, presence: Directory, life: Lifecycle) -> Self {
         let slots = Arc::new(Semaphore::new(AT_ONCE));
-        Self(Arc::new(Inner { store, bus, life, slots }))
+        Self(Arc::new(Inner { store, presence, life, slots }))
     }
 
     /// Looks after a message of a room, from the event at `seq` on, which said `@here` first.
@@ -62,7 +62,7 @@ impl HereSaid {
     async fn record(&self, room: RoomId, message: MessageId, seq: Seq) -> store::Result<()> {
         let members = waiting_for_here(&mut *self.0.store.read().await?, room, seq).await?;
         let Some(members) = members else { return Ok(()) };
-        let users = self.0.bus.online_of(members, MEMBERS_AT_ONCE).await;
+        let users = self.0.presence.online_of(members).await;
         let mut tx = self.0.store.begin().await?;
         note_here(&mut tx, message, seq, &users).await?;
         let _nothing_to_publish = tx.commit().await?;

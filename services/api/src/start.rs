@@ -11,6 +11,7 @@ use domain::upload::UploadRules;
 use domain::{LoginId, Refusal, Timestamp, UploadId, UserId};
 use nats::bus::Bus;
 use nats::frames::LiveFrame;
+use nats::presence::Directory;
 use nats::publish::Publisher;
 use objects::Objects;
 use runtime::address::{TrustedProxies, client_prefix};
@@ -131,6 +132,7 @@ struct Inner {
     reads: Turns<UserId>,
     poster: Poster,
     here: HereSaid,
+    presence: Directory,
     publisher: Publisher,
     passwords: Passwords,
     /// Lookups of tokens that clients over their limit present.
@@ -150,8 +152,9 @@ struct Inner {
 /// When the configuration is no good.
 pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Result<Api> {
     let Parts { store, bus, objects, keys, clock } = parts;
-    let publisher = Publisher::start(bus.clone(), life);
-    let here = HereSaid::new(store.clone(), bus.clone(), life.clone());
+    let presence = Directory::start(&bus, "api", life);
+    let publisher = Publisher::start(bus.clone(), presence.clone(), life);
+    let here = HereSaid::new(store.clone(), presence.clone(), life.clone());
     let poster = Poster::start(
         (store.clone(), publisher.clone(), clock.clone()),
         here.clone(),
@@ -178,6 +181,7 @@ pub async fn start(config: Config, parts: Parts, life: &Lifecycle) -> anyhow::Re
         clock,
         poster,
         here,
+        presence,
         publisher,
         passwords: Passwords::new()?,
         token_checks: Semaphore::new(TOKEN_CHECKS_MAX),
@@ -278,6 +282,11 @@ impl Api {
     /// What looks after messages that say `@here`.
     pub(crate) fn here(&self) -> &HereSaid {
         &self.0.here
+    }
+
+    /// Who is online.
+    pub(crate) fn presence(&self) -> &Directory {
+        &self.0.presence
     }
 
     /// What sends messages.

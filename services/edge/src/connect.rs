@@ -69,7 +69,7 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
     if !edge.hub().admits(verified.caller.user) {
         return Err(too_many(verified.caller.user));
     }
-    edge.wait_for_roll_call().await;
+    edge.wait_for_full_sync().await;
     let token = UserToken::from(wanted.token.as_str());
     let (email, log) = tokio::try_join!(
         email(edge, verified.caller, &token),
@@ -77,10 +77,11 @@ async fn connect(edge: &Edge, wanted: &Wanted) -> Result<Session, Close> {
     )?;
     let socket = Socket::new(verified.caller, token, email, kind);
     socket.say(hello(&socket, log));
-    if !edge.register(&socket) {
+    let Some(announcement) = edge.register(&socket) else {
         return Err(too_many(socket.user));
-    }
-    let session = Session::new(edge.clone(), Arc::clone(&socket), verified.expires_at);
+    };
+    let expires_at = verified.expires_at;
+    let session = Session::new(edge.clone(), Arc::clone(&socket), expires_at, announcement);
     // What was said to all sockets a moment ago, this one has not heard.
     if edge.auth().revoked().contains(verified.caller.login) {
         socket.out.close(Close::Unauthenticated);

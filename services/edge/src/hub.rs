@@ -1,8 +1,8 @@
 //! Who is here: the rooms that this edge follows, and its users with their sockets.
 //!
 //! **Invariant:** a user is registered while at least one of their sockets is, and exactly then
-//! the edge is subscribed to their subject and counts them as online. Changes of one user happen
-//! under the lock of their shard, so that coming and going cannot overtake each other.
+//! the edge counts them as online and tells the other nodes so. Changes of one user happen under the
+//! lock of their shard, so that coming and going cannot overtake each other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use domain::{LoginId, RoomId, UserId};
 use parking_lot::Mutex;
-use tokio_util::sync::CancellationToken;
 
+use crate::presence::Announcement;
 use crate::room::RoomHandle;
 use crate::socket::Socket;
 
@@ -43,8 +43,8 @@ impl<K: Hash + Eq, V> Shards<K, V> {
 #[derive(Debug)]
 struct User {
     sockets: Vec<Arc<Socket>>,
-    /// Ends the subscription to the user's subject.
-    gone: CancellationToken,
+    /// What tells the other nodes that the user is here.
+    announcement: Announcement,
 }
 
 /// What this edge has sent and received, for the metrics.
@@ -86,27 +86,25 @@ impl Hub {
     }
 
     /// Registers a socket, unless there are too many. If it is the first of its user, `came` is
-    /// called with what will be cancelled when the last one goes.
+    /// called. Returns what announces the user to the other nodes.
     pub(crate) fn add_socket(
         &self,
         socket: &Arc<Socket>,
-        came: impl FnOnce(CancellationToken),
-    ) -> bool {
+        came: impl FnOnce() -> Announcement,
+    ) -> Option<Announcement> {
         let mut users = self.users.of(&socket.user).lock();
         if users.get(&socket.user).is_some_and(|user| user.sockets.len() >= USER_SOCKETS_MAX) {
-            return false;
+            return None;
         }
         if self.sockets.fetch_add(1, Ordering::AcqRel) >= self.sockets_max {
             self.sockets.fetch_sub(1, Ordering::AcqRel);
-            return false;
+            return None;
         }
-        let user = users.entry(socket.user).or_insert_with(|| {
-            let gone = CancellationToken::new();
-            came(gone.clone());
-            User { sockets: Vec::with_capacity(1), gone }
-        });
+        let user = users
+            .entry(socket.user)
+            .or_insert_with(|| User { sockets: Vec::with_capacity(1), announcement: came() });
         user.sockets.push(Arc::clone(socket));
-        true
+        Some(user.announcement)
     }
 
     /// Takes a socket out. If it was the last of its user, `went` is called.
@@ -117,7 +115,6 @@ impl Hub {
         user.sockets.retain(|held| held.id != socket.id);
         self.sockets.fetch_sub(count - user.sockets.len(), Ordering::AcqRel);
         if user.sockets.is_empty() {
-            user.gone.cancel();
             users.remove(&socket.user);
             went();
         }

@@ -16,7 +16,7 @@ use axum::Router;
 use domain::{Seq, UserId};
 use http::HeaderValue;
 use nats::bus::Bus;
-use nats::interest::Interest;
+use nats::presence::{EDGE_ID_CHARS_MAX, is_edge_id};
 use parking_lot::Mutex;
 use runtime::meter::{Counter, label};
 use runtime::operations::Readiness;
@@ -27,7 +27,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 mod auth;
-mod beats;
 mod budgets;
 pub mod close;
 mod connect;
@@ -37,6 +36,7 @@ mod follow;
 mod fragments;
 mod frame;
 mod heads;
+mod heartbeats;
 mod hub;
 mod inbound;
 mod limit;
@@ -62,7 +62,7 @@ use epochs::{ApiClient, Epochs};
 use hub::Hub;
 use live::Live;
 use opener::Opener;
-use presence::Presence;
+use presence::{Announcement, Presence};
 use socket::Socket;
 use subscription::Subscription;
 
@@ -70,8 +70,8 @@ use subscription::Subscription;
 const FETCHES_MAX: usize = 32;
 /// E-mail addresses that are remembered.
 const EMAILS_MAX: usize = 100_000;
-/// How long the other edges have to answer the first roll call before sockets are let in.
-const ROLL_CALL: Duration = Duration::from_millis(300);
+/// How long the other edges have to send their full lists before sockets are let in.
+const FULL_SYNC_TIME: Duration = Duration::from_millis(300);
 
 /// What an operator decides about an edge.
 #[derive(Clone, Debug)]
@@ -130,8 +130,6 @@ struct Inner {
     presence: Presence,
     opener: Opener,
     live: Live,
-    /// `None` where NATS wants TLS: then each user is a subscription of the ordinary client.
-    interest: Option<Interest>,
     fetches: Semaphore,
     budgets: Budgets,
     emails: Mutex<HashMap<UserId, Arc<str>>>,
@@ -150,10 +148,10 @@ pub async fn start(
     life: &Lifecycle,
 ) -> anyhow::Result<Edge> {
     let id = config.id.clone().unwrap_or_else(|| uuid::Uuid::new_v4().simple().to_string());
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     anyhow::ensure!(
-        !id.is_empty() && id.bytes().all(is_plain) && id != "roll",
-        "the edge's id may hold letters, digits, '_' and '-' only: {id:?}"
+        is_edge_id(&id),
+        "an edge's id has 1 to {EDGE_ID_CHARS_MAX} letters, digits, '_' and '-', and is neither \
+         \"all\" nor \"roll\": {id:?}"
     );
     let stopped = CancellationToken::new();
     let sockets_max = config.sockets_max;
@@ -172,18 +170,17 @@ pub async fn start(
             presence: Presence::new(id),
             opener: Opener::start(&api, life, &stopped),
             live: Live::start(&bus, life, &stopped),
-            interest: Interest::is_possible(&bus).then(|| Interest::new(&bus)),
             fetches: Semaphore::new(FETCHES_MAX),
             budgets,
             emails: Mutex::default(),
-            open_at: Instant::now() + ROLL_CALL,
+            open_at: Instant::now() + FULL_SYNC_TIME,
             api,
             compare_now: Notify::new(),
             life: life.clone(),
             stopped,
         }),
     };
-    life.spawn_essential("edge beats", beats::run(edge.clone()));
+    life.spawn_essential("edge heartbeats", heartbeats::run(edge.clone()));
     life.spawn_essential("edge heads", heads::run(edge.clone()));
     life.spawn_essential("edge keys", heads::refresh_keys(edge.clone()));
     life.spawn_essential("edge revocations", heads::follow_revocations(edge.clone()));
@@ -206,10 +203,8 @@ impl Edge {
             return Readiness::stopping();
         }
         let subject = self.bus().subjects().rpc("ping");
-        let pushes = self.interest().and_then(Interest::fault);
-        let fault = self.bus().fault().or(pushes.clone());
-        let round_trip = self.bus().round_trip(subject).await.filter(|_| pushes.is_none());
-        Readiness::with_nats(round_trip).explained("nats", fault)
+        let round_trip = self.bus().round_trip(subject).await;
+        Readiness::with_nats(round_trip).explained("nats", self.bus().fault())
     }
 
     fn config(&self) -> &Config {
@@ -261,10 +256,6 @@ impl Edge {
         &self.inner.live
     }
 
-    fn interest(&self) -> Option<&Interest> {
-        self.inner.interest.as_ref()
-    }
-
     fn fetches(&self) -> &Semaphore {
         &self.inner.fetches
     }
@@ -281,7 +272,7 @@ impl Edge {
     }
 
     /// Waits until the other edges had time to say who is online there.
-    async fn wait_for_roll_call(&self) {
+    async fn wait_for_full_sync(&self) {
         tokio::time::sleep_until(self.inner.open_at).await;
     }
 
@@ -297,17 +288,10 @@ impl Edge {
         emails.insert(user, Arc::clone(email));
     }
 
-    /// Lets a socket in, unless there are too many.
-    fn register(&self, socket: &Arc<Socket>) -> bool {
-        self.hub().add_socket(socket, |gone| {
-            self.presence().note(socket.user, true);
-            if let Some(interest) = self.interest() {
-                interest.add(socket.user);
-            } else {
-                let hearing = pushes::run_one(self.clone(), socket.user, gone);
-                self.life().spawn(Box::pin(hearing));
-            }
-        })
+    /// Lets a socket in, unless there are too many. Returns what tells the other nodes that its user
+    /// is here.
+    fn register(&self, socket: &Arc<Socket>) -> Option<Announcement> {
+        self.hub().add_socket(socket, || self.presence().note(socket.user, true))
     }
 
     fn unregister(&self, socket: &Arc<Socket>) {
@@ -321,9 +305,6 @@ impl Edge {
         }
         self.hub().remove_socket(socket, || {
             self.presence().note(socket.user, false);
-            if let Some(interest) = self.interest() {
-                interest.remove(socket.user);
-            }
         });
         if !subscriptions.is_empty() {
             self.leave_rooms(subscriptions);

@@ -56,11 +56,6 @@ impl Live {
         self.publish(self.bus.subjects().room_live(room), headers, frame.text());
     }
 
-    /// Answers a request with nothing: being there is the answer.
-    pub(crate) fn answer(&self, reply: String) {
-        self.publish(reply, HeaderMap::new(), Text::default());
-    }
-
     fn publish(&self, subject: String, headers: HeaderMap, text: Text) {
         let _ = self.out.try_send(Out { subject, headers, payload: text.into() });
     }

@@ -1,43 +1,50 @@
 //! Who is online, on this edge and on all others.
 //!
 //! Every edge holds the whole set: a user is online while at least one edge says so. What the
-//! others say comes as heartbeats ([`crate::beats`]); what changes goes to the rooms in batches,
+//! others say comes as heartbeats ([`crate::heartbeats`]); what changes goes to the rooms in batches,
 //! so that a thousand people who come at once cost each room one look.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::UserId;
-use nats::rpc::{Beat, Roster};
+use nats::presence::EdgeTable;
+use nats::rpc::{Heartbeat, PresenceUpdate};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast};
+use runtime::meter::Counter;
+use tokio::sync::{Notify, broadcast, watch};
 use tokio::time::Instant;
 
-/// An edge that was silent for this long is gone, and its users with it.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Batches that a room may have in store before it looks at the whole set.
 const BATCHES_MAX: usize = 64;
+/// Heartbeats of this edge that NATS may not have passed on yet. Of more, the oldest are forgotten:
+/// a later one confirms what they said.
+const UNCONFIRMED_MAX: usize = 64;
+/// How long a new socket waits until NATS has passed on that its user is online.
+const ANNOUNCE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether each of these users is online now.
 pub(crate) type Changes = HashMap<UserId, bool>;
 
-/// What a heartbeat calls for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Heard {
-    /// Nothing.
-    Fine,
-    /// A beat was lost: have everyone say who is there.
-    Hole,
+/// The place of a change in the order in which this edge tells the other nodes of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Announcement(u64);
+
+/// What the other nodes have to be told.
+#[derive(Debug)]
+pub(crate) struct Untold {
+    /// Who came and who went; `None` if nobody did.
+    pub changes: Option<PresenceUpdate>,
+    /// The last of these changes.
+    pub upto: Announcement,
 }
 
-#[derive(Debug)]
-struct OtherEdge {
+/// A heartbeat of this edge that has not come back yet, and the last change that it tells of.
+#[derive(Clone, Copy, Debug)]
+struct Unconfirmed {
     number: u64,
-    users: HashSet<UserId>,
-    heard: Instant,
-    /// Parts of a whole roster that have come, and their users.
-    partial: Option<(u32, HashSet<UserId>)>,
+    upto: Announcement,
 }
 
 #[derive(Debug, Default)]
@@ -46,9 +53,12 @@ struct State {
     online: HashMap<UserId, u32>,
     /// Not told to the rooms yet.
     changed: Changes,
-    /// Who came to or went from this edge, not told to the other edges yet.
+    /// Who came to or went from this edge, not told to the other nodes yet.
     untold: Changes,
-    others: HashMap<String, OtherEdge>,
+    /// The last change of this edge.
+    last: Announcement,
+    unconfirmed: VecDeque<Unconfirmed>,
+    others: EdgeTable,
 }
 
 /// The set.
@@ -57,6 +67,8 @@ pub(crate) struct Presence {
     edge: String,
     state: Mutex<State>,
     batches: broadcast::Sender<Arc<Changes>>,
+    /// The last change that NATS has passed on.
+    announced: watch::Sender<Announcement>,
     untold: Notify,
     changed: Notify,
 }
@@ -68,6 +80,7 @@ impl Presence {
             edge,
             state: Mutex::default(),
             batches: broadcast::Sender::new(BATCHES_MAX),
+            announced: watch::Sender::default(),
             untold: Notify::new(),
             changed: Notify::new(),
         }
@@ -79,8 +92,10 @@ impl Presence {
     }
 
     /// A user's first socket on this edge was opened, or their last one closed.
-    pub(crate) fn note(&self, user: UserId, is_here: bool) {
+    pub(crate) fn note(&self, user: UserId, is_here: bool) -> Announcement {
         let mut state = self.state.lock();
+        let announcement = Announcement(state.last.0 + 1);
+        state.last = announcement;
         if is_here {
             state.raise(user);
         } else {
@@ -90,6 +105,47 @@ impl Presence {
         drop(state);
         self.untold.notify_one();
         self.changed.notify_one();
+        announcement
+    }
+
+    /// Waits until NATS has passed on a change to all nodes, for at most [`ANNOUNCE_TIMEOUT`]. What
+    /// is published from then on finds the user on this edge.
+    pub(crate) async fn announced(&self, announcement: Announcement) {
+        let mut announced = self.announced.subscribe();
+        let waiting = announced.wait_for(|&upto| upto >= announcement);
+        if tokio::time::timeout(ANNOUNCE_TIMEOUT, waiting).await.is_err() {
+            Counter::AnnouncementsLate.add(1);
+        }
+    }
+
+    /// A heartbeat has gone out that completes the news of everything up to a change.
+    pub(crate) fn sent(&self, number: u64, upto: Announcement) {
+        let mut state = self.state.lock();
+        if state.unconfirmed.len() >= UNCONFIRMED_MAX {
+            state.unconfirmed.pop_front();
+        }
+        state.unconfirmed.push_back(Unconfirmed { number, upto });
+    }
+
+    /// What was sent before may not have reached NATS: it confirms nothing.
+    pub(crate) fn forget_sent(&self) {
+        self.state.lock().unconfirmed.clear();
+    }
+
+    /// A heartbeat of this edge came back: NATS has passed it on to everyone.
+    fn confirm(&self, number: u64) {
+        let mut state = self.state.lock();
+        while let Some(first) = state.unconfirmed.front().copied() {
+            if first.number > number {
+                break;
+            }
+            state.unconfirmed.pop_front();
+            self.announced.send_if_modified(|upto| {
+                let is_news = *upto < first.upto;
+                *upto = (*upto).max(first.upto);
+                is_news
+            });
+        }
     }
 
     /// Whether a user is online anywhere.
@@ -130,84 +186,58 @@ impl Presence {
         }
     }
 
-    /// Resolves when there is something to tell the other edges. Cancel-safe.
+    /// Resolves when there is something to tell the other nodes. Cancel-safe.
     pub(crate) async fn has_untold(&self) {
         self.untold.notified().await;
     }
 
-    /// Takes what the other edges do not know yet.
-    pub(crate) fn take_untold(&self) -> Option<Roster> {
-        let untold = std::mem::take(&mut self.state.lock().untold);
+    /// Takes what the other nodes do not know yet.
+    pub(crate) fn take_untold(&self) -> Untold {
+        let mut state = self.state.lock();
+        let (untold, upto) = (std::mem::take(&mut state.untold), state.last);
+        drop(state);
         if untold.is_empty() {
-            return None;
+            return Untold { changes: None, upto };
         }
         let side = |is_here: bool| {
             untold.iter().filter(|&(_, &here)| here == is_here).map(|(&user, _)| user).collect()
         };
-        Some(Roster::Delta { online: side(true), offline: side(false) })
+        let changes = PresenceUpdate::Delta { online: side(true), offline: side(false) };
+        Untold { changes: Some(changes), upto }
     }
 
-    /// Takes in what another edge says.
-    pub(crate) fn hear(&self, beat: Beat, now: Instant) -> Heard {
-        self.changed.notify_one();
-        if beat.edge == self.edge {
-            return Heard::Fine;
+    /// Applies a heartbeat of any edge, this one included. Returns whether full lists must be asked
+    /// for, because a heartbeat was lost or the edge is new.
+    pub(crate) fn apply(&self, heartbeat: Heartbeat, now: Instant) -> bool {
+        if heartbeat.edge == self.edge {
+            self.confirm(heartbeat.number);
+            return false;
         }
         let mut state = self.state.lock();
-        if matches!(beat.roster, Roster::Gone) {
-            state.drop_edge(&beat.edge);
-            return Heard::Fine;
-        }
-        let is_new = !state.others.contains_key(&beat.edge);
-        let other = state.others.entry(beat.edge.clone()).or_insert_with(|| OtherEdge {
-            number: beat.number,
-            users: HashSet::new(),
-            heard: now,
-            partial: None,
-        });
-        let is_next = beat.number == other.number + 1;
-        other.number = beat.number;
-        other.heard = now;
-        match beat.roster {
-            Roster::Whole { part, parts, online } => {
-                return state.take_part(&beat.edge, (part, parts), online, is_next);
-            }
-            Roster::Delta { online, offline } => {
-                let came: Vec<_> = online.into_iter().filter(|&u| other.users.insert(u)).collect();
-                let went: Vec<_> = offline.into_iter().filter(|u| other.users.remove(u)).collect();
-                for user in came {
-                    state.raise(user);
-                }
-                for user in went {
-                    state.lower(user);
-                }
-            }
-            Roster::Same | Roster::Gone => {}
-        }
-        if is_new || !is_next { Heard::Hole } else { Heard::Fine }
+        let applied = state.others.apply(heartbeat, now);
+        applied.offline.into_iter().for_each(|user| state.lower(user));
+        applied.online.into_iter().for_each(|user| state.raise(user));
+        drop(state);
+        self.changed.notify_one();
+        applied.needs_full_list
     }
 
     /// Drops the edges that were silent for too long.
     pub(crate) fn drop_silent(&self, now: Instant) {
         let mut state = self.state.lock();
-        let silent: Vec<String> = state
-            .others
-            .iter()
-            .filter(|(_, other)| now.duration_since(other.heard) > SILENCE_MAX)
-            .map(|(edge, _)| edge.clone())
-            .collect();
-        for edge in silent {
+        for removed in state.others.remove_silent(now) {
+            let (edge, users) = (removed.edge, removed.users);
             tracing::warn!(edge, "edge {edge} is silent: its users are offline");
-            state.drop_edge(&edge);
+            for user in users {
+                state.lower(user);
+            }
             self.changed.notify_one();
         }
     }
 
     /// We heard nothing for a while because we were not connected: nobody is to blame.
     pub(crate) fn forgive_silence(&self, now: Instant) {
-        for other in self.state.lock().others.values_mut() {
-            other.heard = now;
-        }
+        self.state.lock().others.forgive_silence(now);
     }
 }
 
@@ -228,91 +258,68 @@ impl State {
             self.changed.insert(user, false);
         }
     }
-
-    fn drop_edge(&mut self, edge: &str) {
-        for user in self.others.remove(edge).into_iter().flat_map(|other| other.users) {
-            self.lower(user);
-        }
-    }
-
-    fn take_part(
-        &mut self,
-        edge: &str,
-        (part, parts): (u32, u32),
-        online: Vec<UserId>,
-        is_next: bool,
-    ) -> Heard {
-        let Some(other) = self.others.get_mut(edge) else { return Heard::Fine };
-        let mut users = match other.partial.take() {
-            _ if part == 0 => HashSet::new(),
-            Some((next, users)) if next == part && is_next => users,
-            _ => return Heard::Hole,
-        };
-        users.extend(online);
-        if part + 1 < parts {
-            other.partial = Some((part + 1, users));
-            return Heard::Fine;
-        }
-        let before = std::mem::replace(&mut other.users, users.clone());
-        users.difference(&before).for_each(|&user| self.raise(user));
-        before.difference(&users).for_each(|&user| self.lower(user));
-        Heard::Fine
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use nats::presence::SILENCE_MAX;
+
     use super::*;
 
-    fn beat(edge: &str, number: u64, roster: Roster) -> Beat {
-        Beat { edge: edge.into(), number, roster }
+    fn beat(edge: &str, number: u64, update: PresenceUpdate) -> Heartbeat {
+        Heartbeat { edge: edge.into(), number, update }
     }
 
-    fn delta(online: &[i64], offline: &[i64]) -> Roster {
+    fn delta(online: &[i64], offline: &[i64]) -> PresenceUpdate {
         let users = |ids: &[i64]| ids.iter().copied().map(UserId).collect();
-        Roster::Delta { online: users(online), offline: users(offline) }
-    }
-
-    fn whole(part: u32, parts: u32, online: &[i64]) -> Roster {
-        Roster::Whole { part, parts, online: online.iter().copied().map(UserId).collect() }
+        PresenceUpdate::Delta { online: users(online), offline: users(offline) }
     }
 
     #[test]
     fn a_user_is_online_while_any_edge_says_so() {
         let (presence, now) = (Presence::new("me".into()), Instant::now());
         presence.note(UserId(1), true);
-        presence.hear(beat("other", 1, delta(&[1, 2], &[])), now);
+        presence.apply(beat("other", 1, delta(&[1, 2], &[])), now);
         presence.note(UserId(1), false);
         assert!(presence.is_online(UserId(1)));
-        assert_eq!(presence.hear(beat("other", 2, delta(&[], &[1])), now), Heard::Fine);
+        assert!(!presence.apply(beat("other", 2, delta(&[], &[1])), now));
         assert!(!presence.is_online(UserId(1)));
         assert!(presence.is_online(UserId(2)));
     }
 
     #[test]
-    fn a_lost_beat_is_a_hole_and_a_whole_roster_closes_it() {
+    fn the_users_of_an_edge_go_with_it() {
         let (presence, now) = (Presence::new("me".into()), Instant::now());
-        assert_eq!(presence.hear(beat("other", 1, Roster::Same), now), Heard::Hole);
-        assert_eq!(presence.hear(beat("other", 3, delta(&[5], &[])), now), Heard::Hole);
-        assert_eq!(presence.hear(beat("other", 9, whole(0, 2, &[7])), now), Heard::Fine);
-        assert!(presence.is_online(UserId(5)));
-        assert_eq!(presence.hear(beat("other", 10, whole(1, 2, &[8])), now), Heard::Fine);
-        assert!(!presence.is_online(UserId(5)));
-        assert!(presence.is_online(UserId(7)) && presence.is_online(UserId(8)));
-        assert_eq!(presence.hear(beat("other", 12, whole(1, 2, &[9])), now), Heard::Hole);
-        assert!(!presence.is_online(UserId(9)));
-    }
-
-    #[test]
-    fn the_users_of_a_silent_edge_go() {
-        let (presence, now) = (Presence::new("me".into()), Instant::now());
-        presence.hear(beat("other", 1, delta(&[1], &[])), now);
+        presence.apply(beat("other", 1, delta(&[1], &[])), now);
         presence.drop_silent(now + SILENCE_MAX);
         assert!(presence.is_online(UserId(1)));
         presence.drop_silent(now + SILENCE_MAX + Duration::from_millis(1));
         assert!(!presence.is_online(UserId(1)));
-        presence.hear(beat("other", 2, delta(&[1], &[])), now);
-        presence.hear(beat("other", 3, Roster::Gone), now);
+        assert!(presence.apply(beat("other", 2, delta(&[1], &[])), now));
+        presence.apply(beat("other", 3, PresenceUpdate::Leaving), now);
         assert!(!presence.is_online(UserId(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_announced_once_a_heartbeat_that_tells_of_it_has_come_back() {
+        let (presence, now) = (Presence::new("me".into()), Instant::now());
+        let first = presence.note(UserId(1), true);
+        presence.sent(1, presence.take_untold().upto);
+        let second = presence.note(UserId(2), true);
+        presence.apply(beat("other", 1, PresenceUpdate::Unchanged), now);
+        assert!(*presence.announced.borrow() < first, "only its own heartbeats count");
+        presence.apply(beat("me", 1, PresenceUpdate::Unchanged), now);
+        presence.announced(first).await;
+        assert!(*presence.announced.borrow() < second);
+        presence.sent(2, presence.take_untold().upto);
+        presence.apply(beat("me", 2, PresenceUpdate::Unchanged), now);
+        assert_eq!(now.elapsed(), Duration::ZERO, "nobody waited for the deadline");
+        presence.announced(second).await;
+        let lost = presence.note(UserId(2), false);
+        presence.sent(3, presence.take_untold().upto);
+        presence.forget_sent();
+        presence.apply(beat("me", 4, PresenceUpdate::Unchanged), now);
+        presence.announced(lost).await;
+        assert_eq!(now.elapsed(), ANNOUNCE_TIMEOUT);
     }
 }

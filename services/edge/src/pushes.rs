@@ -1,55 +1,46 @@
-//! What is for one user: pushes to all their sockets, and the question whether they are here.
+//! Pushes: frames for all sockets of one user, whichever rooms these follow.
 //!
-//! Being subscribed is the answer to "online?", so nobody but an edge that holds a socket of the
-//! user subscribes to the user's subject.
+//! They come on two subjects: that of this edge, and that of all edges, for users of whom the sender
+//! does not know on which edge they are. A push is sent on one of the two, and each edge has its own
+//! sockets only, so every socket gets it once.
 
+use async_nats::Message;
 use domain::UserId;
-use futures_util::StreamExt;
-use nats::interest::Push;
-use tokio_util::sync::CancellationToken;
+use futures_util::{StreamExt, stream};
+use nats::subjects::HEADER_USER;
 
 use crate::Edge;
 use crate::frame::Text;
 use crate::queue::Weight;
 
-/// Hears what is for all users of this edge, where that is possible.
+/// Passes pushes on to sockets until the edge stops.
 pub(crate) async fn run(edge: Edge) -> anyhow::Result<()> {
-    let stopped = edge.stopped().clone();
-    if let Some(interest) = edge.interest() {
-        stopped.run_until_cancelled(interest.run(|push| deliver(&edge, push))).await;
-    } else {
-        stopped.cancelled().await;
-    }
+    let (client, subjects) = (edge.bus().client(), edge.bus().subjects());
+    let own = client.subscribe(subjects.edge_push(edge.presence().edge())).await?;
+    let all = client.subscribe(subjects.edge_push_all()).await?;
+    let mut pushes = stream::select(own, all);
+    let passing_on = async {
+        while let Some(push) = pushes.next().await {
+            pass_on(&edge, &push);
+        }
+    };
+    edge.stopped().run_until_cancelled(passing_on).await;
     Ok(())
 }
 
-/// Hears what is for one user by the ordinary client, until their last socket here is gone.
-pub(crate) async fn run_one(edge: Edge, user: UserId, gone: CancellationToken) {
-    let subject = edge.bus().subjects().user(user);
-    let hearing = async {
-        let mut pushes = match edge.bus().client().subscribe(subject).await {
-            Ok(pushes) => pushes,
-            Err(error) => {
-                tracing::error!(user.id = %user, error = %error, "no pushes for user {user}: {error}");
-                return;
-            }
-        };
-        while let Some(message) = pushes.next().await {
-            let reply = message.reply.map(|reply| reply.to_string());
-            deliver(&edge, Push { user, reply, payload: message.payload });
-        }
-    };
-    gone.run_until_cancelled(hearing).await;
-}
-
-fn deliver(edge: &Edge, push: Push) {
-    if let Some(reply) = push.reply {
-        edge.live().answer(reply);
+fn pass_on(edge: &Edge, push: &Message) {
+    let Some(user) = user_of(push) else { return };
+    let sockets = edge.hub().sockets_of(user);
+    if sockets.is_empty() {
         return;
     }
     let Ok(text) = std::str::from_utf8(&push.payload) else { return };
     let text = Text::from(text.to_owned());
-    for socket in edge.hub().sockets_of(push.user) {
+    for socket in sockets {
         socket.out.push(text.clone(), Weight::Ephemeral);
     }
+}
+
+fn user_of(push: &Message) -> Option<UserId> {
+    push.headers.as_ref()?.get(HEADER_USER)?.as_str().parse().ok()
 }

@@ -16,6 +16,7 @@ use crate::close::Close;
 use crate::frame::{Echo, ServerFrame};
 use crate::limit::FrameLimit;
 use crate::line::{Inbound, Line, WriteError};
+use crate::presence::Announcement;
 use crate::queue::Work;
 use crate::socket::Socket;
 
@@ -39,6 +40,7 @@ pub(crate) struct Session {
     pub(crate) limit: FrameLimit,
     ping_at: Instant,
     pong_by: Instant,
+    announcement: Announcement,
     token: Token,
 }
 
@@ -62,8 +64,14 @@ impl Drop for Leaving {
 }
 
 impl Session {
-    /// The session of a socket whose token expires then.
-    pub(crate) fn new(edge: Edge, socket: Arc<Socket>, expires_at: Timestamp) -> Self {
+    /// The session of a socket whose token expires then and whose user `announcement` tells the
+    /// other nodes of.
+    pub(crate) fn new(
+        edge: Edge,
+        socket: Arc<Socket>,
+        expires_at: Timestamp,
+        announcement: Announcement,
+    ) -> Self {
         let now = Instant::now();
         Self {
             limit: FrameLimit::new(edge.config().frames_per_second, now),
@@ -71,6 +79,7 @@ impl Session {
             socket,
             ping_at: now + PING_EVERY,
             pong_by: now + PONG_TIMEOUT,
+            announcement,
             token: Token { expires_at, is_warned: false },
         }
     }
@@ -78,6 +87,10 @@ impl Session {
     /// Serves the socket to its end.
     pub(crate) async fn run(mut self, mut line: Line) {
         let leaving = Leaving { edge: self.edge.clone(), socket: Arc::clone(&self.socket) };
+        // The `connection` frame says that pushes arrive and others see the user online.
+        if self.edge.bus().is_connected() {
+            Box::pin(self.edge.presence().announced(self.announcement)).await;
+        }
         let ending = self.serve(&mut line).await;
         drop(leaving);
         let Some(close) = ending else {

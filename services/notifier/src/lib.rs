@@ -20,6 +20,7 @@ use std::time::Duration;
 use domain::MailId;
 use domain::mail::MailKind;
 use nats::bus::Bus;
+use nats::presence::Directory;
 use nats::streams::StreamSettings;
 use parking_lot::Mutex;
 use runtime::meter::{Counter, Gauge, label};
@@ -73,6 +74,7 @@ struct Inner {
     config: Config,
     store: Store,
     bus: Bus,
+    presence: Directory,
     clock: Clock,
     writer: Writer,
     server: Option<Server>,
@@ -130,6 +132,7 @@ pub async fn start(
     let inner = Inner {
         config,
         store,
+        presence: Directory::start(&bus, "notifier", life),
         bus,
         clock,
         writer,

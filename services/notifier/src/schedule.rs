@@ -27,8 +27,8 @@ const DUE_MAX: i64 = 500;
 const UNANSWERED_MAX: i64 = 500;
 /// Notifications claimed at one look.
 const CLAIM_MAX: i64 = 500;
-/// People asked for at once.
-const ASKED_MAX: usize = 16;
+/// People judged at once.
+const JUDGED_MAX: usize = 16;
 /// How long others leave alone what one notifier has claimed.
 const LEASE: Duration = Duration::from_secs(60);
 /// How long the same job is not put on the queue again.
@@ -39,8 +39,6 @@ const UNANSWERED: Duration = Duration::from_secs(180);
 const JUDGE_BUDGET: Duration = Duration::from_secs(8);
 /// How long a look may still take once the process drains.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
-/// How long edges have, after NATS has come back, to say who is online.
-const EDGES_RETURN: Duration = Duration::from_secs(2);
 
 /// What the schedule claims.
 struct Claims {
@@ -56,16 +54,8 @@ pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
         people: Window::new("digest_claims", CLAIM_MAX),
         failing: Mutex::new(Parked::new("digests")),
     };
-    let mut connections = notifier.bus.connections();
-    let mut connected_at = None;
     while !notifier.life.is_draining() {
-        if connections.has_changed().unwrap_or(false) {
-            // The first connection finds edges that have been there before us.
-            let is_first = *connections.borrow_and_update() <= 1;
-            connected_at = (!is_first).then(std::time::Instant::now);
-        }
-        let are_edges_back = connected_at.is_none_or(|at| at.elapsed() >= EDGES_RETURN);
-        let look = Box::pin(look(&notifier, &mut claims, are_edges_back));
+        let look = Box::pin(look(&notifier, &mut claims));
         let Some(looked) = notifier.life.unless_drained(DRAIN_GRACE, look).await else { break };
         let is_full = match looked {
             Ok(is_full) => is_full,
@@ -84,11 +74,7 @@ pub(crate) async fn run(notifier: Notifier) -> anyhow::Result<()> {
 }
 
 /// One look at the schedule. Returns whether there is more.
-async fn look(
-    notifier: &Notifier,
-    claims: &mut Claims,
-    are_edges_back: bool,
-) -> store::Result<bool> {
+async fn look(notifier: &Notifier, claims: &mut Claims) -> store::Result<bool> {
     let now = notifier.clock.now();
     let mut conn = notifier.store.read().await?;
     let backlog = mail_backlog(&mut conn, now).await?;
@@ -118,7 +104,8 @@ async fn look(
     // By a clock that is wrong, what nobody has read would be mailed too early.
     let server = notifier.store.server_time().await?;
     let skew = notifier.clock.compare(server.at, server.round_trip);
-    let may_judge = are_edges_back && skew.is_tolerable();
+    // So it would be for people of whom it is not known yet that they are online.
+    let may_judge = notifier.presence.is_known() && skew.is_tolerable();
     let has_more = may_judge && make_digests(notifier, claims).await?;
     let mut conn = notifier.store.read().await?;
     let due = due_mails(&mut conn, DUE_MAX, notifier.clock.now()).await?;
@@ -187,7 +174,7 @@ async fn make_digests(notifier: &Notifier, claims: &mut Claims) -> store::Result
     let failing = &claims.failing;
     let judged = futures_util::stream::iter(people)
         .map(|user| judge(notifier, failing, user))
-        .buffer_unordered(ASKED_MAX)
+        .buffer_unordered(JUDGED_MAX)
         .collect::<Vec<_>>()
         .await;
     Ok(!judged.is_empty())
@@ -220,7 +207,7 @@ async fn judge(notifier: &Notifier, failing: &Mutex<Parked<UserId>>, user: UserI
 }
 
 async fn settle(notifier: &Notifier, user: UserId) -> store::Result<()> {
-    let is_online = notifier.bus.is_online(user).await;
+    let is_online = notifier.presence.is_online(user).await;
     let mut tx = notifier.begin().await?;
     let (delay, now) = (notifier.config.mail_delay, notifier.clock.now());
     digests::settle_person(&mut tx, (user, is_online), delay, now).await?;

@@ -143,7 +143,7 @@ async fn deliver(notifier: &Notifier, id: MailId) -> store::Result<()> {
 /// Takes back a digest whose reader is online by now.
 async fn take_back(notifier: &Notifier, due: &DueMail) -> store::Result<bool> {
     let (MailKind::Digest, Some(user)) = (due.kind, due.user) else { return Ok(false) };
-    if !notifier.bus.is_online(user).await {
+    if !notifier.presence.is_online(user).await {
         return Ok(false);
     }
     let mut tx = notifier.begin().await?;

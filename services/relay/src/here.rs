@@ -1,11 +1,10 @@
 //! `@here`: those members of a room who were online when it was said, where an api has recorded
-//! that because this relay was late; else those who are online now. Asked over NATS, so before the
-//! transaction.
+//! that because this relay was late; else those who are online now. A relay that has just started
+//! waits until it knows who is, so this comes before the transaction.
 
 use std::collections::{HashMap, HashSet};
 
 use domain::{RoomId, Seq, UserId};
-use nats::bus::MEMBERS_AT_ONCE;
 use store::queries::here_said::here_said;
 use store::queries::outbox::LogPlace;
 use store::queries::room_members::members_of;
@@ -30,7 +29,7 @@ pub(crate) async fn who_is_here(relay: &Relay, events: &[Planned]) -> store::Res
         }
         let people = match online.get(&room) {
             Some(people) => people.clone(),
-            None => relay.bus.online_of(members(relay, room).await?, MEMBERS_AT_ONCE).await,
+            None => relay.presence.online_of(members(relay, room).await?).await,
         };
         online.insert(room, people.clone());
         here.insert(place, people);
@@ -50,7 +49,7 @@ pub(crate) async fn here_of(
             let users: HashSet<UserId> = users.into_iter().collect();
             Ok(members.iter().filter(|member| users.contains(member)).copied().collect())
         }
-        None => Ok(relay.bus.online_of(members.to_vec(), MEMBERS_AT_ONCE).await),
+        None => Ok(relay.presence.online_of(members.to_vec()).await),
     }
 }
 

@@ -17,6 +17,7 @@ mod turns;
 use std::time::Duration;
 
 use nats::bus::Bus;
+use nats::presence::Directory;
 use nats::streams::StreamSettings;
 use runtime::meter::{Counter, label};
 use runtime::{Clock, Lifecycle};
@@ -45,6 +46,7 @@ struct Relay {
     config: Config,
     store: Store,
     bus: Bus,
+    presence: Directory,
     clock: Clock,
 }
 
@@ -62,7 +64,8 @@ pub async fn start(
 ) -> anyhow::Result<()> {
     // Exported from the start: `increase` misses the first value of a new series.
     Counter::WorkDead.add_with(0, vec![label("work", "recipients")]);
-    let relay = Relay { config, store, bus, clock };
+    let presence = Directory::start(&bus, "relay", life);
+    let relay = Relay { config, store, bus, presence, clock };
     let turns = Turns::new();
     life.spawn_essential("relay intake", plan::take_in(relay.clone(), turns.clone(), life.clone()));
     life.spawn_essential("relay planner", plan::run(relay.clone(), turns, life.clone()));

@@ -87,7 +87,7 @@ pub(crate) struct Planned {
     org: OrgId,
     /// How often planning has failed with it.
     failures: u32,
-    /// Whether its text mentions who is online, so that it must be asked who is.
+    /// Whether its text mentions who is online.
     pub(crate) mentions_here: bool,
     /// How many people it concerns because it mentions everyone in its room, or who is online.
     audience: i64,
@@ -352,7 +352,7 @@ pub(crate) async fn follow_up(relay: &Relay, effects: Effects) {
     }
     for push in effects.pushes {
         let frame = LiveFrame::Notification { notification: push.notification.into() };
-        nats::publish::push(&relay.bus, push.user, &frame).await;
+        nats::publish::push(&relay.presence, push.user, &frame).await;
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use nats::bus::Bus;
-use nats::rpc::{Beat, Roster};
+use nats::rpc::{Heartbeat, PresenceUpdate};
 use nats::subjects::Subjects;
 use testkit::{Board, Value, json, within};
 
@@ -117,7 +117,7 @@ async fn an_edge_that_stops_says_goodbye_to_the_others() {
     let bus = Bus::connect(board.nats_url(), subjects.clone(), "test").await.unwrap();
     let mut connections = bus.connections();
     within("NATS answers", connections.wait_for(|&count| count > 0)).await.unwrap();
-    let mut beats = bus.client().subscribe(subjects.edge_beats()).await.unwrap();
+    let mut beats = bus.client().subscribe(subjects.edge_heartbeats()).await.unwrap();
     assert!(bus.round_trip(subjects.rpc("ping")).await.is_some(), "subscribed");
 
     let mut of_bob = bob.opens(1, room).await;
@@ -137,8 +137,8 @@ async fn an_edge_that_stops_says_goodbye_to_the_others() {
     of_bob.sees_presence(alice.id, "offline").await;
     within("it says that it is gone", async {
         while let Some(message) = beats.next().await {
-            let beat: Beat = serde_json::from_slice(&message.payload).unwrap();
-            if matches!(beat.roster, Roster::Gone) {
+            let beat: Heartbeat = serde_json::from_slice(&message.payload).unwrap();
+            if matches!(beat.update, PresenceUpdate::Leaving) {
                 return;
             }
         }

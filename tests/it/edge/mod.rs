@@ -6,6 +6,7 @@ mod frames;
 mod limits;
 mod live;
 mod opening;
+mod presence;
 mod resume;
 mod slow;
 mod subscribe;

@@ -7,6 +7,7 @@ mod permissions;
 mod proof;
 mod renewal;
 mod shipped;
+mod tls;
 
 use nats::bus::Bus;
 use nats::subjects::Subjects;

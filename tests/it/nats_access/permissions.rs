@@ -47,12 +47,17 @@ async fn round_trip(client: &async_nats::Client, user: &str) {
 #[tokio::test]
 async fn with_the_shipped_permissions_no_role_hears_or_forges_the_answers_to_another() {
     let server = NatsProcess::shipped("server.conf").await;
-    // What must work: an api answers an edge, an edge answers the relay and the notifier.
+    // What must work: an api answers an edge, and edges tell who is online.
     assert!(reaches(&server, ("api", "_INBOX_edge.a.1"), ("edge", "_INBOX_edge.a.*")).await);
-    for asker in ["relay", "notifier"] {
-        let (subject, pattern) =
-            (format!("chat.online.{asker}.a"), format!("chat.online.{asker}.a"));
-        assert!(reaches(&server, ("edge", &subject), (asker, &pattern)).await, "{asker}");
+    for listener in ["api", "relay", "notifier", "edge"] {
+        let (said, call) = ("chat.edge.a.beat", "chat.edge.roll.call");
+        assert!(reaches(&server, ("edge", said), (listener, "chat.edge.*.beat")).await);
+        assert!(reaches(&server, (listener, call), ("edge", call)).await, "{listener}");
+    }
+    for sender in ["api", "relay"] {
+        for push in ["chat.edge.a.push", "chat.edge.all.push"] {
+            assert!(reaches(&server, (sender, push), ("edge", push)).await, "{sender}: {push}");
+        }
     }
     // Overhearing an answer that is meant for an edge.
     for thief in ["webhooks", "notifier", "relay", "migrate", "operator"] {
@@ -70,7 +75,8 @@ async fn with_the_shipped_permissions_no_role_hears_or_forges_the_answers_to_ano
     }
     // An edge hears no question, and writes no log, push or revocation.
     assert!(!reaches(&server, ("edge", "chat.rpc.keys"), ("edge", "chat.rpc.*")).await);
-    for subject in ["chat.room.1.log", "chat.user.1", "chat.revoked"] {
+    let pushes = ["chat.edge.a.push", "chat.edge.all.push", "chat.user.1"];
+    for subject in pushes.into_iter().chain(["chat.room.1.log", "chat.revoked"]) {
         assert!(!reaches(&server, ("edge", subject), ("edge", subject)).await, "{subject}");
     }
 }
@@ -93,7 +99,8 @@ async fn no_role_may_subscribe_to_the_inbox_of_another() {
         ["_INBOX.>", "_INBOX_api.>", "_INBOX_edge.>", "_INBOX_migrate.>", "_INBOX_relay.>"];
     for thief in ["webhooks", "notifier"] {
         let client = as_user(&server, thief).await;
-        for inbox in inboxes.into_iter().chain([">", "*.>", "chat.rpc.*", "chat.room.*.log"]) {
+        let others = [">", "*.>", "chat.rpc.*", "chat.room.*.log", "chat.edge.*.push"];
+        for inbox in inboxes.into_iter().chain(others) {
             let _heard = client.subscribe(inbox).await.unwrap();
             refuses(&server, thief, ("Subscription", inbox)).await;
         }

@@ -95,7 +95,7 @@ async fn everything_works(scene: Scene, admin: &str) {
     let mut of_bob = bob.opens(1, room).await;
     of_dora.sees_presence(bob.id, "online").await;
     scene.a_message_arrives(&mut of_dora, &mut of_bob, "first").await;
-    // Whether @here includes Bob is asked of the edges.
+    // That @here includes Bob is known from his edge.
     of_dora.posts(room, "@here").await;
     of_bob.next_of_type("notification").await;
     scene.people_are_seen(&mut of_dora, &mut of_bob).await;

@@ -20,9 +20,6 @@ use crate::path::{PathId, PathIds};
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
-/// People of one page whose sockets are asked for at once.
-const ASKED_AT_ONCE: usize = 64;
-
 /// A member of a room.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RoomMember)]
@@ -96,15 +93,9 @@ pub(crate) async fn list_room_members(
     let members =
         queries::room_members::room_members(&mut conn, &room, search, page.slice()).await?;
     drop(conn);
-    let online = online(&api, &members).await;
+    let online = api.presence().online_now(members.iter().map(|member| member.person.id));
     let views = |member| RoomMemberView::of(member, &online);
     Ok(Json(page.page(&api.config().public_url, members, |member| member.id.0, views)))
-}
-
-/// Who of a page has a socket somewhere.
-async fn online(api: &Api, members: &[RoomMember]) -> HashSet<UserId> {
-    let users: Vec<UserId> = members.iter().map(|member| member.person.id).collect();
-    api.bus().online_of(users, ASKED_AT_ONCE).await.into_iter().collect()
 }
 
 /// Takes someone out of a room; who may change it may do so.
