@@ -38,7 +38,8 @@ use crate::revocation;
 /// Concurrent lookups of tokens that clients over their limit present.
 const TOKEN_CHECKS_MAX: usize = 8;
 /// Reads of one user that run at once on this node: requests, and what edges ask for their sockets.
-const READS_AT_ONCE: usize = 4;
+/// More would take both cores of a small machine from what others send.
+const READS_AT_ONCE: usize = 2;
 
 /// How the api is set up.
 #[derive(Clone, Debug)]
