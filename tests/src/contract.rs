@@ -57,7 +57,7 @@ impl Document {
 
     fn check(&self, method: &str, url: &str, reply: &Reply) -> Result<(), String> {
         let path = path_of(url);
-        // Whoever asks for what has not changed gets that, whatever it is.
+        // Any conditional request may be answered with 304.
         if reply.status == 304 || OTHER.iter().any(|other| path.starts_with(other)) {
             return Ok(());
         }

@@ -264,7 +264,7 @@ async fn subscribe(bus: &Bus) -> Option<Subscriber> {
     tokio::time::timeout(SUBSCRIBE_TIMEOUT, subscribe).await.ok()?.ok()
 }
 
-/// The next message; pending for ever while there is no subscription.
+/// Waits for the next message. Never resolves while there is no subscription.
 async fn next(heartbeats: &mut Option<Subscriber>) -> Option<Bytes> {
     match heartbeats {
         Some(heartbeats) => heartbeats.next().await.map(|message| message.payload),

@@ -2,6 +2,7 @@
 
 use axum::{Router, middleware};
 use tower::Layer;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -66,29 +67,29 @@ fn documented() -> OpenApiRouter<Api> {
 
 /// Any call may be refused before it is looked at: a client may have too many requests open.
 fn show_refusals(document: &mut utoipa::openapi::OpenApi) {
-    let refused = Problems::responses().remove("429");
-    for path in document.paths.paths.values_mut() {
-        let operations = [&mut path.get, &mut path.post, &mut path.patch, &mut path.delete];
-        for operation in operations.into_iter().flatten() {
-            let responses = &mut operation.responses.responses;
-            if let Some(refused) = refused.clone() {
-                responses.entry("429".to_owned()).or_insert(refused);
-            }
-        }
+    let Some(refused) = Problems::responses().remove("429") else { return };
+    for operation in operations_mut(document) {
+        let responses = &mut operation.responses.responses;
+        responses.entry("429".to_owned()).or_insert_with(|| refused.clone());
     }
 }
 
 /// Public calls bear `security: []`; what the attribute `security(())` makes is `[{}]`.
 fn show_public_calls(document: &mut utoipa::openapi::OpenApi) {
     let optional = Some(vec![SecurityRequirement::default()]);
-    for path in document.paths.paths.values_mut() {
-        let operations = [&mut path.get, &mut path.post, &mut path.patch, &mut path.delete];
-        for operation in operations.into_iter().flatten() {
-            if operation.security == optional {
-                operation.security = Some(Vec::new());
-            }
+    for operation in operations_mut(document) {
+        if operation.security == optional {
+            operation.security = Some(Vec::new());
         }
     }
+}
+
+/// Every operation of the document.
+fn operations_mut(document: &mut utoipa::openapi::OpenApi) -> impl Iterator<Item = &mut Operation> {
+    document.paths.paths.values_mut().flat_map(|path| {
+        let operations = [&mut path.get, &mut path.post, &mut path.patch, &mut path.delete];
+        operations.into_iter().flatten()
+    })
 }
 
 /// The OpenAPI 3.1 document, as JSON text that ends with a newline.

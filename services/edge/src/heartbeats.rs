@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 use crate::Edge;
 
-/// A change goes out at once, and those that follow within this time together. A new socket waits
-/// for it.
+/// The first change is sent at once. Changes within this time after it are sent together. A new socket
+/// waits until its own change was sent.
 const GATHER: Duration = Duration::from_millis(10);
-/// Silence and what is due are looked at this often, however much is sent meanwhile.
+/// Interval of the checks for silent edges and for due heartbeats. Sending does not delay them.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The full list is sent at least this often.
 const FULL_LIST_EVERY: Duration = Duration::from_secs(30);

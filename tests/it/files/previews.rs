@@ -182,7 +182,7 @@ async fn a_size_found_after_the_message_was_sent_follows_as_an_update_that_is_no
     assert_eq!(events["results"].as_array().unwrap().len(), 1, "{events}");
     assert_eq!(size(&events["results"][0]), found);
 
-    // An edit that follows is told of, the sizes are not.
+    // The webhook gets the later edit, but not the sizes.
     team.alice.patch(&format!("/messages/{}/", sent["id"]), json!({"body": "there"})).await.is(200);
     let deliveries = receiver.gets(4).await;
     let types: Vec<_> = deliveries.iter().map(|one| one.json()["type"].clone()).collect();

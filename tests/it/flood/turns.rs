@@ -129,6 +129,6 @@ async fn reads_of_one_user_run_a_few_at_a_time() {
     assert_eq!(board.count(LOCK_WAITS).await, 2);
     held.release().await;
     for one in slow {
-        assert_eq!(one.await.unwrap(), 200, "those that waited are answered");
+        assert_eq!(one.await.unwrap(), 200, "reads that waited are answered");
     }
 }

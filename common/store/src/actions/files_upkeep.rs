@@ -48,7 +48,7 @@ pub async fn end_expired(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u6
     Ok(ended.rows_affected())
 }
 
-/// Checks claimed uploads that were removed from a message, and ends those that are in no other message.
+/// Checks claimed uploads that were removed from a message. Ends the uploads that no other message contains.
 /// Returns the number of uploads checked.
 pub async fn end_let_go(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
     let let_go = sqlx::query_scalar!(
@@ -260,11 +260,12 @@ pub enum Noted {
     Moved,
 }
 
-/// Notes a claimed preview that is in the store, and the image's size in pixels; tells of both in the
-/// newest [`TOLD_MAX`] messages that carry the image.
+/// Records a claimed preview that is in the store, and the image's size in pixels. Appends an update
+/// to the log for each of the newest [`TOLD_MAX`] messages that contain the image.
 ///
-/// Their rooms are locked before the upload, as those are who send; whoever sends a message with it
-/// into another room holds the upload's row, and what is seen behind that is complete.
+/// Lock order: rooms, then the upload, as for sending. A transaction that sends a message with this
+/// upload holds the upload's row until it commits, so all such messages are visible once this
+/// transaction has that row.
 pub async fn note_preview(
     tx: &mut Tx,
     id: UploadId,
