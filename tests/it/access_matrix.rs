@@ -78,6 +78,7 @@ const ROWS: &[Row] = &[
     ("POST /api/v1/orgs/{id}/invite/", "/orgs/ORG/invite/", r#"{"email":"FRESH@chat.test"}"#),
     ("GET /api/v1/orgs/{id}/invites/", "/orgs/ORG/invites/", ""),
     ("DELETE /api/v1/orgs/{id}/invites/{invite_id}/", "/orgs/ORG/invites/INVITE/", ""),
+    ("POST /api/v1/orgs/check-invite/", "/orgs/check-invite/", r#"{"token":"TOKEN"}"#),
     ("POST /api/v1/orgs/accept-invite/", "/orgs/accept-invite/", r#"{"token":"TOKEN"}"#),
     ("GET /api/v1/rooms/", "/rooms/", ""),
     ("POST /api/v1/rooms/", "/rooms/", r#"{"org":ORG,"name":"plans"}"#),

@@ -266,6 +266,7 @@ impl Builder {
     /// Starts the board.
     pub async fn start(self) -> Board {
         static PREFIXES: AtomicU64 = AtomicU64::new(1);
+        crate::watchdog::watch();
         let own = if self.has_own_servers {
             Some(Servers::start_with(self.jetstream_bytes_max).await)
         } else {

@@ -41,6 +41,7 @@ mod socket;
 mod storm;
 pub mod uploads;
 mod wait;
+mod watchdog;
 
 pub use board::{Board, Holding, Team};
 pub use builder::Builder;

@@ -22,8 +22,10 @@ await journey("account", async (browser, step) => {
   const his = await browser.page(1, { colorScheme: "dark" });
   await his.goto(his.door.url + invite);
   await his.getByRole("heading", { name: "You are invited" }).waitFor();
+  await his.getByText(`Alice invites ${dave.email} to join`).waitFor();
+  same(await his.getByLabel("E-mail").inputValue(), dave.email, "the address that is invited");
   await isAccessible(his, "an invite");
-  await fill(his, { "First name": "Dave", "Last name": "Hopper", "E-mail": dave.email, Password: "password1" });
+  await fill(his, { "First name": "Dave", "Last name": "Hopper", Password: "password1" });
   await press(his, "Create account and join");
   await his.locator("#invite-password[aria-invalid=true]").waitFor();
   await his.getByText("Is too common, choose another.").waitFor();
@@ -36,9 +38,14 @@ await journey("account", async (browser, step) => {
 
   const hers = await browser.page(0);
   await signIn(hers, mallory);
-  await hers.goto(hers.door.url + invite);
-  await press(hers, "Accept invitation");
+  const { token } = await rest(alice, "POST", `/orgs/${org}/invite/`, { email: "erin@chat.test" });
+  await hers.goto(`${hers.door.url}/invite/?token=${encodeURIComponent(token)}`);
   await saysAlert(hers, "another address");
+  same(await hers.getByRole("button", { name: "Accept invitation" }).count(), 0, "ways to accept another's invitation");
+  await press(hers, "Use another account");
+  await hers.getByRole("button", { name: "Create account and join" }).waitFor();
+  same(await hers.getByLabel("E-mail").inputValue(), "erin@chat.test", "the address that is invited");
+  await signIn(hers, mallory);
   await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email, role: "MANAGER" });
   await hers.goto(hers.door.url + await mailLink(mallory.email, /\/invite\//));
   await press(hers, "Accept invitation");
@@ -46,10 +53,6 @@ await journey("account", async (browser, step) => {
   await hers.getByRole("link", { name: "Organization settings" }).waitFor();
   same((await rest(mallory, "GET", `/orgs/${org}/`)).role, "MANAGER", "her role");
   await hers.goto(hers.door.url + invite);
-  await press(hers, "Use another account");
-  await hers.getByLabel("I have an account").check();
-  await fill(hers, { "E-mail": dave.email, Password: dave.password });
-  await press(hers, "Sign in and join");
   await hers.getByText("accepted before").waitFor();
   step("an invite is for one person, once");
 

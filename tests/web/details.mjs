@@ -20,6 +20,8 @@ async function links(page) {
   await page.goto(`${page.door.url}/reset/?token=not-one-of-ours`);
   await page.getByRole("alert").filter({ hasText: "This link was used before, or is older than an hour." }).waitFor();
   await isAccessible(page, "a link that does not work");
+  await page.goto(`${page.door.url}/invite/?token=not-one-of-ours`);
+  await page.getByText("This invitation was withdrawn, or its link is not complete.").waitFor();
   await fetch(`${stage.api}/api/v1/auth/password/reset/`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ email: alice.email }) });
   const answered = page.waitForResponse((answer) => answer.url().includes("/password/reset/confirm/"));
   await page.goto(page.door.url + (await mailLink(alice.email, /^\/reset/)));

@@ -13,10 +13,6 @@ await dress("more-style");
 /** Signed addresses by upload, and when they end. @type {Map<string, {until: number, found: Promise<any>}>} */
 const known = new Map();
 
-/** When it is looked again for the picture of an image that was just sent. */
-const PICTURE_WAITS_MS = [700, 1500, 3000, 6000];
-/** How many of these waits are over, by upload: an image drawn anew goes on where it was. @type {Map<string, number>} */
-const waited = new Map();
 /** Pixels of the largest place of a picture in the timeline. */
 const PLACE = { width: 400, height: 300 };
 /** Bytes of an animated picture that is shown moving; a larger one stands still until it is opened. */
@@ -89,15 +85,7 @@ class ChatFile extends LitElement {
     this.problem = "";
     try {
       this.found = await lookUp(id);
-      // Its size and its picture are made after it was sent.
-      while (this.isImage && !this.found.preview_url) {
-        const wait = PICTURE_WAITS_MS[waited.get(id) ?? 0];
-        if (!wait) return;
-        await new Promise((done) => setTimeout(done, wait));
-        if (!this.isConnected) return;
-        waited.set(id, (waited.get(id) ?? 0) + 1);
-        this.found = await lookUp(id, true);
-      }
+      if (this.lacksPreview) this.found = await lookUp(id, true);
     } catch (error) {
       // What is known of it is shown still.
       if (/** @type {any} */ (error).status === 404 || (this.isImage && !this.found)) this.refused(error);
@@ -109,6 +97,11 @@ class ChatFile extends LitElement {
     this.asked = asked;
     this.gone = error.status === 404;
     this.problem = this.gone ? "" : error.message;
+  }
+
+  /** Whether its preview was made after its addresses were asked for: the message says so. */
+  get lacksPreview() {
+    return this.isImage && this.upload.has_preview && this.found && !this.found.preview_url;
   }
 
   get isImage() {
@@ -155,6 +148,7 @@ class ChatFile extends LitElement {
 
   /** @param {Map<string, unknown>} changed */
   updated(changed) {
+    if (changed.has("upload") && this.lacksPreview) this.load();
     const picture = /** @type {HTMLElement|null} */ (this.querySelector(".picture"));
     if (!picture || !(changed.has("upload") || changed.has("found"))) return;
     const { width, height } = this.size;

@@ -8,13 +8,45 @@ import { Gate } from "./gate.js";
 /** The token of a link, which may be in its path or its query. @param {string} path */
 const tokenOf = (path) => new URLSearchParams(location.search).get("token") ?? decodeURIComponent(path.split("/")[2] ?? "");
 
+/** @typedef {{org_name: string, invited_by: string, email: string}} Invite */
+
+/** Why nobody can use an invite any more. */
+const UNUSABLE = { invite_expired: "This invitation has expired. Ask for a new one.", already_accepted: "This invitation has been accepted before.",
+  not_found: "This invitation was withdrawn, or its link is not complete." };
+
 class LinkGate extends Gate {
   /** @param {string} kind */
   opens(kind) {
+    /** What a good invite is for; null until it is known. @type {Invite|null} */ this.invite = null;
     if (kind === "invite") this.loadRules();
     const token = tokenOf(this.path);
     if (!token) this.ends("This link is incomplete", html`<p>Open the whole link from the e-mail, or copy all of it.</p><p><a href="/">Open ChatBoard</a></p>`);
     else if (kind === "reset") this.checkReset(token);
+    else if (kind === "invite") this.checkInvite(token);
+  }
+
+  /** Says at once what an invite is for, or that it cannot be used. @param {string} token */
+  async checkInvite(token) {
+    try {
+      this.invite = await board.request("POST", "/orgs/check-invite/", { token });
+      this.requestUpdate();
+    } catch (error) {
+      // Without an answer the form is shown: accepting says what is wrong.
+      this.endsUnusable(/** @type {import("/chatboard.js").ApiError} */ (error).code);
+    }
+  }
+
+  /** Ends the screen of an invite that nobody can use any more. @param {string} code @returns {boolean} whether the code says so */
+  endsUnusable(code) {
+    const word = UNUSABLE[/** @type {keyof typeof UNUSABLE} */ (code)];
+    if (word) this.ends("This invitation can't be used", html`<p>${word}</p><p><a href="/">Open ChatBoard</a></p>`);
+    return Boolean(word);
+  }
+
+  /** What a good invite is for. */
+  renderPurpose() {
+    const { invited_by: by, org_name: org, email } = this.invite ?? {};
+    return this.invite ? html`<p><bdi>${by}</bdi> invites <b><bdi>${email}</bdi></b> to join <b><bdi>${org}</bdi></b>.</p>` : nothing;
   }
 
   /** Says at once whether a link works: without a password the server looks at the token, and does not use it up. @param {string} token */
@@ -69,9 +101,9 @@ class LinkGate extends Gate {
       await this.accept();
     });
     const choice = (/** @type {boolean} */ isNew, /** @type {string} */ label) => html`<label><input type="radio" name="account" .checked=${this.isNew === isNew} @change=${choose(isNew)}>${label}</label>`;
-    return html`<form @submit=${send}><h1>You are invited</h1><p>Use the address that the invitation was sent to.</p>
+    return html`<form @submit=${send}><h1>You are invited</h1>${this.renderPurpose()}
       ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "I am new")}${choice(false, "I have an account")}</fieldset>`}
-      ${this.isNew ? this.fields("invite") : html`${this.email("invite")}
+      ${this.isNew ? this.fields("invite", this.invite?.email) : html`${this.email("invite", this.invite?.email)}
         ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}`}
       ${this.button("invite", this.isNew ? "Create account and join" : "Sign in and join")}</form>`;
   }
@@ -79,7 +111,9 @@ class LinkGate extends Gate {
   /** @param {import("/chatboard.js").User} user */
   renderAccept(user) {
     const send = this.saves("accept", () => this.accept());
-    return html`<form @submit=${send}><h1>You are invited</h1><p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>${this.button("accept", "Accept invitation")}
+    const isAnothers = this.invite && this.invite.email.toLowerCase() !== user.email.toLowerCase();
+    return html`<form @submit=${send}><h1>You are invited</h1>${this.renderPurpose()}<p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>
+      ${isAnothers ? html`<p class="failed" role="alert">This invitation is for another address.</p>` : this.button("accept", "Accept invitation")}
       ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${() => this.resend(user)}>Send the verification mail again</button></p>` : nothing}
       <p><a href="/">Not now</a> · <button type="button" class="as-link" @click=${() => board.signOut()}>Use another account</button></p></form>`;
   }
@@ -103,12 +137,11 @@ class LinkGate extends Gate {
       if (board.status === "online" || board.orgs.length) await board.load();
       go("/");
     } catch (error) {
-      const { code, status, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
-      const words = { invite_email_mismatch: `This invitation is for another address than ${board.user?.email}.`, invite_expired: "This invitation has expired. Ask for a new one.",
-        email_unverified: `Verify your e-mail address first: open the link that we sent to ${board.user?.email}, then accept the invitation here.`,
-        already_accepted: "This invitation has been accepted before.", not_found: "This invitation was withdrawn, or its link is not complete." };
+      const { code, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
+      if (this.endsUnusable(code)) return;
+      const words = { invite_email_mismatch: `This invitation is for another address than ${board.user?.email}.`,
+        email_unverified: `Verify your e-mail address first: open the link that we sent to ${board.user?.email}, then accept the invitation here.` };
       const word = words[/** @type {keyof typeof words} */ (code)];
-      if (word && status !== 403) return this.ends("This invitation can't be used", html`<p>${word}</p><p><a href="/">Open ChatBoard</a></p>`);
       // Who just signed in is asked on the other form, which this one became.
       this.form("accept").problem = word ?? message;
       this.requestUpdate();

@@ -4,12 +4,16 @@ use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
 /// Users that a server may run as instead of root, best first.
 const SERVANTS: [&str; 2] = ["postgres", "nobody"];
+
+/// How long a program may run: fetching a package over a slow line takes minutes.
+const RUN_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// The user we run as.
 pub(crate) fn uid() -> u32 {
@@ -153,14 +157,25 @@ pub(crate) fn temporary_folder() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Runs a program to its end; its error output, if it fails, is the error.
+/// Runs a program to its end, for at most [`RUN_TIMEOUT`]; its error output, if it fails, is the
+/// error.
 pub(crate) fn run(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_owned();
     let name = Path::new(&name).file_name().and_then(OsStr::to_str).unwrap_or("program").to_owned();
-    let output = command
-        .stdin(std::process::Stdio::null())
-        .output()
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .with_context(|| format!("cannot run {name}"))?;
+    let pid = rustix::process::Pid::from_child(&child);
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    let Ok(output) = end.recv_timeout(RUN_TIMEOUT) else {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        bail!("{name} did not end within {} minutes", RUN_TIMEOUT.as_secs() / 60);
+    };
+    let output = output.with_context(|| format!("cannot run {name}"))?;
     if output.status.success() {
         return Ok(());
     }

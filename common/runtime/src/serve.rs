@@ -143,8 +143,16 @@ fn connection(
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         drop(head.lock().take());
         begins.cancel();
+        let unread = unread.clone();
         let request = request.map(|body| Body::new(unread.watch(body)));
-        answer_one(server.clone(), peer, request)
+        let answer = answer_one(server.clone(), peer, request);
+        async move {
+            let mut response = answer.await;
+            if let Ok(response) = &mut response {
+                unread.tell(response);
+            }
+            response
+        }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

@@ -15,9 +15,10 @@ use devstack::{
 use runtime::config::{Settings, Source};
 use runtime::tokens::SigningKeys;
 use runtime::{Clock, Lifecycle};
+use store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::{files, roles, tools};
+use crate::{database, files, roles, tools};
 
 /// Where the search for free ports begins.
 const HTTP_PORT: u16 = 8080;
@@ -113,6 +114,7 @@ async fn start(
             folder.path().display()
         )
     })?;
+    settle_retention(settings, database.expose()).await?;
     if !flags.no_demo {
         let files = files::connect(settings)?;
         if demo::make(database.expose(), files.as_ref(), Clock::system().now()).await? {
@@ -142,6 +144,14 @@ async fn start(
     };
     folder.publish(&endpoints)?;
     Ok(Servers { _postgres: postgres, _nats: nats, endpoints, has_demo })
+}
+
+/// Settles a new deployment's retention before the demo data makes it look like one of before.
+async fn settle_retention(settings: &Settings, url: &str) -> anyhow::Result<()> {
+    let store = Store::connect(url, 1).await?;
+    database::settle_retention(&store, database::Retention::of(settings)).await?;
+    store.pool().close().await;
+    Ok(())
 }
 
 /// Starts the servers that no setting names.

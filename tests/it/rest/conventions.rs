@@ -64,7 +64,10 @@ async fn checks_come_in_the_order_of_the_contract() {
     let text_type = ("content-type", "text/plain".to_owned());
     let who = ("authorization", bearer);
     // 401 before 413, 415 and 400.
-    patch(vec![text_type.clone()], huge.clone()).await.refuses(401, "unauthenticated");
+    let refused = patch(vec![text_type.clone()], huge.clone()).await;
+    refused.refuses(401, "unauthenticated");
+    // Nobody sends their next request on this connection.
+    assert_eq!(refused.header("connection"), "close");
     // 413 before 415.
     patch(vec![who.clone(), text_type.clone()], huge).await.refuses(413, "payload_too_large");
     // 415 before 400, 400 before 404, 404 before 422: a stranger's invalid body tells nothing.
@@ -80,6 +83,15 @@ async fn checks_come_in_the_order_of_the_contract() {
     let role = format!("/orgs/{}/members/{}/role/", team.org, team.alice.id);
     team.alice.post(&role, json!({"role": "KING"})).await.blames(&["role"]);
     team.alice.post(&role, json!({"role": "MEMBER"})).await.refuses(409, "last_admin");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_nobody_reads_ends_no_connection() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let answer = team.bob.post("/auth/verify-email/resend/", json!({"un": "wanted"})).await;
+    answer.is(202);
+    assert_eq!(answer.header("connection"), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,6 +255,7 @@ async fn the_served_document_is_well_formed() {
         "/api/v1/auth/register/",
         "/api/v1/auth/registration/",
         "/api/v1/auth/verify-email/",
+        "/api/v1/orgs/check-invite/",
         "/api/v1/auth/token/",
         "/api/v1/auth/token/refresh/",
         "/api/v1/auth/logout/",

@@ -34,6 +34,32 @@ async fn an_invite_lets_in_whom_it_names_and_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invite_says_what_it_is_for_before_it_is_accepted() {
+    let board = Board::start().await;
+    let team = board.team().await;
+    let dave = board.person("dave").await;
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let invite = json!({"email": dave.email, "role": "MANAGER"});
+    let made = team.alice.post(&invites, invite.clone()).await.is(201);
+    let token = json!({"token": made["token"]});
+    let check = "/orgs/check-invite/";
+    // The token is enough: whoever follows the link has no account yet.
+    let nobody = dave.with_token("");
+    let found = nobody.post(check, token.clone()).await.is(200);
+    let expected = json!({"org_id": team.org, "org_name": "Acme", "invited_by": "Alice",
+        "email": dave.email, "role": "MANAGER", "expires_at": made["expires_at"]});
+    assert_eq!(found, expected);
+    nobody.post(check, json!({"token": "unknown"})).await.refuses(404, "not_found");
+    nobody.post(check, json!({})).await.blames(&["token"]);
+    dave.post("/orgs/accept-invite/", token.clone()).await.is(200);
+    nobody.post(check, token).await.refuses(409, "already_accepted");
+    let withdrawn = team.alice.post(&invites, json!({"email": "x@chat.test"})).await.is(201);
+    team.alice.delete(&format!("/orgs/{}/invites/{}/", team.org, withdrawn["id"])).await.is(204);
+    let token = json!({"token": withdrawn["token"]});
+    nobody.post(check, token).await.refuses(404, "not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_invites_above_their_own_role() {
     let board = Board::start().await;
     let team = board.team().await;
@@ -62,6 +88,7 @@ async fn an_invite_expires_after_seven_days_and_blocks_no_other() {
     let alice = team.alice.with_token(&team.alice.mint(Duration::from_secs(60)));
     let dave = dave.with_token(&dave.mint(Duration::from_secs(60)));
     let expired = json!({"token": first["token"]});
+    dave.post("/orgs/check-invite/", expired.clone()).await.refuses(410, "invite_expired");
     dave.post("/orgs/accept-invite/", expired).await.refuses(410, "invite_expired");
     assert!(alice.get(&format!("/orgs/{}/invites/", team.org)).await.results().is_empty());
     let second = alice.post(&invites, body).await.is(201);

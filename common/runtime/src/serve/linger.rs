@@ -1,15 +1,18 @@
-//! Reading what a client still sends after it was answered: a connection that is closed while bytes
-//! of a request are unread is reset, and a client that is sending then sees a broken connection
-//! instead of the answer.
+//! What a client still sends after it was answered. Its connection ends, and the answer says so. The
+//! rest is read before: a connection that is closed while bytes of a request are unread is reset, and
+//! a client that is sending then sees a broken connection instead of the answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::HttpBody;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, Response};
 use hyper::body::{Bytes, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
@@ -20,28 +23,76 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of the rest that are read.
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of an unwanted body that are passed over, so that its connection goes on.
+const PASSED_OVER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Whether a request of a connection was answered before its body was read. Clones share it.
+/// The body of a connection's request that was answered before it was read to its end. Clones share
+/// it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Unread(Arc<AtomicBool>);
+pub(super) struct Unread {
+    rest: Arc<Mutex<Rest>>,
+    is_left: Arc<AtomicBool>,
+}
+
+/// What is left of the body of a connection's latest request.
+#[derive(Debug, Default)]
+enum Rest {
+    /// It is being read, or was.
+    #[default]
+    Nothing,
+    /// Nobody will read it any more.
+    Dropped(Incoming),
+    /// The answer has been made.
+    Answered,
+}
 
 impl Unread {
+    /// Whether some of a request was left unread: nothing more is read on its connection as a request.
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_left.load(Ordering::Relaxed)
     }
 
-    /// A request's body that notes whether it was read to its end.
+    /// A request's body, whose rest is kept when it is dropped.
     pub(super) fn watch(&self, body: Incoming) -> Watched {
-        Watched { inner: body, unread: self.clone() }
+        *self.rest.lock() = Rest::Nothing;
+        Watched { inner: Some(body), unread: self.clone() }
     }
+
+    /// Says in the answer that the connection ends, where it does: a client that sends its next request
+    /// on it would lose that one. What has come of a small body that nobody wanted is passed over.
+    pub(super) fn tell<B>(&self, response: &mut Response<B>) {
+        let rest = std::mem::replace(&mut *self.rest.lock(), Rest::Answered);
+        let Rest::Dropped(rest) = rest else { return };
+        if !is_all_there(rest) {
+            self.is_left.store(true, Ordering::Relaxed);
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
+/// Whether the rest of a body has come already, all of it.
+fn is_all_there(mut rest: Incoming) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut bytes_left = PASSED_OVER_BYTES_MAX;
+    while bytes_left > 0 && !rest.is_end_stream() {
+        match Pin::new(&mut rest).poll_frame(&mut cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                bytes_left = bytes_left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            }
+            Poll::Ready(None) => return true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+        }
+    }
+    rest.is_end_stream()
 }
 
 /// A request's body.
 #[derive(Debug)]
 pub(super) struct Watched {
-    inner: Incoming,
+    /// There until it is dropped.
+    inner: Option<Incoming>,
     unread: Unread,
 }
 
@@ -53,22 +104,28 @@ impl HttpBody for Watched {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        match &mut self.inner {
+            Some(inner) => Pin::new(inner).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(HttpBody::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), HttpBody::size_hint)
     }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if !self.inner.is_end_stream() {
-            self.unread.0.store(true, Ordering::Relaxed);
+        let Some(inner) = self.inner.take().filter(|inner| !inner.is_end_stream()) else { return };
+        let mut rest = self.unread.rest.lock();
+        match *rest {
+            Rest::Answered => self.unread.is_left.store(true, Ordering::Relaxed),
+            Rest::Nothing | Rest::Dropped(_) => *rest = Rest::Dropped(inner),
         }
     }
 }

@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 
 use super::email_verification::{mark_verified, require_verified};
 use super::mail_limits::{MailScope, count_mail};
-use super::mails::{MailSecret, NewMail, enqueue, token_hash, withdraw};
+use super::mails::{MailSecret, NewMail, display_name, enqueue, token_hash, withdraw};
 use super::membership::Moved;
 use super::org_members;
 use crate::access::{self, OrgAccess};
@@ -49,6 +49,23 @@ pub struct Accepted {
     pub moved: Moved,
 }
 
+/// What somebody who holds a token may know of its invite before they accept it.
+#[derive(Clone, Debug)]
+pub struct InviteDetails {
+    /// The organization.
+    pub org: OrgId,
+    /// Its name.
+    pub org_name: String,
+    /// How whoever made it is called.
+    pub invited_by: String,
+    /// The invited address.
+    pub email: String,
+    /// The role that it gives.
+    pub role: Role,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+}
+
 struct Found {
     id: InviteId,
     org: OrgId,
@@ -66,6 +83,17 @@ enum InviteState {
     Expired,
     /// Its creator could not invite so any more.
     Withdrawn,
+}
+
+impl InviteState {
+    fn must_be_open(self) -> Result<(), Refusal> {
+        match self {
+            Self::Open => Ok(()),
+            Self::Accepted => Err(Refusal::AlreadyAccepted),
+            Self::Expired => Err(Refusal::InviteExpired),
+            Self::Withdrawn => Err(Refusal::NotFound),
+        }
+    }
 }
 
 /// A valid invite that somebody registers with.
@@ -258,12 +286,7 @@ pub async fn accept_invite(
     if !email.eq_ignore_ascii_case(&invite.email) {
         return Err(Refusal::InviteEmailMismatch.into());
     }
-    match invite.state {
-        InviteState::Open => {}
-        InviteState::Accepted => return Err(Refusal::AlreadyAccepted.into()),
-        InviteState::Expired => return Err(Refusal::InviteExpired.into()),
-        InviteState::Withdrawn => return Err(Refusal::NotFound.into()),
-    }
+    invite.state.must_be_open()?;
     if invite.is_mailed {
         mark_verified(tx, caller.user, now).await?;
     } else {
@@ -280,6 +303,39 @@ pub async fn accept_invite(
     let (role, moved) =
         org_members::take_in(tx, (invite.org, caller.user), invite.role, now).await?;
     Ok(Accepted { org: invite.org, role, moved })
+}
+
+/// What an open invite is, for whoever holds one of its tokens. Nothing is used up.
+///
+/// # Errors
+/// `NotFound` for an unknown or withdrawn one, `AlreadyAccepted`, `InviteExpired`.
+pub async fn invite_details(
+    conn: &mut PgConnection,
+    token: &str,
+    now: Timestamp,
+) -> Result<InviteDetails> {
+    let invite = find(&mut *conn, &token_hash(token), now).await?.ok_or(Refusal::NotFound)?;
+    invite.state.must_be_open()?;
+    let row = sqlx::query!(
+        r#"select o.name, u.first_name, u.last_name, u.email,
+                  i.expires_at as "expires_at: Timestamp"
+           from organization_invites i
+           join organizations o on o.id = i.org_id
+           join users u on u.id = i.created_by
+           where i.id = $1"#,
+        invite.id.0,
+    )
+    .fetch_optional(conn)
+    .await?
+    .ok_or(Refusal::NotFound)?;
+    Ok(InviteDetails {
+        org: invite.org,
+        org_name: row.name,
+        invited_by: display_name(&row.first_name, &row.last_name, &row.email),
+        email: invite.email,
+        role: invite.role,
+        expires_at: row.expires_at,
+    })
 }
 
 /// The open invite for an address that a token is of, to register with; `None` without a good one.

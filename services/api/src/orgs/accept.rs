@@ -1,7 +1,7 @@
-//! `POST /orgs/accept-invite/`.
+//! `POST /orgs/accept-invite/`, and `/orgs/check-invite/` before it.
 
 use axum::extract::State;
-use domain::{FieldErrors, OrgId, Refusal};
+use domain::{FieldErrors, OrgId, Refusal, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::actions::invites;
 use utoipa::ToSchema;
@@ -9,18 +9,78 @@ use utoipa::ToSchema;
 use super::tell_moves;
 use crate::Api;
 use crate::body::{Body, Field};
-use crate::caller::Authenticated;
+use crate::caller::{Anyone, Authenticated};
 use crate::json::Json;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
 /// An invite's token.
 #[derive(Deserialize, ToSchema)]
-pub(crate) struct AcceptInvite {
+pub(crate) struct InviteToken {
     /// As it was given.
     #[schema(value_type = String, required)]
     #[serde(default)]
     token: Field<String>,
+}
+
+impl InviteToken {
+    fn checked(self) -> Result<String, Problem> {
+        let mut errors = FieldErrors::default();
+        let token = self.token.required("token", &mut errors);
+        errors.finish()?;
+        Ok(token.ok_or(Refusal::Internal)?)
+    }
+}
+
+/// What an invite is for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = InviteDetails)]
+pub(crate) struct InviteDetailsView {
+    /// The organization.
+    org_id: OrgId,
+    /// Its name.
+    org_name: String,
+    /// How whoever made the invite is called.
+    invited_by: String,
+    /// The invited address.
+    email: String,
+    /// The role that it gives.
+    role: &'static str,
+    /// Until when it can be accepted.
+    expires_at: Timestamp,
+}
+
+/// Says what an invite is for, to whoever holds its token, and whether it can be accepted: refused as
+/// accepting would be, except that the caller is not looked at. Uses nothing up.
+#[utoipa::path(
+    post,
+    path = "/orgs/check-invite/",
+    tag = "orgs",
+    security(()),
+    request_body = InviteToken,
+    responses(
+        (status = 200, description = "It can be accepted", body = InviteDetailsView),
+        (status = 410, description = "The invite has expired", body = crate::problem::ProblemView,
+         content_type = "application/problem+json"),
+        Problems
+    )
+)]
+pub(crate) async fn check_invite(
+    State(api): State<Api>,
+    _: Anyone,
+    Body(body): Body<InviteToken>,
+) -> Result<Json<InviteDetailsView>, Problem> {
+    let token = body.checked()?;
+    let mut conn = api.store().read().await?;
+    let found = invites::invite_details(&mut conn, &token, api.clock().now()).await?;
+    Ok(Json(InviteDetailsView {
+        org_id: found.org,
+        org_name: found.org_name,
+        invited_by: found.invited_by,
+        email: found.email,
+        role: found.role.as_str(),
+        expires_at: found.expires_at,
+    }))
 }
 
 /// What was accepted.
@@ -43,7 +103,7 @@ pub(crate) struct AcceptedView {
     post,
     path = "/orgs/accept-invite/",
     tag = "orgs",
-    request_body = AcceptInvite,
+    request_body = InviteToken,
     responses(
         (status = 200, description = "Accepted", body = AcceptedView),
         (status = 410, description = "The invite has expired", body = crate::problem::ProblemView,
@@ -54,12 +114,9 @@ pub(crate) struct AcceptedView {
 pub(crate) async fn accept_invite(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
-    Body(body): Body<AcceptInvite>,
+    Body(body): Body<InviteToken>,
 ) -> Result<Json<AcceptedView>, Problem> {
-    let mut errors = FieldErrors::default();
-    let token = body.token.required("token", &mut errors);
-    errors.finish()?;
-    let token = token.ok_or(Refusal::Internal)?;
+    let token = body.checked()?;
     let now = api.clock().now();
     let accepted = transact!(api, |tx| invites::accept_invite(tx, caller, &token, now).await)?;
     tell_moves(&api, caller.user, &accepted.moved).await;

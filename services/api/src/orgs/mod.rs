@@ -33,6 +33,7 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(invites::list_invites))
         .routes(routes!(invites::delete_invite))
         .routes(routes!(accept::accept_invite))
+        .routes(routes!(accept::check_invite))
 }
 
 /// Reads a role as the contract spells it.
