@@ -7,7 +7,7 @@
 //! put a deadline on everything.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::client::RequestErrorKind;
 use async_nats::connection::State;
@@ -193,6 +193,11 @@ impl Bus {
     /// has refused within the last minute.
     pub fn fault(&self) -> Option<String> {
         self.diagnostics.fault()
+    }
+
+    /// Whether the server has refused a subject since then.
+    pub(crate) fn refused_since(&self, subject: &str, then: Instant) -> bool {
+        self.diagnostics.refused_since(subject, then)
     }
 
     /// What is wrong with the consumer of this connection's role, its stream, or what the role

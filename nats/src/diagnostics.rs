@@ -44,6 +44,8 @@ struct State {
     refusals: BTreeMap<String, Instant>,
     /// The latest refusal.
     refused: Option<(Instant, String)>,
+    /// Subjects that the permissions exclude, and when each was refused last.
+    refused_subjects: BTreeMap<String, Instant>,
 }
 
 /// Why a server cannot be used.
@@ -65,6 +67,12 @@ impl Diagnostics {
         let state = self.state.lock();
         let refused = state.refused.as_ref().filter(|(at, _)| at.elapsed() < TELL_EVERY);
         state.fault.clone().or_else(|| refused.map(|(_, refused)| refused.clone()))
+    }
+
+    /// Whether the server has refused a subject since then. A refused subscription looks like one on
+    /// which nothing comes.
+    pub(crate) fn refused_since(&self, subject: &str, then: Instant) -> bool {
+        self.state.lock().refused_subjects.get(subject).is_some_and(|&at| at >= then)
     }
 
     pub(crate) fn is_connected(&self) {
@@ -91,6 +99,9 @@ impl Diagnostics {
         let kind = RefusalKind::of(&text);
         Counter::NatsErrors.add_with(1, vec![label("kind", kind.name())]);
         let subject = quoted(&text).unwrap_or_default();
+        if kind == RefusalKind::Permissions {
+            self.note_subject(subject);
+        }
         let refused = format!("NATS at {} refuses {}: {text}", names(servers), self.user);
         if !self.is_news(&text, &refused, kind) {
             return;
@@ -105,6 +116,13 @@ impl Diagnostics {
                 "{refused}: give that user the permissions of nats/server.conf"
             ),
             RefusalKind::Authorization => tracing::error!(nats.user = user, reason, "{refused}"),
+        }
+    }
+
+    fn note_subject(&self, subject: &str) {
+        let refused = &mut self.state.lock().refused_subjects;
+        if refused.len() < REFUSALS_MAX || refused.contains_key(subject) {
+            refused.insert(subject.to_owned(), Instant::now());
         }
     }
 

@@ -16,7 +16,7 @@ static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::of_the_api);
 const METHODS: [&str; 4] = ["GET", "POST", "PATCH", "DELETE"];
 /// What it does not describe: documents of the api, and WebSockets.
 const OTHER: [&str; 3] = ["/api/schema", "/api/docs", "/ws"];
-/// What an unknown address or method is answered; 429 to who asks too often.
+/// Statuses of an unknown address or method, and of a caller over the rate limit.
 const UNKNOWN: [u16; 3] = [404, 405, 429];
 
 /// Fails the test unless an answer of the api is one that the document describes.
@@ -34,9 +34,9 @@ pub(crate) fn check(method: &str, url: &str, reply: &Reply) {
 
 struct Document {
     paths: Vec<(Vec<String>, Value)>,
-    /// What is not named in these is not there.
+    /// The shared schemas, closed with `unevaluatedProperties: false`.
     components: Value,
-    /// By schema.
+    /// Compiled validators by the text of their schema.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
 

@@ -79,16 +79,16 @@ export class Gate extends Forms {
     return this.path === "/sign-in/forgotten" ? this.renderForgotten() : kind === "register" ? this.renderRegister() : this.renderSignIn();
   }
 
-  /** @param {string} name @param {string} [value] */
-  email(name, value) {
-    return field(this.form(name), "email", "E-mail", { type: "email", autocomplete: "username", required: true, value });
+  /** @param {string} name */
+  email(name) {
+    return field(this.form(name), "email", "E-mail", { type: "email", autocomplete: "username", required: true });
   }
 
-  /** @param {string} name @param {string} [email] */
-  fields(name, email) {
+  /** @param {string} name */
+  fields(name) {
     const state = this.form(name);
     return html`<div class="pair">${field(state, "first_name", "First name", { autocomplete: "given-name", dir: "auto" })}
-      ${field(state, "last_name", "Last name", { autocomplete: "family-name", dir: "auto" })}</div>${this.email(name, email)}
+      ${field(state, "last_name", "Last name", { autocomplete: "family-name", dir: "auto" })}</div>${this.email(name)}
       ${field(state, "password", "Password", { type: "password", autocomplete: "new-password", required: true, min: 8, hint: "8 characters or more." })}`;
   }
 

@@ -36,6 +36,20 @@ class LinkGate extends Gate {
     }
   }
 
+  /** @param {Map<string, unknown>} changed */
+  updated(changed) {
+    super.updated(changed);
+    this.fillIn();
+  }
+
+  /** Fills in the invited address where the field is new and nothing was typed. */
+  fillIn() {
+    const input = /** @type {HTMLInputElement|null} */ (this.querySelector("input[name=email]:not([data-filled])"));
+    if (!input || !this.invite) return;
+    input.dataset.filled = "";
+    input.value ||= this.invite.email;
+  }
+
   /** Ends the screen of an invite that nobody can use any more. @param {string} code @returns {boolean} whether the code says so */
   endsUnusable(code) {
     const word = UNUSABLE[/** @type {keyof typeof UNUSABLE} */ (code)];
@@ -103,7 +117,7 @@ class LinkGate extends Gate {
     const choice = (/** @type {boolean} */ isNew, /** @type {string} */ label) => html`<label><input type="radio" name="account" .checked=${this.isNew === isNew} @change=${choose(isNew)}>${label}</label>`;
     return html`<form @submit=${send}><h1>You are invited</h1>${this.renderPurpose()}
       ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "I am new")}${choice(false, "I have an account")}</fieldset>`}
-      ${this.isNew ? this.fields("invite", this.invite?.email) : html`${this.email("invite", this.invite?.email)}
+      ${this.isNew ? this.fields("invite") : html`${this.email("invite")}
         ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}`}
       ${this.button("invite", this.isNew ? "Create account and join" : "Sign in and join")}</form>`;
   }

@@ -149,7 +149,7 @@ fn connection(
         async move {
             let mut response = answer.await;
             if let Ok(response) = &mut response {
-                unread.tell(response);
+                unread.mark_close(response);
             }
             response
         }

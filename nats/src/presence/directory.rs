@@ -132,6 +132,7 @@ async fn listen(directory: Directory) -> anyhow::Result<()> {
     let mut listener = Listener {
         directory: directory.clone(),
         heartbeats: None,
+        subscribed_at: std::time::Instant::now(),
         wants_full_lists: false,
         requested_at: None,
         settled_at: None,
@@ -144,6 +145,7 @@ async fn listen(directory: Directory) -> anyhow::Result<()> {
 struct Listener {
     directory: Directory,
     heartbeats: Option<Subscriber>,
+    subscribed_at: std::time::Instant,
     wants_full_lists: bool,
     /// When full lists were last requested.
     requested_at: Option<Instant>,
@@ -199,7 +201,14 @@ impl Listener {
     }
 
     async fn look(&mut self) {
+        if self.is_refused() {
+            self.heartbeats = None;
+            self.wants_full_lists = true;
+            self.requested_at = None;
+            self.settled_at = None;
+        }
         if self.heartbeats.is_none() {
+            self.subscribed_at = std::time::Instant::now();
             self.heartbeats = subscribe(self.bus()).await;
         }
         let now = Instant::now();
@@ -217,6 +226,13 @@ impl Listener {
             tracing::warn!(edge, users, "edge {edge} is silent: its {users} users are offline");
         }
         self.set_metrics(now);
+    }
+
+    /// Whether the server has refused to let this process listen or ask: then nobody is known.
+    fn is_refused(&self) -> bool {
+        let subjects = self.bus().subjects();
+        let used = [subjects.edge_heartbeats(), subjects.edge_full_sync()];
+        used.iter().any(|subject| self.bus().refused_since(subject, self.subscribed_at))
     }
 
     /// Asks every edge for its full list, if that is wanted.

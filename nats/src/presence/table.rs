@@ -40,6 +40,8 @@ pub struct EdgeTable {
     /// Users on all edges together, those of unfinished full lists included.
     size: usize,
     looked_at: Option<Instant>,
+    /// Whether an edge was ignored since the last one left.
+    has_ignored_edge: bool,
 }
 
 #[derive(Debug)]
@@ -83,7 +85,11 @@ impl EdgeTable {
             };
         }
         let is_known = self.edges.contains_key(&id);
-        if !is_known && (self.edges.len() >= EDGES_MAX || !is_edge_id(&id)) {
+        if !is_known && !is_edge_id(&id) {
+            return Applied::default();
+        }
+        if !is_known && self.edges.len() >= EDGES_MAX {
+            self.has_ignored_edge = true;
             return Applied::default();
         }
         let room = USERS_MAX.saturating_sub(self.size);
@@ -124,7 +130,7 @@ impl EdgeTable {
 
     /// Whether users or edges were ignored because a bound was reached.
     pub fn is_over_bound(&self) -> bool {
-        self.edges.len() >= EDGES_MAX || self.edges.values().any(|edge| edge.is_cut)
+        self.has_ignored_edge || self.edges.values().any(|edge| edge.is_cut)
     }
 
     /// Whether a user is on any edge.
@@ -157,6 +163,7 @@ impl EdgeTable {
     fn remove(&mut self, id: &str) -> HashSet<UserId> {
         let Some(edge) = self.edges.remove(id) else { return HashSet::new() };
         self.size -= edge.size();
+        self.has_ignored_edge = false;
         edge.users
     }
 }
@@ -177,7 +184,7 @@ impl EdgeUsers {
         self.users.len() + self.partial.as_ref().map_or(0, |partial| partial.users.len())
     }
 
-    /// Applies a heartbeat; at most `room` users are added.
+    /// Applies a heartbeat; at most `room` users are added to those there are.
     fn apply(&mut self, number: u64, update: PresenceUpdate, now: Instant, room: usize) -> Applied {
         let is_next = number == self.number + 1;
         let mut applied = Applied::default();
@@ -192,6 +199,8 @@ impl EdgeUsers {
         self.is_complete = number == 1 || self.is_complete && is_next;
         match update {
             PresenceUpdate::Full { part, parts, online } => {
+                // The list takes the place of the users there are.
+                let room = room + self.users.len();
                 self.apply_part(
                     Part { number: part, count: parts, online, is_next },
                     room,

@@ -253,7 +253,6 @@ async fn keys(api: Api, _: Keys) -> Result<KeysReply, Problem> {
 
 async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
     let caller = caller_of(&api, &question.token)?;
-    let _turn = api.turn_to_read(caller.user).await;
     let mut conn = api.store().read().await?;
     let epoch = epoch::require(&api, None)?;
     let room = access::room_as_member(&mut conn, caller.user, question.room).await?;
@@ -264,7 +263,6 @@ async fn open(api: Api, question: Open) -> Result<OpenReply, Problem> {
 
 async fn events(api: Api, question: Events) -> Result<EventsReply, Problem> {
     let caller = caller_of(&api, &question.token)?;
-    let _turn = api.turn_to_read(caller.user).await;
     let until = readable_until(&api, caller.user, &question).await?;
     let limit = i64::try_from(REPLAY_EVENTS_MAX).unwrap_or(i64::MAX);
     let page = room_log(api.store(), question.room, question.after, limit, api.clock().now())
@@ -360,7 +358,6 @@ async fn revoked(api: Api, question: Revoked) -> Result<RevokedReply, Problem> {
 
 async fn members(api: Api, question: Members) -> Result<MembersReply, Problem> {
     let caller = caller_of(&api, &question.token)?;
-    let _turn = api.turn_to_read(caller.user).await;
     let limit = i64::try_from(MEMBERS_MAX).unwrap_or(i64::MAX);
     let mut conn = api.store().read().await?;
     access::room_as_member(&mut conn, caller.user, question.room).await?;

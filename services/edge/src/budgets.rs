@@ -25,6 +25,8 @@ const FRAME_KIB_PER_SECOND: u32 = 512;
 const FRAME_KIB_BURST: u32 = 2_048;
 /// Pages that are replayed to a user at once on one edge.
 const REPLAYS_MAX: usize = 4;
+/// Rooms that one user's subscriptions ask an api for at once, outside the questions for many.
+const OPENS_MAX: usize = 2;
 /// How often a waiting replay checks whether its socket closes.
 const CLOSING_CHECK_EVERY: Duration = Duration::from_millis(250);
 const KIB: usize = 1_024;
@@ -35,6 +37,7 @@ pub(crate) struct Budgets {
     frames: Option<FrameBudgets>,
     replay_kib: Option<Limiter<UserId>>,
     replays: Turns<UserId>,
+    opens: Turns<UserId>,
 }
 
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Budgets {
             kib: Limiter::new(FRAME_KIB_PER_SECOND, SECOND, FRAME_KIB_BURST).shared(),
         });
         let replay_kib = (replay_kib_per_second > 0).then(|| per_second(replay_kib_per_second));
-        Self { frames, replay_kib, replays: Turns::new(REPLAYS_MAX) }
+        Self { frames, replay_kib, replays: Turns::new(REPLAYS_MAX), opens: Turns::new(OPENS_MAX) }
     }
 
     /// Counts a user's frame.
@@ -84,6 +87,12 @@ impl Budgets {
             }
             Decision::Refused { retry_after, .. } => Err(refused("user_frames", retry_after)),
         }
+    }
+
+    /// Waits for the user's turn to ask an api for one room: a thousand rooms that are refused would
+    /// fill the api's places for questions.
+    pub(crate) async fn open_turn(&self, user: UserId) -> Turn {
+        self.opens.turn(user).await
     }
 
     /// Waits until a page may be replayed to a socket. `None` when the socket closes.

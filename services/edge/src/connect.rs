@@ -133,7 +133,10 @@ async fn open(
     let Kind::Room(room) = kind else { return Ok(None) };
     let found = edge.opener().find(caller.user, room).await;
     let opened = match found {
-        Ok(None) => edge.api().ask(&Open { token: token.clone(), room }).await.map(Some),
+        Ok(None) => {
+            let _turn = edge.budgets().open_turn(caller.user).await;
+            edge.api().ask(&Open { token: token.clone(), room }).await.map(Some)
+        }
         found => found,
     };
     opened.map_err(|error| close_of(&error))

@@ -74,10 +74,11 @@ pub(crate) async fn open(
     socket: &Socket,
     room: RoomId,
 ) -> Result<OpenReply, AskError> {
-    match edge.opener().find(socket.user, room).await? {
-        Some(log) => Ok(log),
-        None => socket.ask(edge.api(), Open { token: UserToken::default(), room }).await,
+    if let Some(log) = edge.opener().find(socket.user, room).await? {
+        return Ok(log);
     }
+    let _turn = edge.budgets().open_turn(socket.user).await;
+    socket.ask(edge.api(), Open { token: UserToken::default(), room }).await
 }
 
 /// Puts a subscription where it begins.

@@ -108,8 +108,8 @@ impl Presence {
         announcement
     }
 
-    /// Waits until NATS has passed on a change to all nodes, for at most [`ANNOUNCE_TIMEOUT`]. What
-    /// is published from then on finds the user on this edge.
+    /// Waits until NATS has passed on a change to all nodes, for at most [`ANNOUNCE_TIMEOUT`]. A node
+    /// that has not read it yet still sees the user as before.
     pub(crate) async fn announced(&self, announcement: Announcement) {
         let mut announced = self.announced.subscribe();
         let waiting = announced.wait_for(|&upto| upto >= announcement);

@@ -87,7 +87,7 @@ impl Session {
     /// Serves the socket to its end.
     pub(crate) async fn run(mut self, mut line: Line) {
         let leaving = Leaving { edge: self.edge.clone(), socket: Arc::clone(&self.socket) };
-        // The `connection` frame says that pushes arrive and others see the user online.
+        // The `connection` frame comes after NATS has told all nodes that the user is online.
         if self.edge.bus().is_connected() {
             Box::pin(self.edge.presence().announced(self.announcement)).await;
         }

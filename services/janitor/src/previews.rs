@@ -13,8 +13,8 @@ use objects::Objects;
 use runtime::meter::{Counter, label};
 use runtime::workers::Workers;
 use store::actions::files_upkeep::{
-    DuePreview, Noted, claim_preview, fail_hopeless_previews, fail_preview, give_preview_back,
-    note_preview,
+    DuePreview, PreviewOutcome, claim_preview, fail_hopeless_previews, fail_preview,
+    give_preview_back, note_preview,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
@@ -161,24 +161,24 @@ async fn put(
     let size = (signed(picture.size.0), signed(picture.size.1));
     for _ in 0..NOTE_TRIES_MAX {
         match batch(janitor, note(janitor, due.id, size)).await? {
-            Noted::Shown => return Ok("made"),
-            Noted::Unwanted => {
+            PreviewOutcome::Recorded => return Ok("made"),
+            PreviewOutcome::UploadRemoved => {
                 objects.delete(&due.preview_key).await.map_err(Failure::Objects)?;
                 return Ok("made");
             }
-            Noted::Moved => {}
+            PreviewOutcome::RoomsChanged => {}
         }
     }
     // The claim ends, and another try finds out where it is.
     Ok("late")
 }
 
-async fn note(janitor: &Janitor, id: UploadId, size: (i32, i32)) -> store::Result<Noted> {
+async fn note(janitor: &Janitor, id: UploadId, size: (i32, i32)) -> store::Result<PreviewOutcome> {
     let mut tx = begin(janitor).await?;
     let noted = note_preview(&mut tx, id, size, janitor.clock.now()).await?;
-    if noted != Noted::Moved {
-        // No janitor speaks to NATS: the relay publishes what happened.
-        let _for_the_relay = tx.commit().await?;
+    if noted != PreviewOutcome::RoomsChanged {
+        // No janitor speaks to NATS: edges find it when they compare heads.
+        let _unpublished = tx.commit().await?;
     }
     Ok(noted)
 }

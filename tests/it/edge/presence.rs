@@ -85,16 +85,23 @@ async fn after_an_outage_of_nats_apis_know_again_who_is_online() {
     tokio::task::block_in_place(|| nats.start_again()).unwrap();
     shows(board.api(), &team.alice, team.room, &[team.bob.id]).await;
     // Pushes reach him on the connections of now.
-    let path = format!("/rooms/{}/settings/", team.room);
-    for number in 0.. {
-        let is_pushed = of_bob.backlog().iter().any(|frame| frame["type"] == "room.settings");
-        if is_pushed {
-            break;
+    is_pushed_to(&team.bob, board.api(), team.room, &mut of_bob).await;
+}
+
+/// Changes a setting of someone's until their socket hears of it.
+async fn is_pushed_to(who: &Person, api: &str, room: i64, socket: &mut Socket) {
+    let path = format!("{api}/api/v1/rooms/{room}/settings/");
+    let changing = async {
+        for number in 0.. {
+            let section = json!({"section": format!("section {number}")});
+            who.patch(&path, section).await.is(200);
+            socket.catches_up().await;
+            if socket.has("room.settings") {
+                return;
+            }
         }
-        let section = json!({"section": format!("section {number}")});
-        team.bob.patch(&path, section).await.is(200);
-        of_bob.catches_up().await;
-    }
+    };
+    within("a push", changing).await;
 }
 
 /// Sends a heartbeat as an edge would.
@@ -185,12 +192,13 @@ async fn who_connected_a_moment_ago_gets_pushes_and_is_online() {
         };
         let mut socket = team.bob.opens_many(round).await;
         let api = board.api_node(round / 2);
-        assert!(online(api, &team.alice, team.room).await.contains(&team.bob.id), "{round}");
-        let path = format!("{api}/api/v1/rooms/{}/settings/", team.room);
-        let section = format!("section {round}");
-        team.bob.patch(&path, json!({"section": section})).await.is(200);
-        let frame = socket.next_of_type("room.settings").await;
-        assert_eq!(frame["section"], section);
+        // The heartbeat is on its way to the api before the socket is greeted.
+        eventually("bob is online", DEADLINE, async || {
+            let online = online(api, &team.alice, team.room).await;
+            online.contains(&team.bob.id).then_some(())
+        })
+        .await;
+        is_pushed_to(&team.bob, api, team.room, &mut socket).await;
         socket.leaves().await;
         if let Some(socket) = elsewhere {
             socket.leaves().await;
@@ -211,8 +219,11 @@ async fn a_push_reaches_sockets_of_whom_the_sender_knows_nothing() {
         let real: Heartbeat = serde_json::from_slice(&heartbeat.payload).unwrap();
         shows(board.api(), &team.alice, team.room, &[team.bob.id]).await;
         // As if the edge had left: the api knows nothing of it until its next heartbeat.
-        speaks_as(&bus, &real.edge, real.number, PresenceUpdate::Leaving).await;
-        shows(board.api(), &team.alice, team.room, &[]).await;
+        eventually("bob is offline", SILENCE, async || {
+            speaks_as(&bus, &real.edge, real.number, PresenceUpdate::Leaving).await;
+            online(board.api(), &team.alice, team.room).await.is_empty().then_some(())
+        })
+        .await;
         let section = format!("section {round}");
         team.bob.patch(&path, json!({"section": section})).await.is(200);
         assert_eq!(of_bob.next_of_type("room.settings").await["section"], section);

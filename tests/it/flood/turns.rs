@@ -132,3 +132,36 @@ async fn reads_of_one_user_run_a_few_at_a_time() {
         assert_eq!(one.await.unwrap(), 200, "reads that waited are answered");
     }
 }
+
+/// Searches that wait for a lock.
+const SEARCHES_THAT_WAIT: &str = "select count(*) from pg_stat_activity \
+                                  where wait_event_type = 'Lock' \
+                                    and datname = current_database() and query like '%tsquery%'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_of_one_user_run_one_at_a_time() {
+    let board = std::sync::Arc::new(Board::start().await);
+    let (mallory, _, _) = board.two_members_of("noise").await;
+    let mallory = std::sync::Arc::new(mallory);
+    let held = board.holding("lock table messages in access exclusive mode").await;
+    let slow: Vec<_> = (0..4)
+        .map(|number| {
+            let mallory = mallory.clone();
+            let path = format!("/messages/search/?q=word{number}");
+            testkit::spawn(async move { mallory.get(&path).await.status })
+        })
+        .collect();
+    eventually("one runs", DEADLINE, || async {
+        (board.count(SEARCHES_THAT_WAIT).await >= 1).then_some(())
+    })
+    .await;
+    // Each of the others would wait for the table too by now.
+    for _ in 0..20 {
+        board.count(SEARCHES_THAT_WAIT).await;
+    }
+    assert_eq!(board.count(SEARCHES_THAT_WAIT).await, 1);
+    held.release().await;
+    for one in slow {
+        assert!([200, 503].contains(&one.await.unwrap()));
+    }
+}

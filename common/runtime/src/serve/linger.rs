@@ -23,8 +23,6 @@ const LINGER_TIMEOUT: Duration = Duration::from_secs(30);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes of the rest that are read.
 const LINGER_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Bytes of an unwanted body that are passed over, so that its connection goes on.
-const PASSED_OVER_BYTES_MAX: usize = 64 * 1024;
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 16 * 1024;
 
@@ -39,10 +37,10 @@ pub(super) struct Unread {
 /// What is left of the body of a connection's latest request.
 #[derive(Debug, Default)]
 enum Rest {
-    /// It is being read, or was.
+    /// A handler holds it, or has read all of it.
     #[default]
     Nothing,
-    /// Nobody will read it any more.
+    /// Its handler has let go of it.
     Dropped(Incoming),
     /// The answer has been made.
     Answered,
@@ -60,9 +58,9 @@ impl Unread {
         Watched { inner: Some(body), unread: self.clone() }
     }
 
-    /// Says in the answer that the connection ends, where it does: a client that sends its next request
-    /// on it would lose that one. What has come of a small body that nobody wanted is passed over.
-    pub(super) fn tell<B>(&self, response: &mut Response<B>) {
+    /// Adds `Connection: close` to the answer where the rest of the body has not been received: the
+    /// connection ends, and a client that sends its next request on it would lose that one.
+    pub(super) fn mark_close<B>(&self, response: &mut Response<B>) {
         let rest = std::mem::replace(&mut *self.rest.lock(), Rest::Answered);
         let Rest::Dropped(rest) = rest else { return };
         if !is_all_there(rest) {
@@ -72,26 +70,17 @@ impl Unread {
     }
 }
 
-/// Whether the rest of a body has come already, all of it.
+/// Whether the rest of a body has been received already, in one piece: a small one that no handler
+/// wanted has.
 fn is_all_there(mut rest: Incoming) -> bool {
-    let mut cx = Context::from_waker(Waker::noop());
-    let mut bytes_left = PASSED_OVER_BYTES_MAX;
-    while bytes_left > 0 && !rest.is_end_stream() {
-        match Pin::new(&mut rest).poll_frame(&mut cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                bytes_left = bytes_left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-            }
-            Poll::Ready(None) => return true,
-            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
-        }
-    }
+    let _piece = Pin::new(&mut rest).poll_frame(&mut Context::from_waker(Waker::noop()));
     rest.is_end_stream()
 }
 
 /// A request's body.
 #[derive(Debug)]
 pub(super) struct Watched {
-    /// There until it is dropped.
+    /// `None` only while it is dropped.
     inner: Option<Incoming>,
     unread: Unread,
 }

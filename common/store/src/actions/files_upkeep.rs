@@ -29,7 +29,7 @@ const PREVIEW_LIFETIME: Duration = Duration::from_secs(300);
 /// How often a preview is tried.
 const PREVIEW_TRIES_MAX: i32 = 3;
 /// Messages with an image that are told of its size and its preview.
-const TOLD_MAX: i64 = 100;
+const UPDATED_MESSAGES_MAX: i64 = 100;
 
 /// Ends claimed uploads that were not completed, or not posted, in time.
 pub async fn end_expired(tx: &mut Tx, claim: Claim, now: Timestamp) -> Result<u64> {
@@ -250,18 +250,18 @@ pub async fn give_preview_back(
 
 /// What became of a preview that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Noted {
+pub enum PreviewOutcome {
     /// It is shown, and the messages that carry the image have been changed.
-    Shown,
+    Recorded,
     /// The upload has ended meanwhile: the picture is nobody's.
-    Unwanted,
+    UploadRemoved,
     /// A message in another room came to carry the image meanwhile: nothing was changed. To be tried
     /// again, in another transaction.
-    Moved,
+    RoomsChanged,
 }
 
 /// Records a claimed preview that is in the store, and the image's size in pixels. Appends an update
-/// to the log for each of the newest [`TOLD_MAX`] messages that contain the image.
+/// to the log for each of the newest [`UPDATED_MESSAGES_MAX`] messages that contain the image.
 ///
 /// Lock order: rooms, then the upload, as for sending. A transaction that sends a message with this
 /// upload holds the upload's row until it commits, so all such messages are visible once this
@@ -271,26 +271,35 @@ pub async fn note_preview(
     id: UploadId,
     (width, height): (i32, i32),
     now: Timestamp,
-) -> Result<Noted> {
+) -> Result<PreviewOutcome> {
     let rooms: BTreeSet<_> = carriers(tx, id).await?.into_iter().map(|(_, room)| room).collect();
     let rooms: Vec<_> = rooms.into_iter().collect();
     let mut locked = lock_rooms(tx, &rooms).await?;
-    let noted = sqlx::query!(
+    let state = sqlx::query_scalar!(
+        "select preview_state from file_uploads
+         where id = $1 and preview_state in ('due', 'made') for no key update",
+        id as UploadId,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(state) = state else { return Ok(PreviewOutcome::UploadRemoved) };
+    let carriers = carriers(tx, id).await?;
+    if carriers.iter().any(|(_, room)| !rooms.contains(room)) {
+        return Ok(PreviewOutcome::RoomsChanged);
+    }
+    sqlx::query!(
         "update file_uploads
          set preview_state = 'made', preview_until = null, width = $2, height = $3
-         where id = $1 and preview_state in ('due', 'made')",
+         where id = $1",
         id as UploadId,
         width,
         height,
     )
     .execute(tx.conn())
     .await?;
-    if noted.rows_affected() == 0 {
-        return Ok(Noted::Unwanted);
-    }
-    let carriers = carriers(tx, id).await?;
-    if carriers.iter().any(|(_, room)| !rooms.contains(room)) {
-        return Ok(Noted::Moved);
+    // A janitor whose claim ended has recorded what another recorded before it.
+    if state == "made" {
+        return Ok(PreviewOutcome::Recorded);
     }
     let ids: Vec<_> = carriers.iter().map(|(message, _)| message.0).collect();
     let mut messages: Vec<_> = find_messages(tx.conn(), &ids, now).await?.into_values().collect();
@@ -302,7 +311,7 @@ pub async fn note_preview(
             .collect();
         append_noted(tx, room, events, Note::NoEdit).await?;
     }
-    Ok(Noted::Shown)
+    Ok(PreviewOutcome::Recorded)
 }
 
 /// The newest messages that carry an upload, with their rooms.
@@ -311,7 +320,7 @@ async fn carriers(tx: &mut Tx, id: UploadId) -> Result<Vec<(MessageId, RoomId)>>
         r#"select id as "id: MessageId", room_id as "room: RoomId" from messages
            where upload_id = $1 and not is_deleted order by id desc limit $2"#,
         id as UploadId,
-        TOLD_MAX,
+        UPDATED_MESSAGES_MAX,
     )
     .fetch_all(tx.conn())
     .await?;

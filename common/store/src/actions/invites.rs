@@ -49,14 +49,14 @@ pub struct Accepted {
     pub moved: Moved,
 }
 
-/// What somebody who holds a token may know of its invite before they accept it.
+/// Details of an open invite, shown before it is accepted.
 #[derive(Clone, Debug)]
 pub struct InviteDetails {
     /// The organization.
     pub org: OrgId,
     /// Its name.
     pub org_name: String,
-    /// How whoever made it is called.
+    /// Name of the inviter.
     pub invited_by: String,
     /// The invited address.
     pub email: String,
@@ -305,7 +305,7 @@ pub async fn accept_invite(
     Ok(Accepted { org: invite.org, role, moved })
 }
 
-/// What an open invite is, for whoever holds one of its tokens. Nothing is used up.
+/// Finds the details of an open invite by one of its tokens, which is not consumed.
 ///
 /// # Errors
 /// `NotFound` for an unknown or withdrawn one, `AlreadyAccepted`, `InviteExpired`.

@@ -7,6 +7,7 @@ use domain::search::{QUESTION_CHARS_MAX, Question};
 use domain::{OrgId, Refusal, RoomId, UserId};
 use nats::frames::MessageView;
 use runtime::meter::Histogram;
+use runtime::turns::{Turn, Turns};
 use store::queries::search::{Filter, search};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -21,19 +22,40 @@ const SEARCHES_MAX: usize = 4;
 /// How long a search may wait for its turn.
 const TURN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Takes searches one after the other, so that they never take all connections to Postgres.
+/// Searches one user has running at once on a node: a search keeps a processor busy.
+const SEARCHES_PER_USER: usize = 1;
+
+/// Bounds the searches that run at once, so that they never take all connections to Postgres.
 #[derive(Debug)]
-pub(crate) struct Searches(Semaphore);
+pub(crate) struct Searches {
+    of_node: Semaphore,
+    of_user: Turns<UserId>,
+}
+
+/// The right to search, until it is dropped.
+#[derive(Debug)]
+struct SearchTurn<'a> {
+    _of_user: Turn,
+    _of_node: SemaphorePermit<'a>,
+}
 
 impl Default for Searches {
     fn default() -> Self {
-        Self(Semaphore::new(SEARCHES_MAX))
+        Self { of_node: Semaphore::new(SEARCHES_MAX), of_user: Turns::new(SEARCHES_PER_USER) }
     }
 }
 
 impl Searches {
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        match tokio::time::timeout(TURN_TIMEOUT, self.0.acquire()).await {
+    /// The user's own turn comes first: what waits for it takes no place of the node.
+    async fn turn(&self, user: UserId) -> Result<SearchTurn<'_>, Refusal> {
+        let turns = async {
+            let of_user = self.of_user.turn(user).await;
+            self.of_node
+                .acquire()
+                .await
+                .map(|of_node| SearchTurn { _of_user: of_user, _of_node: of_node })
+        };
+        match tokio::time::timeout(TURN_TIMEOUT, turns).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(Refusal::Unavailable),
         }
@@ -87,7 +109,7 @@ pub(crate) async fn search_messages(
                 room: room.map(RoomId),
                 from: from.map(UserId),
             };
-            let _turn = api.searches().turn().await?;
+            let _turn = api.searches().turn(caller.user).await?;
             let started = std::time::Instant::now();
             let now = api.clock().now();
             let found = search(api.store(), caller.user, &filter, page.slice(), now).await?;

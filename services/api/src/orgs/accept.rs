@@ -40,7 +40,7 @@ pub(crate) struct InviteDetailsView {
     org_id: OrgId,
     /// Its name.
     org_name: String,
-    /// How whoever made the invite is called.
+    /// Name of the inviter.
     invited_by: String,
     /// The invited address.
     email: String,
@@ -50,8 +50,8 @@ pub(crate) struct InviteDetailsView {
     expires_at: Timestamp,
 }
 
-/// Says what an invite is for, to whoever holds its token, and whether it can be accepted: refused as
-/// accepting would be, except that the caller is not looked at. Uses nothing up.
+/// Returns the details of an open invite. Needs only its token, and does not consume it. Refused as
+/// accepting would be, except that nobody's address is compared.
 #[utoipa::path(
     post,
     path = "/orgs/check-invite/",
