@@ -89,6 +89,40 @@ await journey("changing", async (browser, step) => {
   }
   step("a few unread messages are seen to the last, and read");
 
+  // Many stay unread until one has come to their end, or says so.
+  const bar = page.getByRole("button", { name: "60 unread messages" });
+  const count = (text) => roomLink(page, "harbour").locator(".count").getByText(text, { exact: true }).waitFor();
+  const newLine = timeline(page).getByRole("separator").getByText("New", { exact: true });
+  const old = (await rest(alice, "GET", `/messages/rooms/${harbour.id}/?limit=200`)).results.find((one) => one.body.startsWith("harbour line 3\n")).id;
+  await many(60, 6, (n) => post(harbour, `more of it, ${n}\n\nwith a second paragraph`));
+  await count("60");
+  for (let times = 0; times < 2; times += 1) {
+    await roomLink(page, "harbour").click();
+    await page.getByRole("heading", { name: "harbour", level: 1 }).waitFor();
+    await newLine.waitFor();
+    await bar.waitFor();
+    check(await newLine.isVisible() && (await distance(page)) > 0, "the room opens where the unread messages begin");
+    await roomLink(page, "quarry").click();
+    await page.getByRole("heading", { name: "quarry", level: 1 }).waitFor();
+    await count("60");
+  }
+  await roomLink(page, "harbour").click();
+  await newLine.waitFor();
+  await post(harbour, harbour.last = `see [the beginning](${page.door.url}/r/${harbour.id}/m/${old})`);
+  harbour.last = "see the beginning";
+  await page.getByRole("button", { name: "1 new message" }).click();
+  await at(harbour);
+  await bar.waitFor({ state: "detached" });
+  step("many unread messages stay unread until their end is seen");
+
+  await message(page, harbour.last).getByRole("link", { name: "the beginning" }).click();
+  await eventually("the old message is in view", () => isInView(page, old));
+  await page.goBack();
+  await at(harbour);
+  await roomLink(page, "quarry").click();
+  await page.getByRole("heading", { name: "quarry", level: 1 }).waitFor();
+  step("Back from an older message of the room leads to its end");
+
   // What was looked at is drawn from memory, with all that came meanwhile; what was not is hinted at.
   const asked = [];
   page.on("request", (request) => /\/messages\/rooms\//.test(request.url()) && asked.push(request.url()));

@@ -83,6 +83,15 @@ async function byKeys(page) {
   await type("```");
   await page.keyboard.press("Enter");
   await sent(alice, room, "```js\nif (x) {\n  y();\n  z();\n  ```");
+  await type("```");
+  await page.keyboard.press("Enter");
+  await type("    deep");
+  await page.keyboard.press("Enter");
+  await type("```");
+  await page.keyboard.press("Enter");
+  same(await field.inputValue(), "```\n    deep\n```\n", "a fence after indented code ends it");
+  await page.keyboard.press("Enter");
+  await sent(alice, room, "```\n    deep\n```");
   await field.fill("    four spaces");
   await page.keyboard.press("Enter");
   await sent(alice, room, "    four spaces");
@@ -142,6 +151,11 @@ async function emoji(page) {
   await eventually("it is written", async () => (await field.inputValue()) === "well done 🎉 ");
   await page.keyboard.press("Enter");
   await sent(alice, room, "well done 🎉");
+  await field.pressSequentially("again :tada");
+  await page.getByRole("option", { name: /:tada:/ }).waitFor();
+  await field.pressSequentially(":");
+  same(await field.inputValue(), "again 🎉 ", "a shortcode that is written to its end");
+  await field.fill("");
   await field.pressSequentially("at 10:30 and http://x");
   check((await page.getByRole("option").count()) === 0, "a time and an address are no emoji");
   await field.fill("go ");
@@ -196,14 +210,15 @@ async function emoji(page) {
   await picker(page).waitFor({ state: "detached" });
 }
 
-/** A finger that rests on a message. */
+/** A finger that rests on a message. Whether the sheet opened: a row that moves under the finger ends the press. */
 async function longPress(page, text) {
   const box = await body(page, text).boundingBox();
   const touch = await page.context().newCDPSession(page);
   const at = { x: box.x + 20, y: box.y + box.height / 2 };
   await touch.send("Input.dispatchTouchEvent", { type: "touchStart", touchPoints: [at] });
-  await page.getByRole("dialog", { name: "Message" }).waitFor();
+  const isOpen = await page.getByRole("dialog", { name: "Message" }).waitFor({ timeout: 3000 }).then(() => true, () => false);
   await touch.send("Input.dispatchTouchEvent", { type: "touchEnd", touchPoints: [] });
+  return isOpen;
 }
 
 async function onPhone(browser) {
@@ -215,7 +230,7 @@ async function onPhone(browser) {
   await body(phone, "from my pocket").tap();
   check((await phone.getByRole("toolbar").count()) === 0, "a touch opens no bar");
   await eventually("everything is loaded", () => phone.evaluate(() => Boolean(document.querySelector("cb-chat").alive)));
-  await eventually("a long press opens the sheet", async () => { await longPress(phone, "from my pocket"); return true; });
+  await eventually("a long press opens the sheet", () => longPress(phone, "from my pocket"));
   await looksGoodOnPhone(phone, "what one does with a message");
   const sizes = await phone.getByRole("dialog", { name: "Message" }).getByRole("button").evaluateAll((all) => all.map((one) => Math.min(one.getBoundingClientRect().width, one.getBoundingClientRect().height)));
   check(sizes.length > 8 && sizes.every((size) => size >= 44), `a finger finds every button: ${sizes}`);

@@ -128,7 +128,7 @@ export class Chat extends LitElement {
         localStorage.setItem("chatboard.org", String(this.org));
         localStorage.setItem(`chatboard.room.${this.org}`, String(this.room));
       }
-    } else if (!board.orgs.some((org) => org.id === this.org)) this.org = board.orgs[0]?.id ?? 0;
+    } else if (board.orgs.length && !board.orgs.some((org) => org.id === this.org)) this.org = board.orgs[0].id;
     if ((changed.has("room") && this.room) || (changed.has("screen") && this.screen) || changed.get("searching") === null) this.drawer = false;
     const loud = [...board.rooms.values()].filter(wants).reduce((sum, one) => sum + (one.info.is_dm ? one.unread : one.mentions), 0);
     this.alive?.sign(loud);

@@ -10,7 +10,7 @@ import { NAME, loose, mentionsIn, nameKey } from "/chatboard/mentions.js";
 
 await dress("more-style");
 
-/** @typedef {{id: number, name: string, note: string, insert: string, emoji?: string}} Choice `id`: a person's, 0 for what is none */
+/** @typedef {{id: number, name: string, note: string, insert: string, emoji?: string, codes?: string[]}} Choice `id`: a person's, 0 for what is none; `codes`: all shortcodes of an emoji */
 
 /** Choices that are offered at once. */
 const MOST = 8;
@@ -66,7 +66,7 @@ function people(word, room) {
 export async function choices({ kind, text }, room) {
   if (kind === "@") return people(text, room);
   const { search, withTone } = await import("./emoji.js");
-  return (await search(text, MOST)).map((one) => ({ id: 0, name: `:${one.shortcode}:`, note: one.label, emoji: withTone(one), insert: `${withTone(one)} ` }));
+  return (await search(text, MOST)).map((one) => ({ id: 0, name: `:${one.shortcode}:`, codes: one.shortcodes, note: one.label, emoji: withTone(one), insert: `${withTone(one)} ` }));
 }
 
 /** @typedef {import("./composer.js").ChatComposer} Composer */
@@ -82,12 +82,21 @@ function pick(composer, choice) {
   composer.typed();
 }
 
+/** Takes the emoji whose shortcode was written to its end. @param {Composer} composer @returns {boolean} whether there is one */
+function pickWhole(composer) {
+  const code = wordAt(composer.field)?.text ?? "";
+  const whole = composer.found.find((one) => one.codes?.includes(code));
+  if (whole) pick(composer, whole);
+  return Boolean(whole);
+}
+
 /** Whether a key was for the choices, and is done with. @param {Composer} composer @param {KeyboardEvent} event */
 export function keys(composer, event) {
   const { found, chosen } = composer;
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (step) composer.chosen = (chosen + step + found.length) % found.length;
   else if (event.key === "Enter" || event.key === "Tab") pick(composer, found[chosen]);
+  else if (event.key === ":") return pickWhole(composer);
   else if (event.key === "Escape") composer.found = [];
   else return false;
   return true;

@@ -56,14 +56,21 @@ export class ChatComposer extends LitElement {
     return this;
   }
 
+  /** Another tab has changed the draft: sent it, or written on. @param {StorageEvent} event */
+  #draftChanged = ({ key, oldValue, newValue }) => {
+    if (key === this.draftKey && !this.begun.editing && this.field.value === (oldValue ?? "")) this.setText(newValue ?? "");
+  };
+
   connectedCallback() {
     super.connectedCallback();
+    addEventListener("storage", this.#draftChanged);
     shown.add(this);
   }
 
   disconnectedCallback() {
     super.disconnectedCallback();
     shown.delete(this);
+    removeEventListener("storage", this.#draftChanged);
   }
 
   /** @returns {Begun} */

@@ -22,8 +22,12 @@ export class Modal extends LitElement {
   firstUpdated() {
     this.dialog.addEventListener("close", () => this.#leave());
     this.dialog.showModal();
+    addEventListener("popstate", this.#wentAway);
     this.opened();
   }
+
+  /** What it is about is not what is shown any more. */
+  #wentAway = () => this.close();
 
   /** Runs once it is open: subclasses. */
   opened() {}
@@ -38,6 +42,7 @@ export class Modal extends LitElement {
   }
 
   #leave() {
+    removeEventListener("popstate", this.#wentAway);
     this.remove();
     this.dispatchEvent(new Event("left"));
     const back = document.activeElement;

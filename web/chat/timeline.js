@@ -30,7 +30,7 @@ const MOST = 260;
 const AT_END = 48;
 /** Pixels of read messages that stay in view above the first unread one. */
 const ABOVE_UNREAD = 80;
-/** With so many unread messages or fewer, a room opens where they begin. */
+/** With more unread messages than these, a bar says how many, and marks them as read. */
 export const FEW = 45;
 /** Rooms whose newest messages stay in memory, so that coming back needs no network. */
 const KEPT_ROOMS = 8;
@@ -69,8 +69,8 @@ export class ChatTimeline extends LitElement {
     /** Where the view was last scrolled to. */ this.lastTop = 0;
     /** @type {{id: number, mark: boolean}|undefined} what to scroll to when it is there */ this.wanted = undefined;
     /** The first and the last message that are drawn, of the window. */ this.from = this.to = 0;
-    /** The newest message when the reader left the end. */ this.leftAt = 0;
-    this.busy = this.jumped = this.growing = false;
+    /** The newest message when the reader left the end, or opened the room elsewhere; 0 while it is not there. */ this.leftAt = 0;
+    this.busy = this.jumped = this.growing = this.isUnbegun = false;
     /** @type {number|undefined} */ this.readTo = undefined;
     /** @type {any} */ this.readSoon = undefined;
     /** @type {{room: import("/chatboard/room.js").Room, id: number}|undefined} */ this.seen = undefined;
@@ -151,12 +151,13 @@ export class ChatTimeline extends LitElement {
       this.timeline.isKept = false;
       this.divider = this.room.unread > 0 ? this.room.lastRead : null;
       this.unreadAtOpen = this.room.unread;
+      this.leftAt = 0;
       this.anchor = null;
       this.readTo = undefined;
       this.jumped = false;
       this.show();
     } else {
-      if (changed.has("target") && this.target) this.show();
+      if (changed.has("target")) this.target ? this.show() : this.jumpToEnd();
       // The server said that what we have is too old, and what is newer could not be had.
       else if (!this.loading && !this.offline && !this.timeline.loaded) this.show(true);
       this.keepAnchor();
@@ -249,13 +250,17 @@ export class ChatTimeline extends LitElement {
       if (!timeline.get(target)) await timeline.loadAround(target);
       return isWanted() && this.goTo({ id: target, mark: true });
     }
-    if (this.unreadAtOpen === 0 || this.unreadAtOpen > FEW) return this.showEnd(isWanted);
+    // Nobody has begun to read a long room that they never opened: it opens at its end.
+    this.isUnbegun = this.divider === null && this.unreadAtOpen > FEW;
+    if (this.unreadAtOpen === 0 || this.isUnbegun) return this.showEnd(isWanted);
     timeline.following = false;
     const divider = this.divider ?? await (await withUnread()).findUnread(this);
     if (!isWanted()) return;
     this.divider = divider;
     if (!timeline.reachesFrom(divider)) await timeline.loadAround(divider);
-    if (isWanted()) this.goTo({ id: divider, mark: false });
+    if (!isWanted()) return;
+    this.leftAt = timeline.atEnd ? (timeline.last?.id ?? 0) : 0;
+    this.goTo({ id: divider, mark: false });
   }
 
   /** @param {() => boolean} isWanted */
@@ -318,6 +323,7 @@ export class ChatTimeline extends LitElement {
     if (!timeline.atEnd) await timeline.loadLatest().catch(() => isWanted() && (this.offline = true));
     if (!isWanted()) return;
     timeline.following = timeline.atEnd;
+    this.jumped ||= !this.isUnbegun;
     this.drawAround(timeline.messages.length);
     this.loading = false;
     this.requestUpdate();
@@ -338,6 +344,8 @@ export class ChatTimeline extends LitElement {
     if (following !== timeline.following) {
       this.leftAt = this.to = timeline.last?.id ?? 0;
       timeline.following = following;
+      // Whoever has come to the end has seen how much it was.
+      this.jumped ||= following && !this.isUnbegun;
       this.requestUpdate();
     }
     this.growSoon();
@@ -439,7 +447,7 @@ export class ChatTimeline extends LitElement {
     const isEnd = timeline.loaded && timeline.atEnd && to === timeline.messages.length;
     const pending = isEnd || this.offline ? room.pending : [];
     const rows = timeline.loaded || this.offline ? rowsOf(timeline, from, to, { pending, divider: this.divider, me: board.user?.id }) : [];
-    const missed = timeline.following ? 0 : timeline.missed + timeline.messages.length - timeline.place(this.leftAt + 1);
+    const missed = timeline.following ? 0 : timeline.missed + (this.leftAt ? timeline.messages.length - timeline.place(this.leftAt + 1) : 0);
     return html`
       ${this.renderUnreadBar()}
       <div class="scroller" role="log" aria-live="off" aria-label=${`Messages in ${room.name}`} aria-busy=${this.loading} tabindex="0"
@@ -454,7 +462,7 @@ export class ChatTimeline extends LitElement {
         </div>
       </div>
       ${timeline.loaded && (!timeline.following) ? html`<button class="jump" @click=${this.jumpToEnd}>
-        ${icon("down")} ${this.leftAt && missed ? `${missed} new ${missed === 1 ? "message" : "messages"}` : "Latest"}</button>` : nothing}`;
+        ${icon("down")} ${missed ? `${missed} new ${missed === 1 ? "message" : "messages"}` : "Latest"}</button>` : nothing}`;
   }
 
   /** @param {any} row */
@@ -468,7 +476,7 @@ export class ChatTimeline extends LitElement {
   }
 
   renderUnreadBar() {
-    if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded || this.querySelector(".divider")) return nothing;
+    if (this.unreadAtOpen <= FEW || this.jumped || !this.timeline.loaded) return nothing;
     // The messages come first.
     if (!unread) unreadSoon ??= setTimeout(() => {
       unreadSoon = undefined;

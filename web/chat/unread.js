@@ -8,16 +8,23 @@ import { FEW } from "./timeline.js";
 
 /** @typedef {import("./timeline.js").ChatTimeline} ChatTimeline */
 
-/** Who has read nothing yet since they joined has no marker: counts back. @param {ChatTimeline} view @returns {Promise<number>} below the first unread message */
+/** Pages of messages that are counted through at most. */
+const COUNTED_PAGES = 5;
+
+/** Who has read nothing yet since they joined has no marker: counts back. @param {ChatTimeline} view @returns {Promise<number>} below the first unread message, or below the first that was counted */
 export async function findUnread({ room, unreadAtOpen }) {
   let left = unreadAtOpen;
   let next = /** @type {string|null} */ (`/messages/rooms/${room.id}/?limit=${left <= FEW ? FEW * 2 : 200}`);
-  while (next) {
+  let last = 1;
+  for (let n = 0; next && n < COUNTED_PAGES; n++) {
     const page = /** @type {any} */ (await board.request("GET", next));
-    for (const { id, sender, is_deleted } of page.results) if (sender !== board.user?.id && !is_deleted && --left === 0) return id - 1;
+    for (const { id, sender, is_deleted } of page.results) {
+      if (sender !== board.user?.id && !is_deleted && --left === 0) return id - 1;
+      last = id;
+    }
     next = page.next;
   }
-  return 0;
+  return last - 1;
 }
 
 /** @param {ChatTimeline} view */
@@ -28,7 +35,7 @@ async function jump(view) {
     const divider = view.divider ?? await findUnread(view);
     if (!isWanted()) return;
     view.divider = divider;
-    timeline.following = false;
+    view.isUnbegun = timeline.following = false;
     if (!timeline.get(divider)) await timeline.loadAround(divider);
     if (isWanted()) view.goTo({ id: divider, mark: false });
   } catch {
@@ -41,7 +48,7 @@ async function jump(view) {
 
 /** How many messages are unread: leads to the first of them, or to the end of them. @param {ChatTimeline} view */
 export function renderBar(view) {
-  return html`<div class="unread-bar"><button @click=${() => { view.jumped = true; jump(view); }}>${icon("up")} ${view.unreadAtOpen >= 1000 ? "1,000+" : view.unreadAtOpen} unread messages</button>
+  return html`<div class="unread-bar"><button @click=${() => jump(view)}>${icon("up")} ${view.unreadAtOpen >= 1000 ? "1,000+" : view.unreadAtOpen} unread messages</button>
     <button class="icon-button" aria-label="Mark as read" title="Mark as read" @click=${() => view.answered()}>${icon("check")}</button></div>`;
 }
 

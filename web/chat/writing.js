@@ -41,6 +41,11 @@ const lineOf = (field) => field.value.slice(field.value.lastIndexOf("\n", field.
 /** Begins a new line: with the indent of code, or the next mark of a list. @param {HTMLTextAreaElement} field @param {boolean} isCode */
 export function newLine(field, isCode) {
   const line = lineOf(field);
+  // The kept indent of the code is not that of the fence which ends it.
+  if (isCode && /^\s+(```|~~~)$/.test(line)) {
+    const at = field.selectionStart;
+    return write(field, `${line.trim()}\n`, at - line.length, at);
+  }
   if (isCode) return write(field, `\n${line.match(/^[ \t]*/)?.[0] ?? ""}`);
   const [, indent = "", mark = "", space = "", box = "", text = ""] = line.match(/^(\s*)([-*+]|\d{1,8}[.)]|>)(\s+)(\[[ x]\]\s+)?(.*)$/) ?? [];
   if (!mark) return write(field, "\n");

@@ -149,7 +149,8 @@ class LinkGate extends Gate {
       const { org_id } = await board.request("POST", "/orgs/accept-invite/", { token: tokenOf(this.path) });
       localStorage.setItem("chatboard.org", String(org_id));
       if (board.status === "online" || board.orgs.length) await board.load();
-      go("/");
+      // Back does not lead to an invitation that was used.
+      go("/", { replace: true });
     } catch (error) {
       const { code, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
       if (this.endsUnusable(code)) return;
