@@ -70,7 +70,7 @@ export class ChatTimeline extends LitElement {
     /** @type {{id: number, mark: boolean}|undefined} what to scroll to when it is there */ this.wanted = undefined;
     /** The first and the last message that are drawn, of the window. */ this.from = this.to = 0;
     /** The newest message when the reader left the end, or opened the room elsewhere; 0 while it is not there. */ this.leftAt = 0;
-    this.busy = this.jumped = this.growing = this.isUnbegun = false;
+    this.busy = this.jumped = this.growing = false;
     /** @type {number|undefined} */ this.readTo = undefined;
     /** @type {any} */ this.readSoon = undefined;
     /** @type {{room: import("/chatboard/room.js").Room, id: number}|undefined} */ this.seen = undefined;
@@ -176,6 +176,11 @@ export class ChatTimeline extends LitElement {
     return [Math.min(timeline.place(this.from), to), to];
   }
 
+  /** Whether this is a long room that the reader never read: it opens at its end. */
+  get isUnbegun() {
+    return this.divider === null && this.unreadAtOpen > FEW;
+  }
+
   /** Draws what is around a place in the window, as much as a screen needs. @param {number} at */
   drawAround(at) {
     const { messages } = this.timeline;
@@ -250,8 +255,6 @@ export class ChatTimeline extends LitElement {
       if (!timeline.get(target)) await timeline.loadAround(target);
       return isWanted() && this.goTo({ id: target, mark: true });
     }
-    // Nobody has begun to read a long room that they never opened: it opens at its end.
-    this.isUnbegun = this.divider === null && this.unreadAtOpen > FEW;
     if (this.unreadAtOpen === 0 || this.isUnbegun) return this.showEnd(isWanted);
     timeline.following = false;
     const divider = this.divider ?? await (await withUnread()).findUnread(this);
@@ -344,7 +347,7 @@ export class ChatTimeline extends LitElement {
     if (following !== timeline.following) {
       this.leftAt = this.to = timeline.last?.id ?? 0;
       timeline.following = following;
-      // Whoever has come to the end has seen how much it was.
+      // At the end, the number of unread messages is no longer of use.
       this.jumped ||= following && !this.isUnbegun;
       this.requestUpdate();
     }

@@ -35,7 +35,7 @@ async function jump(view) {
     const divider = view.divider ?? await findUnread(view);
     if (!isWanted()) return;
     view.divider = divider;
-    view.isUnbegun = timeline.following = false;
+    timeline.following = false;
     if (!timeline.get(divider)) await timeline.loadAround(divider);
     if (isWanted()) view.goTo({ id: divider, mark: false });
   } catch {

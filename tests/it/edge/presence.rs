@@ -88,7 +88,7 @@ async fn after_an_outage_of_nats_apis_know_again_who_is_online() {
     is_pushed_to(&team.bob, board.api(), team.room, &mut of_bob).await;
 }
 
-/// Changes a setting of someone's until their socket hears of it.
+/// Changes a user's room settings until the socket receives the push.
 async fn is_pushed_to(who: &Person, api: &str, room: i64, socket: &mut Socket) {
     let path = format!("{api}/api/v1/rooms/{room}/settings/");
     let changing = async {

@@ -43,7 +43,7 @@ async fn an_invite_says_what_it_is_for_before_it_is_accepted() {
     let made = team.alice.post(&invites, invite.clone()).await.is(201);
     let token = json!({"token": made["token"]});
     let check = "/orgs/check-invite/";
-    // The token is enough: whoever follows the link has no account yet.
+    // No sign-in is needed: an invited person may have no account yet.
     let nobody = dave.with_token("");
     let found = nobody.post(check, token.clone()).await.is(200);
     let expected = json!({"org_id": team.org, "org_name": "Acme", "invited_by": "Alice",
