@@ -1,8 +1,8 @@
 //! Everything that travels between ChatBoard's roles: subjects, streams and payloads.
 //!
 //! **Invariant:** no other crate spells a subject, a stream or a header, or knows how a payload
-//! is laid out. Start with [`subjects`], then [`frames`] (what clients see) and [`rpc`] (what an
-//! edge asks an api).
+//! is laid out. Start with [`subjects`], then [`rpc`] (what an edge asks an api). What
+//! clients see is made in `contract` and carried here as text.
 
 pub mod admission;
 mod ask;
@@ -11,7 +11,6 @@ pub mod bus;
 pub mod consume;
 pub mod counts;
 pub mod diagnostics;
-pub mod frames;
 mod health;
 pub mod presence;
 pub mod publish;

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
+use contract::frames::{EventFrame, LiveFrame};
+use contract::text;
 use domain::{Epoch, LogEvent, LoginId, RoomId, Seq, Timestamp, UserId};
 use runtime::Lifecycle;
 use runtime::meter::{Counter, Gauge};
 use tokio::sync::mpsc;
 
 use crate::bus::Bus;
-use crate::frames::{EventFrame, LiveFrame, text};
 use crate::presence::Directory;
 use crate::rpc::{EventEnvelope, RevokedLogin, RevokedReply};
 use crate::subjects::{

@@ -191,7 +191,7 @@ fn wrap<T>(answer: Result<T, Problem>) -> Answer<T> {
 async fn reply<T: Serialize>(api: &Api, message: &Message, answer: &Answer<T>) -> &'static str {
     let outcome = outcome(answer);
     let Some(subject) = message.reply.clone() else { return outcome };
-    let payload = nats::frames::text(answer);
+    let payload = contract::text(answer);
     let mut headers = HeaderMap::new();
     headers.insert(HEADER_NODE, api.node());
     api.bus().tell(subject.to_string(), headers, payload.into()).await;

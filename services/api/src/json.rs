@@ -11,7 +11,7 @@ pub struct Json<T>(pub T);
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         let json = HeaderValue::from_static("application/json");
-        ([(header::CONTENT_TYPE, json)], nats::frames::text(&self.0)).into_response()
+        ([(header::CONTENT_TYPE, json)], contract::text(&self.0)).into_response()
     }
 }
 

@@ -141,7 +141,7 @@ impl IntoResponse for Problem {
             request_id: request_id(),
             errors: refusal.field_errors().map(FieldErrors::to_map),
         };
-        let mut response = (status, nats::frames::text(&body)).into_response();
+        let mut response = (status, contract::text(&body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         match refusal {

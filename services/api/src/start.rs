@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderValue, header};
+use contract::frames::LiveFrame;
 use domain::registration::{AbuseLimits, RegistrationPolicy};
 use domain::upload::UploadRules;
 use domain::{LoginId, Refusal, Timestamp, UploadId, UserId};
 use nats::bus::Bus;
-use nats::frames::LiveFrame;
 use nats::presence::Directory;
 use nats::publish::Publisher;
 use objects::Objects;

@@ -319,7 +319,7 @@ pub(crate) enum ServerFrame<'a> {
 impl ServerFrame<'_> {
     /// The frame's text.
     pub(crate) fn text(&self) -> Text {
-        nats::frames::text(self).into()
+        contract::text(self).into()
     }
 }
 

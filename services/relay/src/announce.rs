@@ -1,8 +1,9 @@
 //! What webhooks get to hear of an event, and in which words (API, section 6).
 
+use contract::messages::MessageView;
+use contract::rooms::RoomView;
 use domain::webhook::WebhookEvent;
 use domain::{Message, MessageId, Person, Timestamp, UserId};
-use nats::frames::{MessageView, RoomView};
 use serde_json::{Value, json};
 use store::Tx;
 use store::actions::deliveries::Due;

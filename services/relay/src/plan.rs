@@ -11,9 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::Message;
+use contract::frames::LiveFrame;
 use domain::{OrgId, RoomId, Seq};
 use nats::consume::{Outcome, consume};
-use nats::frames::LiveFrame;
 use nats::streams::Durable;
 use nats::subjects::{HEADER_SEQ, LogSubject, Subjects};
 use nats::work::{WebhookJob, hand_out_webhook_job};

@@ -10,8 +10,9 @@
 use std::time::Duration;
 
 use async_nats::HeaderMap;
+use contract::frames::EventFrame;
+use contract::text;
 use domain::{Claim, LogEvent, RoomId, Seq, Timestamp};
-use nats::frames::{EventFrame, text};
 use nats::publish::event_headers;
 use nats::stored::{Stored, publish_stored};
 use nats::streams::StreamKind;

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::frames::LiveFrame;
 use domain::{FieldErrors, Refusal};
 use nats::counts::Attempt;
-use nats::frames::LiveFrame;
 use serde::Deserialize;
 use store::actions::delete_user::delete_user;
 use store::queries::users;

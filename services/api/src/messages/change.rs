@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::messages::MessageView;
 use domain::message::{self, MessageText};
 use domain::{FieldErrors, MessageId, Refusal};
-use nats::frames::MessageView;
 use serde::Deserialize;
 use store::actions::change_message;
 use store::{access, queries};

@@ -1,8 +1,8 @@
 //! `GET /messages/rooms/{room}/`.
 
 use axum::extract::State;
+use contract::messages::MessageView;
 use domain::{MessageId, RoomId, Seq};
-use nats::frames::MessageView;
 use store::{access, queries};
 
 use crate::Api;

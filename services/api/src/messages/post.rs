@@ -3,9 +3,9 @@
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use contract::messages::MessageView;
 use domain::message::MessageDraft;
 use domain::{Caller, FieldErrors, NewMessage, Refusal, RoomId};
-use nats::frames::MessageView;
 use serde::Deserialize;
 use store::access;
 use store::actions::post_messages::{Post, Posted};

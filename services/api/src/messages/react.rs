@@ -1,9 +1,9 @@
 //! `POST` and `DELETE /messages/{id}/reactions/`.
 
 use axum::extract::State;
+use contract::messages::MessageView;
 use domain::emoji::Emoji;
 use domain::{Caller, FieldErrors, MessageId, Refusal};
-use nats::frames::MessageView;
 use serde::Deserialize;
 use store::actions::change_message;
 use utoipa::ToSchema;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use contract::messages::MessageView;
 use domain::search::{QUESTION_CHARS_MAX, Question};
 use domain::{OrgId, Refusal, RoomId, UserId};
-use nats::frames::MessageView;
 use runtime::meter::Histogram;
 use runtime::turns::{Turn, Turns};
 use store::queries::search::{Filter, search};

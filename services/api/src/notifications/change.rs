@@ -1,8 +1,8 @@
 //! `PATCH /notifications/{id}/` and `POST /notifications/mark-all-read/`.
 
 use axum::extract::State;
+use contract::notifications::NotificationView;
 use domain::{FieldErrors, NotificationId, Refusal};
-use nats::frames::NotificationView;
 use serde::Deserialize;
 use store::actions::notifications as action;
 use store::queries::notifications::find_notification;

@@ -2,8 +2,8 @@
 //! `GET /notifications/decisions/`.
 
 use axum::extract::State;
+use contract::notifications::NotificationView;
 use domain::{MessageId, NotificationId, Refusal};
-use nats::frames::NotificationView;
 use store::queries::notifications as queries;
 
 use super::{DecisionView, Decisions, UnreadNotifications};

@@ -6,8 +6,9 @@ mod members;
 mod organizations;
 mod retention;
 
+use contract::frames::LiveFrame;
+use contract::rooms::RoomView;
 use domain::{Role, UserId};
-use nats::frames::{LiveFrame, RoomView};
 use store::actions::membership::Moved;
 use store::{access, queries};
 use utoipa_axum::router::OpenApiRouter;

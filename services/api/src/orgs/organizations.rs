@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::frames::LiveFrame;
 use domain::org::{Org, org_name};
 use domain::{FieldErrors, OrgId, Refusal, Role, Timestamp};
-use nats::frames::LiveFrame;
 use serde::{Deserialize, Serialize};
 use store::actions::orgs;
 use store::{access, queries};

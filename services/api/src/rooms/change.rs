@@ -2,9 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::frames::LiveFrame;
+use contract::rooms::RoomView;
 use domain::room::{self, RoomChange};
 use domain::{FieldErrors, Refusal, RoomId};
-use nats::frames::{LiveFrame, RoomView};
 use serde::Deserialize;
 use store::actions::change_room as action;
 use store::{access, queries};

@@ -1,9 +1,9 @@
 //! `POST /rooms/`.
 
 use axum::extract::State;
+use contract::rooms::RoomView;
 use domain::room::{self, NewRoom};
 use domain::{AccessLevel, FieldErrors, OrgId, Refusal};
-use nats::frames::RoomView;
 use serde::Deserialize;
 use store::actions::create_room as action;
 use utoipa::ToSchema;

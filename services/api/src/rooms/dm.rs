@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use contract::rooms::RoomView;
 use domain::{FieldErrors, OrgId, Refusal, UserId};
-use nats::frames::RoomView;
 use serde::Deserialize;
 use store::access;
 use store::actions::open_dm as action;

@@ -3,8 +3,9 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use contract::frames::LiveFrame;
+use contract::rooms::RoomView;
 use domain::{FieldErrors, Refusal, RoomId, UserId};
-use nats::frames::{LiveFrame, RoomView};
 use serde::{Deserialize, Serialize};
 use store::actions::enter_room as action;
 use store::queries;

@@ -1,8 +1,8 @@
 //! `GET /rooms/{id}/events/`.
 
 use axum::extract::State;
+use contract::frames::EventFrame;
 use domain::{LogEvent, Refusal, RoomId, Seq};
-use nats::frames::EventFrame;
 use store::access;
 use store::page::Slice;
 use store::queries::room_log::room_log;

@@ -1,8 +1,8 @@
 //! `GET /rooms/`.
 
 use axum::extract::State;
+use contract::rooms::RoomView;
 use domain::OrgId;
-use nats::frames::RoomView;
 use store::queries::rooms;
 
 use crate::Api;

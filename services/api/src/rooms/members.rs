@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::frames::LiveFrame;
 use domain::room::RoomMember;
 use domain::{MessageId, RoomId, RoomMemberId, Timestamp, UserId};
-use nats::frames::LiveFrame;
 use serde::Serialize;
 use store::actions::change_room as action;
 use store::{access, queries};

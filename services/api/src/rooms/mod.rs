@@ -11,8 +11,9 @@ mod read;
 mod settings;
 mod unread;
 
+use contract::frames::LiveFrame;
+use contract::rooms::RoomView;
 use domain::UserId;
-use nats::frames::{LiveFrame, RoomView};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 

@@ -1,8 +1,8 @@
 //! `POST /rooms/{id}/read/{msg_id}/`, and the same reading from a socket.
 
 use axum::extract::State;
+use contract::frames::LiveFrame;
 use domain::{Caller, MessageId, RoomId};
-use nats::frames::LiveFrame;
 use serde::Serialize;
 use store::access;
 use store::actions::mark_read as action;

@@ -1,10 +1,11 @@
 //! `GET` and `PATCH /rooms/{id}/settings/`.
 
 use axum::extract::State;
+use contract::frames::LiveFrame;
+use contract::rooms::RoomSettingsView;
 use domain::room::{self, Notify, RoomSettings, RoomSettingsChange};
 use domain::webhook::CoveringWebhook;
 use domain::{FieldErrors, Refusal, RoomId, Timestamp, WebhookId};
-use nats::frames::{LiveFrame, RoomSettingsView};
 use serde::{Deserialize, Serialize};
 use store::access;
 use store::actions::room_settings as action;

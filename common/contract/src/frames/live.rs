@@ -3,7 +3,8 @@
 use domain::{MessageId, RoomId, UserId};
 use serde::Serialize;
 
-use super::{NotificationView, RoomSettingsView, RoomView};
+use crate::notifications::NotificationView;
+use crate::rooms::{RoomSettingsView, RoomView};
 
 /// A frame that the api makes for one user's sockets or for a room, and that takes no `seq`.
 #[derive(Clone, Debug, Serialize)]

@@ -1,0 +1,7 @@
+//! The frames of the WebSocket.
+
+mod event;
+mod live;
+
+pub use event::{EventFrame, MemberFrame, MessageChangeFrame, RoomUpdatedFrame};
+pub use live::LiveFrame;

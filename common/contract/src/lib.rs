@@ -1,0 +1,22 @@
+//! Everything that a client sees: the views of REST and the frames of the WebSocket.
+//!
+//! One definition serves both doors. A frame's text is made once, by the api that commits the
+//! event (or replays it); an edge passes it on unchanged.
+//!
+//! **Invariant:** no I/O, no HTTP, no NATS. Domain types are not serializable: each view is
+//! converted from its domain twin.
+
+use serde::Serialize;
+
+pub mod frames;
+pub mod messages;
+pub mod notifications;
+pub mod rooms;
+
+/// The JSON text of a frame or view.
+pub fn text(frame: &impl Serialize) -> String {
+    serde_json::to_string(frame).unwrap_or_else(|error| {
+        tracing::error!(error = %error, "a frame could not be serialized: {error}");
+        String::new()
+    })
+}
