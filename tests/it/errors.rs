@@ -23,7 +23,7 @@ const ON_SOCKETS: [&str; 12] = [
 
 fn table() -> String {
     let mut text = "# Errors\n\n\
-        Made by the test suite from `domain::Refusal`, `api::problem` and `edge::close`: run it with `UPDATE_SNAPSHOTS=1` to write it anew.\n\n\
+        Made by the test suite from `domain::Refusal`, `api::problem` and `contract::close`: run it with `UPDATE_SNAPSHOTS=1` to write it anew.\n\n\
         Over REST an error is an `application/problem+json` with this `code` and status; on a socket it is a frame `{\"type\": \"error\", \"code\": …}`.\n\n\
         | code | status | on sockets | what it says |\n| --- | --- | --- | --- |\n"
         .to_owned();
@@ -39,14 +39,8 @@ fn table() -> String {
         let _ = writeln!(text, "| `{code}` | {status} | {frame} | {refusal} |");
     }
     text.push_str("\n## Close codes\n\n| code | reason | the client should | what it means |\n| --- | --- | --- | --- |\n");
-    for close in edge::close::Close::ALL {
-        let advice = match close.advice() {
-            edge::close::Advice::Nothing => "do nothing",
-            edge::close::Advice::DoNotRetry => "not retry",
-            edge::close::Advice::Resume => "resume with `after`, with backoff",
-            edge::close::Advice::RenewToken => "renew the token, then resume",
-            edge::close::Advice::WaitThenResume => "wait, then resume",
-        };
+    for close in contract::close::Close::ALL {
+        let advice = close.advice().as_str();
         let (code, reason) = (close.code(), close.reason());
         let _ = writeln!(text, "| {code} | `{reason}` | {advice} | {} |", close.sentence());
     }

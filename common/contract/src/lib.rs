@@ -8,6 +8,7 @@
 
 use serde::Serialize;
 
+pub mod close;
 pub mod frames;
 pub mod messages;
 pub mod notifications;

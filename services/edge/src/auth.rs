@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use contract::close::Close;
 use domain::{LoginId, Timestamp};
 use nats::bus::Bus;
 use nats::rpc::{Keys, REVOKED_MAX, Revoked, RevokedReply};
@@ -14,8 +15,6 @@ use runtime::revoked::RevokedLogins;
 use runtime::tokens::{PublicKeys, TokenError, Verified, Verifier};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-
-use crate::close::Close;
 
 /// An unknown key makes us ask for the keys at most this often.
 const KEYS_ASKED_EVERY: Duration = Duration::from_secs(1);

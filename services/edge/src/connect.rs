@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract::close::Close;
+use contract::frames::ServerFrame;
 use domain::{Caller, RoomId, Seq, UserId};
 use nats::bus::AskError;
 use nats::rpc::{Open, OpenReply, Profile, UserToken};
 use runtime::meter::{Counter, label};
 
 use crate::Edge;
-use crate::close::Close;
 use crate::follow;
-use crate::frame::{Named, ServerFrame, StartFrom};
+use crate::frame::{Named, StartFrom};
 use crate::line::Line;
 use crate::session::Session;
 use crate::socket::{Added, Kind, Socket};
@@ -122,6 +123,7 @@ fn hello(socket: &Socket, opened: Option<OpenReply>) -> crate::frame::Text {
         epoch: opened.map(|opened| opened.epoch),
     }
     .text()
+    .into()
 }
 
 async fn open(

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract::close::Close;
 use rand::RngExt;
 use tokio::time::Instant;
 
 use crate::Edge;
-use crate::close::Close;
 use crate::socket::Socket;
 
 /// Sockets are closed at a random time within this, so that their clients do not all return at

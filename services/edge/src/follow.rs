@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use contract::close::Close;
 use domain::event::EventKind;
 use domain::{RoomId, Seq};
 use nats::bus::AskError;
@@ -14,7 +15,6 @@ use runtime::meter::{Counter, label};
 use tokio::time::Instant;
 
 use crate::Edge;
-use crate::close::Close;
 use crate::frame::{Echo, Named, StartFrom, Text};
 use crate::posts::refused;
 use crate::room::{self, Placed};

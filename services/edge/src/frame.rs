@@ -1,14 +1,15 @@
-//! The frames that the edge itself reads and writes.
+//! How the edge reads what clients send, and what it answers to what it refuses.
 //!
 //! A room's events are not among them: those come as ready text and are handed on as they are.
 //! What a client sends is looked at as leniently as possible: each field is kept as raw JSON
 //! until it is needed, so that one bad field hides neither the frame's `nonce` nor its `room`.
 
+use contract::frames::{ClientFrameKind, ServerFrame};
 use domain::limits::SUBSCRIBE_ROOMS_MAX;
-use domain::{Epoch, FieldErrors, MessageId, Refusal, RoomId, Seq, Timestamp, UserId};
+use domain::{Epoch, FieldErrors, MessageId, Refusal, RoomId, Seq};
 use nats::rpc::Refused;
 use runtime::meter::{Counter, label};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -17,7 +18,7 @@ pub(crate) type Text = Utf8Bytes;
 
 /// A client's frame, its fields unread.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ClientFrame<'a> {
+pub(crate) struct RawFrame<'a> {
     #[serde(borrow, rename = "type")]
     kind: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -36,18 +37,6 @@ pub(crate) struct ClientFrame<'a> {
     msg_id: Option<&'a RawValue>,
     #[serde(borrow)]
     token: Option<&'a RawValue>,
-}
-
-/// What a client wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Subscribe,
-    Unsubscribe,
-    Message,
-    Typing,
-    Read,
-    Auth,
-    Ping,
 }
 
 /// What of a client's frame is repeated in the answer to it.
@@ -93,7 +82,7 @@ pub(crate) struct BatchItem {
     pub from: Result<StartFrom, Refusal>,
 }
 
-impl<'a> ClientFrame<'a> {
+impl<'a> RawFrame<'a> {
     /// Reads a frame; `Err` when it is no JSON object.
     pub(crate) fn parse(text: &'a str) -> Result<Self, Refusal> {
         // serde also reads a struct from an array, which the contract does not.
@@ -105,17 +94,10 @@ impl<'a> ClientFrame<'a> {
     }
 
     /// The frame's type.
-    pub(crate) fn kind(&self) -> Result<Kind, Refusal> {
+    pub(crate) fn kind(&self) -> Result<ClientFrameKind, Refusal> {
         let kind = self.kind.and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
         match kind.as_deref() {
-            Some("subscribe") => Ok(Kind::Subscribe),
-            Some("unsubscribe") => Ok(Kind::Unsubscribe),
-            Some("message") => Ok(Kind::Message),
-            Some("typing") => Ok(Kind::Typing),
-            Some("read") => Ok(Kind::Read),
-            Some("auth") => Ok(Kind::Auth),
-            Some("ping") => Ok(Kind::Ping),
-            Some(_) => Err(Refusal::UnknownType),
+            Some(text) => ClientFrameKind::parse(text).ok_or(Refusal::UnknownType),
             None => Err(Refusal::malformed("the frame has no type")),
         }
     }
@@ -205,7 +187,7 @@ impl<'a> ClientFrame<'a> {
 }
 
 fn batch_item(item: &RawValue, epoch: Option<Named>) -> BatchItem {
-    let Ok(frame) = ClientFrame::parse(item.get()) else {
+    let Ok(frame) = RawFrame::parse(item.get()) else {
         let refusal = Refusal::invalid("rooms", "must hold objects");
         return BatchItem { room: None, from: Err(refusal) };
     };
@@ -235,94 +217,6 @@ fn room(raw: &RawValue) -> Result<RoomId, Refusal> {
     raw.get().parse().map_err(|error: domain::NotAnId| Refusal::invalid("room", error.to_string()))
 }
 
-/// A frame that the edge writes.
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(crate) enum ServerFrame<'a> {
-    Connection {
-        connection_id: &'a str,
-        user_id: UserId,
-        user_email: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        room: Option<RoomId>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        last_seq: Option<Seq>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        epoch: Option<Epoch>,
-    },
-    Subscribed {
-        room: RoomId,
-        last_seq: Seq,
-        epoch: Epoch,
-    },
-    Unsubscribed {
-        room: RoomId,
-    },
-    Resync {
-        room: RoomId,
-        first_seq: Seq,
-        last_seq: Seq,
-        epoch: Epoch,
-    },
-    Ack {
-        nonce: &'a str,
-        id: MessageId,
-        seq: Seq,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        replayed: bool,
-    },
-    Typing {
-        room: RoomId,
-        user_id: UserId,
-        user_email: &'a str,
-        is_typing: bool,
-    },
-    Presence {
-        room: RoomId,
-        user_id: UserId,
-        status: &'static str,
-    },
-    #[serde(rename = "presence.snapshot")]
-    PresenceSnapshot {
-        room: RoomId,
-        online: &'a [UserId],
-    },
-    #[serde(rename = "room.deleted")]
-    RoomDeleted {
-        room: RoomId,
-    },
-    Authenticated {
-        expires_at: Timestamp,
-    },
-    Pong,
-    Warning {
-        code: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        retry_after_ms: Option<u64>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        expires_at: Option<Timestamp>,
-    },
-    Error {
-        code: &'a str,
-        detail: &'a str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        nonce: Option<&'a str>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        room: Option<RoomId>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        errors: Option<&'a std::collections::BTreeMap<String, Vec<String>>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        retry_after_ms: Option<u64>,
-    },
-}
-
-impl ServerFrame<'_> {
-    /// The frame's text.
-    pub(crate) fn text(&self) -> Text {
-        contract::text(self).into()
-    }
-}
-
 /// The `error` frame of a refusal: the one place where a refusal becomes a frame.
 pub(crate) fn refusal(refusal: &Refusal, echo: &Echo) -> Text {
     count(refusal.code());
@@ -339,6 +233,7 @@ pub(crate) fn refusal(refusal: &Refusal, echo: &Echo) -> Text {
         },
     }
     .text()
+    .into()
 }
 
 /// The `error` frame of a refusal by the api.
@@ -353,6 +248,7 @@ pub(crate) fn refused(refused: &Refused, echo: &Echo) -> Text {
         retry_after_ms: refused.retry_after_ms,
     }
     .text()
+    .into()
 }
 
 fn count(code: &str) {
@@ -363,8 +259,8 @@ fn count(code: &str) {
 mod tests {
     use super::*;
 
-    fn kind(text: &str) -> Result<Kind, Refusal> {
-        ClientFrame::parse(text).and_then(|frame| frame.kind())
+    fn kind(text: &str) -> Result<ClientFrameKind, Refusal> {
+        RawFrame::parse(text).and_then(|frame| frame.kind())
     }
 
     #[test]
@@ -375,19 +271,19 @@ mod tests {
             assert_eq!(refusal.code(), "malformed_request", "{text}");
         }
         assert_eq!(kind(r#"{"type":"dance"}"#).expect_err("").code(), "unknown_type");
-        assert_eq!(kind(r#" {"type":"ping","x":{"y":[]}}"#), Ok(Kind::Ping));
+        assert_eq!(kind(r#" {"type":"ping","x":{"y":[]}}"#), Ok(ClientFrameKind::Ping));
     }
 
     #[test]
     fn deep_json_is_read_without_recursion() {
         let deep = format!(r#"{{"type":"ping","x":{}{}}}"#, "[".repeat(50_000), "]".repeat(50_000));
-        assert_eq!(kind(&deep), Ok(Kind::Ping));
+        assert_eq!(kind(&deep), Ok(ClientFrameKind::Ping));
     }
 
     #[test]
     fn a_bad_field_hides_neither_nonce_nor_room() {
         let text = r#"{"type":"read","room":7,"nonce":"n","msg_id":"x"}"#;
-        let frame = ClientFrame::parse(text).expect("an object");
+        let frame = RawFrame::parse(text).expect("an object");
         assert_eq!(frame.echo().nonce.as_deref(), Some("n"));
         assert_eq!(frame.echo().room, Some(RoomId(7)));
         assert_eq!(frame.message().expect_err("no number").code(), "validation_failed");
@@ -397,7 +293,7 @@ mod tests {
     fn ids_are_plain_numbers_in_range() {
         for room in ["-1", "0", "9223372036854775808", "1.0", "1e2", "\"1\"", "true", "[]"] {
             let text = format!(r#"{{"type":"typing","room":{room}}}"#);
-            let frame = ClientFrame::parse(&text).expect("an object");
+            let frame = RawFrame::parse(&text).expect("an object");
             assert_eq!(frame.room().expect_err(room).code(), "validation_failed");
         }
     }
@@ -406,7 +302,7 @@ mod tests {
     fn a_nonce_is_a_string_without_lone_surrogates() {
         let nonce = |raw: &str| {
             let text = format!(r#"{{"nonce":{raw}}}"#);
-            let frame = ClientFrame::parse(&text).expect("an object");
+            let frame = RawFrame::parse(&text).expect("an object");
             frame.require_nonce().map_err(|refusal| refusal.code())
         };
         assert_eq!(nonce("\"a\""), Ok(()));

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use contract::close::Close;
 use domain::{Epoch, RoomId, Seq, UserId};
 use futures_util::StreamExt;
 use nats::rpc::{Fallen, Heads, HeadsReply, RevokedReply, RoomOnEdge};
@@ -15,7 +16,6 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
 
 use crate::Edge;
-use crate::close::Close;
 use crate::queue::SHED;
 use crate::room::RoomHandle;
 

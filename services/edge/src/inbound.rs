@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use contract::close::Close;
+use contract::frames::{ClientFrameKind, ServerFrame, WarningCode};
 use domain::{Refusal, RoomId};
 use runtime::meter::{Counter, label};
 use tokio::time::Instant;
 
-use crate::close::Close;
 use crate::follow;
-use crate::frame::{self, BatchItem, ClientFrame, Echo, Kind as FrameKind, ServerFrame, StartFrom};
+use crate::frame::{self, BatchItem, Echo, RawFrame, StartFrom, Text};
 use crate::limit::Verdict;
 use crate::posts;
 use crate::session::Session;
@@ -17,11 +18,11 @@ use crate::socket::{Added, Kind};
 impl Session {
     /// Takes a client's frame. `Err` closes the socket.
     pub(crate) async fn take_frame(&mut self, text: &str) -> Result<(), Close> {
-        let echo = || ClientFrame::parse(text).map(|frame| frame.echo()).unwrap_or_default();
+        let echo = || RawFrame::parse(text).map(|frame| frame.echo()).unwrap_or_default();
         if !self.admit(text.len(), echo)? {
             return Ok(());
         }
-        let frame = match ClientFrame::parse(text) {
+        let frame = match RawFrame::parse(text) {
             Ok(frame) => frame,
             Err(refusal) => {
                 self.refuse(&refusal, &Echo::default());
@@ -51,11 +52,12 @@ impl Session {
             Verdict::Admit => {}
             Verdict::AdmitNear { retry_after } => self.socket.say(
                 ServerFrame::Warning {
-                    code: "rate_limit_near",
+                    code: WarningCode::RateLimitNear,
                     retry_after_ms: u64::try_from(retry_after.as_millis()).ok(),
                     expires_at: None,
                 }
-                .text(),
+                .text()
+                .into(),
             ),
             Verdict::Drop { retry_after } => {
                 let retry_after = retry_after.max(Duration::from_millis(1));
@@ -84,37 +86,32 @@ impl Session {
         self.socket.say(frame::refusal(refusal, echo));
     }
 
-    async fn heed(
-        &mut self,
-        frame: &ClientFrame<'_>,
-        text: &str,
-        echo: &Echo,
-    ) -> Result<(), Refusal> {
+    async fn heed(&mut self, frame: &RawFrame<'_>, text: &str, echo: &Echo) -> Result<(), Refusal> {
         match frame.kind()? {
-            FrameKind::Ping => self.socket.say(ServerFrame::Pong.text()),
-            FrameKind::Subscribe => self.subscribe(frame)?,
-            FrameKind::Unsubscribe => self.unsubscribe(frame)?,
-            FrameKind::Message => {
+            ClientFrameKind::Ping => self.socket.say(ServerFrame::Pong.text().into()),
+            ClientFrameKind::Subscribe => self.subscribe(frame)?,
+            ClientFrameKind::Unsubscribe => self.unsubscribe(frame)?,
+            ClientFrameKind::Message => {
                 let room = self.room_of(frame)?;
                 frame.require_nonce()?;
                 posts::submit(&self.edge, &self.socket, room, text, echo.clone());
             }
-            FrameKind::Typing => {
+            ClientFrameKind::Typing => {
                 let typing = (self.room_of(frame)?, frame.is_typing()?);
                 self.edge.take_typing(&self.socket, typing, echo);
             }
-            FrameKind::Read => {
+            ClientFrameKind::Read => {
                 let read = (self.room_of(frame)?, frame.message()?);
                 posts::read(&self.edge, &self.socket, read, echo.clone());
             }
             // Boxed, or every idle socket would keep room for it.
-            FrameKind::Auth => Box::pin(self.authenticate(&frame.token()?)).await?,
+            ClientFrameKind::Auth => Box::pin(self.authenticate(&frame.token()?)).await?,
         }
         Ok(())
     }
 
     /// The room that a frame is about: on a room's own socket it need not be named.
-    fn room_of(&self, frame: &ClientFrame<'_>) -> Result<RoomId, Refusal> {
+    fn room_of(&self, frame: &RawFrame<'_>) -> Result<RoomId, Refusal> {
         match (self.socket.kind, frame.room()?) {
             (Kind::Room(own), None) => Ok(own),
             (Kind::Room(own), Some(named)) if named != own => {
@@ -132,7 +129,7 @@ impl Session {
         }
     }
 
-    fn subscribe(&self, frame: &ClientFrame<'_>) -> Result<(), Refusal> {
+    fn subscribe(&self, frame: &RawFrame<'_>) -> Result<(), Refusal> {
         self.require_many()?;
         let Some(batch) = frame.batch()? else {
             return self.subscribe_to(self.room_of(frame)?, frame.from()?);
@@ -169,10 +166,10 @@ impl Session {
         }
     }
 
-    fn unsubscribe(&self, frame: &ClientFrame<'_>) -> Result<(), Refusal> {
+    fn unsubscribe(&self, frame: &RawFrame<'_>) -> Result<(), Refusal> {
         self.require_many()?;
         let room = self.room_of(frame)?;
-        let unsubscribed = ServerFrame::Unsubscribed { room }.text();
+        let unsubscribed: Text = ServerFrame::Unsubscribed { room }.text().into();
         let Some(subscription) = self.socket.remove(room) else {
             self.socket.say(unsubscribed);
             return Ok(());
@@ -195,7 +192,7 @@ impl Session {
         self.socket.renew(verified.caller.login, token.into());
         self.renew(verified.expires_at);
         let expires_at = verified.expires_at;
-        self.socket.say(ServerFrame::Authenticated { expires_at }.text());
+        self.socket.say(ServerFrame::Authenticated { expires_at }.text().into());
         if self.edge.auth().revoked().contains(verified.caller.login) {
             self.socket.out.close(Close::Unauthenticated);
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use contract::close::Close;
 use domain::{Seq, UserId};
 use http::HeaderValue;
 use nats::bus::Bus;
@@ -28,7 +29,6 @@ use tokio_util::sync::CancellationToken;
 
 mod auth;
 mod budgets;
-pub mod close;
 mod connect;
 mod drain;
 mod epochs;
@@ -57,7 +57,6 @@ mod upgrade;
 
 use auth::Auth;
 use budgets::Budgets;
-use close::Close;
 use epochs::{ApiClient, Epochs};
 use hub::Hub;
 use live::Live;

@@ -3,16 +3,16 @@
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
+use contract::close::Close;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use runtime::Lifecycle;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Bytes, Error, Message};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 
-use crate::close::Close;
 use crate::fragments::Fragments;
 use crate::frame::Text;
 use crate::queue::Outbound;
@@ -168,7 +168,7 @@ impl Line {
             self.stream.get_mut().write_all(&rest).await?;
             // Room for it: see `CONTROL_BYTES_MAX`.
             self.stream.flush().await?;
-            self.stream.send(Message::Close(Some(close.frame()))).await
+            self.stream.send(Message::Close(Some(close_frame(close)))).await
         };
         let out_of_time = async {
             if close == Close::TooSlow {
@@ -308,6 +308,11 @@ async fn closing(out: &Outbound, life: &Lifecycle) -> Close {
             None => out.woken().await,
         }
     }
+}
+
+/// The close frame of a reason.
+fn close_frame(close: Close) -> CloseFrame {
+    CloseFrame { code: close.code().into(), reason: Utf8Bytes::from_static(close.reason()) }
 }
 
 #[cfg(test)]

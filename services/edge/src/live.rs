@@ -5,14 +5,13 @@
 
 use async_nats::HeaderMap;
 use bytes::Bytes;
+use contract::frames::ServerFrame;
 use domain::{RoomId, UserId};
 use nats::bus::Bus;
 use nats::subjects::{HEADER_KIND, HEADER_USER};
 use runtime::Lifecycle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-
-use crate::frame::{ServerFrame, Text};
 
 /// Frames that may wait to be published.
 const WAITING_MAX: usize = 4_096;
@@ -56,7 +55,7 @@ impl Live {
         self.publish(self.bus.subjects().room_live(room), headers, frame.text());
     }
 
-    fn publish(&self, subject: String, headers: HeaderMap, text: Text) {
+    fn publish(&self, subject: String, headers: HeaderMap, text: String) {
         let _ = self.out.try_send(Out { subject, headers, payload: text.into() });
     }
 }

@@ -8,13 +8,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use contract::frames::ServerFrame;
 use domain::{MessageId, Refusal, RoomId};
 use nats::bus::AskError;
 use nats::rpc::{Post, Read, UserToken};
 use serde_json::value::RawValue;
 
 use crate::Edge;
-use crate::frame::{self, Echo, ServerFrame, Text};
+use crate::frame::{self, Echo, Text};
 use crate::socket::Socket;
 
 /// Sends that may wait on one socket.
@@ -77,7 +78,8 @@ async fn run(edge: Edge, socket: Arc<Socket>) {
                 seq: reply.seq,
                 replayed: reply.replayed,
             }
-            .text(),
+            .text()
+            .into(),
             Err(error) => refused(&error, &echo),
         };
         socket.say(answer);

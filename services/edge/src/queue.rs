@@ -7,11 +7,11 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use contract::close::Close;
 use domain::Seq;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::close::Close;
 use crate::frame::Text;
 use crate::subscription::Subscription;
 

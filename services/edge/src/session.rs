@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use contract::close::Close;
+use contract::frames::{ServerFrame, WarningCode};
 use domain::Timestamp;
 use tokio::time::{Instant, Sleep};
 
 use crate::Edge;
-use crate::close::Close;
-use crate::frame::{Echo, ServerFrame};
+use crate::frame::Echo;
 use crate::limit::FrameLimit;
 use crate::line::{Inbound, Line, WriteError};
 use crate::presence::Announcement;
@@ -218,8 +219,9 @@ impl Session {
         if left <= EXPIRY_WARNING && !self.token.is_warned {
             self.token.is_warned = true;
             let expires_at = Some(self.token.expires_at);
-            let code = "token_expiring";
-            self.socket.say(ServerFrame::Warning { code, retry_after_ms: None, expires_at }.text());
+            let code = WarningCode::TokenExpiring;
+            let warning = ServerFrame::Warning { code, retry_after_ms: None, expires_at };
+            self.socket.say(warning.text().into());
         }
         if self.socket.posts.lock().is_full() {
             // Nothing is read meanwhile, a pong neither.

@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use contract::close::Close;
 use domain::limits::SOCKET_ROOMS_MAX;
 use domain::{Caller, LoginId, RoomId, UserId};
 use nats::bus::AskError;
@@ -12,7 +13,6 @@ use nats::rpc::{UserQuestion, UserToken};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use crate::close::Close;
 use crate::epochs::ApiClient;
 use crate::frame::Text;
 use crate::posts::Posts;

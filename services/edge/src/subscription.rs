@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use contract::close::Close;
+use contract::frames::{LiveFrame, ServerFrame};
 use domain::{Epoch, Refusal, RoomId, Seq, UserId};
 use parking_lot::Mutex;
 
-use crate::close::Close;
-use crate::frame::{self, Echo, ServerFrame, Text};
+use crate::frame::{self, Echo, Text};
 use crate::queue::Weight;
 use crate::socket::{Kind, Socket};
 
@@ -143,7 +144,7 @@ impl Subscription {
     pub(crate) fn resync(&self, first: Seq, last: Seq) {
         let Some(epoch) = self.epoch() else { return };
         let (room, first_seq, last_seq) = (self.room, first, last);
-        let text = ServerFrame::Resync { room, first_seq, last_seq, epoch }.text();
+        let text: Text = ServerFrame::Resync { room, first_seq, last_seq, epoch }.text().into();
         self.socket.out.push_live(self, &text, Weight::Needed);
         self.set_position(last);
         runtime::meter::Counter::Resyncs.add(1);
@@ -159,7 +160,8 @@ impl Subscription {
     /// Says `subscribed`, as often as it was asked for since the last time.
     pub(crate) fn say_subscribed(&self, last: Seq, is_first: bool) {
         let Some(epoch) = self.epoch() else { return };
-        let text = ServerFrame::Subscribed { room: self.room, last_seq: last, epoch }.text();
+        let room = self.room;
+        let text: Text = ServerFrame::Subscribed { room, last_seq: last, epoch }.text().into();
         let repeats = self.repeats.swap(0, Ordering::AcqRel);
         for _ in 0..repeats + u32::from(is_first) {
             self.socket.out.push_live(self, &text, Weight::Needed);
@@ -174,7 +176,7 @@ impl Subscription {
 
     /// Ends it because the room is gone.
     pub(crate) fn end_deleted(&self) {
-        self.end_with(Some(ServerFrame::RoomDeleted { room: self.room }.text()));
+        self.end_with(Some(contract::text(&LiveFrame::RoomDeleted { room: self.room }).into()));
     }
 
     /// Ends it with a last frame; a room's own socket closes after it.

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{HeaderMap, Message, Subscriber};
+use contract::close::Close;
 use domain::cursor::Offer;
 use domain::{Epoch, RoomId, Seq, UserId};
 use futures_util::{FutureExt, StreamExt};
@@ -28,7 +29,6 @@ use super::repair::{Noted, Repair};
 use super::roster::Roster;
 use super::{Command, Placed, RoomHandle};
 use crate::Edge;
-use crate::close::Close;
 use crate::frame::Text;
 use crate::presence::Changes;
 use crate::subscription::Subscription;

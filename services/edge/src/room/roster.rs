@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use contract::frames::{PresenceStatus, ServerFrame};
 use domain::{RoomId, UserId};
 use tokio::time::Instant;
 
-use crate::frame::{ServerFrame, Text};
+use crate::frame::Text;
 use crate::presence::{Changes, Presence};
 
 /// More changes at once than this are told as one list.
@@ -143,7 +144,7 @@ impl Roster {
         let list = self.list.get_or_insert_with(|| {
             let mut online: Vec<UserId> = online.iter().copied().collect();
             online.sort_unstable();
-            ServerFrame::PresenceSnapshot { room, online: &online }.text()
+            ServerFrame::PresenceSnapshot { room, online: &online }.text().into()
         });
         list.clone()
     }
@@ -184,8 +185,8 @@ impl Roster {
     }
 
     fn presence(&self, (user, is_online): (UserId, bool)) -> Text {
-        let status = if is_online { "online" } else { "offline" };
-        ServerFrame::Presence { room: self.room, user_id: user, status }.text()
+        let status = if is_online { PresenceStatus::Online } else { PresenceStatus::Offline };
+        ServerFrame::Presence { room: self.room, user_id: user, status }.text().into()
     }
 }
 

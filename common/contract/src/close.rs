@@ -1,10 +1,7 @@
-//! Every reason for which the edge closes a socket: one table of numbers, words and advice.
+//! Every reason for which a socket is closed: one table of numbers, words and advice.
 //!
 //! **Invariant:** no other file spells a close code. The reason that travels is the short word;
 //! RFC 6455 leaves 123 bytes for it.
-
-use tokio_tungstenite::tungstenite::Utf8Bytes;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 /// What a client should do after a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +16,19 @@ pub enum Advice {
     RenewToken,
     /// Wait a while, then come back with `after`.
     WaitThenResume,
+}
+
+impl Advice {
+    /// What to do, to follow "the client should".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "do nothing",
+            Self::DoNotRetry => "not retry",
+            Self::Resume => "resume with `after`, with backoff",
+            Self::RenewToken => "renew the token, then resume",
+            Self::WaitThenResume => "wait, then resume",
+        }
+    }
 }
 
 macro_rules! closes {
@@ -79,13 +89,6 @@ closes! {
     NoPong = 4408, "no_pong", Resume;
     /// The client went over the frame limit again and again.
     Flood = 4429, "flood", WaitThenResume;
-}
-
-impl Close {
-    /// The frame that says so.
-    pub(crate) fn frame(self) -> CloseFrame {
-        CloseFrame { code: self.code().into(), reason: Utf8Bytes::from_static(self.reason()) }
-    }
 }
 
 #[cfg(test)]
