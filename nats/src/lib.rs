@@ -6,7 +6,6 @@
 
 pub mod admission;
 mod ask;
-pub mod asyncapi;
 pub mod bus;
 pub mod consume;
 pub mod counts;

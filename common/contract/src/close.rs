@@ -75,7 +75,7 @@ closes! {
     TooLarge = 1009, "too_large", DoNotRetry;
     /// The server is going away, or cannot fill a gap in a room's events.
     Restarting = 1012, "restarting", Resume;
-    /// The server cannot serve the socket now.
+    /// The server cannot serve the socket now, or the user has 100 sockets on this edge already.
     Overloaded = 1013, "overloaded", Resume;
     /// The token is missing, bad, expired, or its login was revoked.
     Unauthenticated = 4001, "unauthenticated", RenewToken;

@@ -8,6 +8,7 @@
 
 use serde::Serialize;
 
+pub mod asyncapi;
 pub mod close;
 pub mod frames;
 pub mod messages;

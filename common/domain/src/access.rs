@@ -59,6 +59,9 @@ pub enum AccessLevel {
 }
 
 impl AccessLevel {
+    /// Every level.
+    pub const ALL: [Self; 3] = [Self::Public, Self::ManagerOnly, Self::Private];
+
     /// The word of the contract.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,9 +73,7 @@ impl AccessLevel {
 
     /// Reads the word of the contract, exactly as written there.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Public, Self::ManagerOnly, Self::Private]
-            .into_iter()
-            .find(|level| level.as_str() == text)
+        Self::ALL.into_iter().find(|level| level.as_str() == text)
     }
 
     /// Whether someone of `role` may join by themselves.

@@ -61,6 +61,10 @@ pub enum NotificationType {
 }
 
 impl NotificationType {
+    /// Every type.
+    pub const ALL: [Self; 5] =
+        [Self::Mention, Self::Dm, Self::OrgInvite, Self::RoomInvite, Self::RoleChange];
+
     /// The word of the contract.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -79,9 +83,7 @@ impl NotificationType {
 
     /// Reads the word of the contract.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Mention, Self::Dm, Self::OrgInvite, Self::RoomInvite, Self::RoleChange]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
     /// Whether a room's setting keeps it from a member.

@@ -116,6 +116,9 @@ pub enum Notify {
 }
 
 impl Notify {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::All, Self::Mentions, Self::None];
+
     /// The word of the contract.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -127,7 +130,7 @@ impl Notify {
 
     /// Reads the word of the contract.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::All, Self::Mentions, Self::None].into_iter().find(|one| one.as_str() == text)
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
     }
 }
 

@@ -27,6 +27,9 @@ use serde::{Deserialize, Serialize, Serializer};
 pub struct Timestamp(DateTime<Utc>);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z.
+    pub const UNIX_EPOCH: Self = Self(DateTime::UNIX_EPOCH);
+
     /// Seconds since the Unix epoch, rounded down.
     pub fn unix_seconds(self) -> i64 {
         self.0.timestamp()

@@ -53,7 +53,7 @@ async fn ready(State(api): State<Api>) -> Response {
 )]
 async fn asyncapi(headers: HeaderMap) -> Response {
     static DOCUMENT: LazyLock<Asset> =
-        LazyLock::new(|| Asset::new("application/json", nats::asyncapi::DOCUMENT.as_bytes()));
+        LazyLock::new(|| Asset::new("application/json", contract::asyncapi::text().into_bytes()));
     let mut response = DOCUMENT.answer(&headers);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response

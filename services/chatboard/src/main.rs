@@ -89,8 +89,10 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Prints the `OpenAPI` document.
+    /// Prints the `OpenAPI` document of the REST api.
     Openapi,
+    /// Prints the `AsyncAPI` document of the `WebSocket`.
+    Asyncapi,
 }
 
 fn main() -> ExitCode {
@@ -113,6 +115,7 @@ fn run(mut cli: Cli) -> anyhow::Result<ExitCode> {
     };
     match command {
         Command::Openapi => return tools::print(&api::openapi()),
+        Command::Asyncapi => return tools::print(&contract::asyncapi::text()),
         Command::Keys { out } => return tools::make_key(out.as_deref()),
         Command::Config { docs: true } => return tools::print(&runtime::config::docs()),
         // These two read no settings: a wrong one must not keep a server from being stopped.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use devstack::browser::{self, Tools};
 use testkit::{Board, PASSWORD, Person, Team, json};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// How long one journey may take.
@@ -178,4 +178,26 @@ async fn types_hold() {
     let _ = std::fs::remove_file(&config);
     let checked = checked.unwrap();
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+}
+
+/// The official parser finds no fault with the AsyncAPI document.
+#[tokio::test]
+async fn the_asyncapi_document_is_valid() {
+    let Some(tools) = tools().await else { return };
+    let mut child = tokio::process::Command::new(&tools.node)
+        .arg(folder().join("asyncapi.mjs"))
+        .arg(&tools.modules)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(contract::asyncapi::text().as_bytes()).await.unwrap();
+    drop(input);
+    let checked = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
+    let (said, complained) = (checked.stdout, checked.stderr);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&complained));
+    assert_eq!(String::from_utf8_lossy(&said).trim(), "31 messages are valid");
 }

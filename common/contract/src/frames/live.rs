@@ -2,12 +2,13 @@
 
 use domain::{MessageId, RoomId, UserId};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::notifications::NotificationView;
 use crate::rooms::{RoomSettingsView, RoomView};
 
 /// A frame that the api makes for one user's sockets or for a room, and that takes no `seq`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type")]
 pub enum LiveFrame<'a> {
     /// Someone read up to a message.

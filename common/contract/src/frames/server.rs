@@ -171,5 +171,10 @@ pub enum WarningCode {
 
 /// The schema of a field that is absent unless it is true.
 fn only_true() -> Object {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
+    let description = "Set when an earlier send with this nonce had created the message.";
+    ObjectBuilder::new()
+        .description(Some(description))
+        .schema_type(Type::Boolean)
+        .enum_values(Some([true]))
+        .build()
 }
