@@ -1,5 +1,6 @@
-//! Holds every answer that a test gets from the api against the OpenAPI document: an address, a
-//! status, a type, a field or a value that the document does not have fails the test.
+//! Holds every answer that a test gets from the api against the OpenAPI document, and every frame
+//! that a socket receives against the AsyncAPI document: an address, a status, a type, a field or
+//! a value that the document does not have fails the test.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::reply::Reply;
 
+static FRAMES: LazyLock<Frames> = LazyLock::new(Frames::of_the_edge);
 static DOCUMENT: LazyLock<Document> = LazyLock::new(Document::of_the_api);
 
 /// Methods that the document describes; `HEAD` and `OPTIONS` go without saying.
@@ -32,9 +34,58 @@ pub(crate) fn check(method: &str, url: &str, reply: &Reply) {
     }
 }
 
+/// Fails the test unless a frame that came on a socket is one that the document describes there.
+pub(crate) fn check_frame(channel: &str, frame: &Value) {
+    if let Err(fault) = FRAMES.check(channel, frame) {
+        panic!("the AsyncAPI document disagrees with a frame on {channel:?}: {fault}\n{frame}");
+    }
+}
+
+/// The AsyncAPI document.
+struct Frames {
+    /// What an edge sends, by the channel's name and the frame's `type`.
+    sent: HashMap<String, HashMap<String, Validator>>,
+}
+
+impl Frames {
+    fn of_the_edge() -> Self {
+        let document: Value = serde_json::from_str(&::contract::asyncapi::text()).expect("JSON");
+        let components = closed_components(&document);
+        let operations = document["operations"].as_object().expect("operations").values();
+        let sent = operations.filter(|it| it["action"] == "send").map(|operation| {
+            let (name, channel) = follow(&document, &operation["channel"]);
+            let messages = operation["messages"].as_array().expect("messages").iter();
+            let validators = messages.map(|message| {
+                let (key, _) = follow(&document, message);
+                let (_, message) = follow(&document, &channel["messages"][key]);
+                let mut payload = message["payload"].clone();
+                close(&mut payload);
+                let kind = message["name"].as_str().expect("a name").to_owned();
+                (kind, compile(&payload, &components))
+            });
+            (name.to_owned(), validators.collect())
+        });
+        Self { sent: sent.collect() }
+    }
+
+    fn check(&self, channel: &str, frame: &Value) -> Result<(), String> {
+        let sent = self.sent.get(channel).ok_or("no such channel")?;
+        let kind = frame["type"].as_str().ok_or("it has no type")?;
+        validate(sent.get(kind).ok_or("no such frame is sent here")?, frame)
+    }
+}
+
+/// The last part of a reference, and what it leads to.
+fn follow<'a>(document: &'a Value, reference: &'a Value) -> (&'a str, &'a Value) {
+    let reference = reference["$ref"].as_str().expect("a reference");
+    let pointer = reference.strip_prefix('#').expect("a reference into the document");
+    let name = pointer.rsplit('/').next().unwrap_or(pointer);
+    (name, document.pointer(pointer).expect("it leads somewhere"))
+}
+
 struct Document {
     paths: Vec<(Vec<String>, Value)>,
-    /// The shared schemas, closed with `unevaluatedProperties: false`.
+    /// The shared schemas, closed.
     components: Value,
     /// Compiled validators by the text of their schema.
     validators: Mutex<HashMap<String, Arc<Validator>>>,
@@ -44,10 +95,7 @@ impl Document {
     fn of_the_api() -> Self {
         let document: Value = serde_json::from_str(&api::openapi()).expect("JSON");
         let paths = document["paths"].as_object().expect("paths").iter();
-        let mut components = document["components"].clone();
-        for schema in components["schemas"].as_object_mut().expect("schemas").values_mut() {
-            close_parts(schema);
-        }
+        let components = closed_components(&document);
         Self {
             paths: paths.map(|(path, item)| (segments(path), item.clone())).collect(),
             components,
@@ -97,24 +145,40 @@ impl Document {
     }
 
     fn validate(&self, schema: &Value, value: &Value) -> Result<(), String> {
-        let validator = self.validator(schema);
-        let faults: Vec<_> = validator
-            .iter_errors(value)
-            .take(5)
-            .map(|fault| format!("{} at {:?}", fault, fault.instance_path().to_string()))
-            .collect();
-        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+        validate(&self.validator(schema), value)
     }
 
     fn validator(&self, schema: &Value) -> Arc<Validator> {
         let mut validators = self.validators.lock();
-        let made = validators.entry(schema.to_string()).or_insert_with(|| {
-            let whole = json!({"allOf": [schema], "components": self.components});
-            let options = jsonschema::draft202012::options().should_validate_formats(true);
-            Arc::new(options.build(&whole).expect("a schema"))
-        });
+        let made = validators
+            .entry(schema.to_string())
+            .or_insert_with(|| Arc::new(compile(schema, &self.components)));
         Arc::clone(made)
     }
+}
+
+/// A document's shared parts, its schemas closed with `unevaluatedProperties: false`.
+fn closed_components(document: &Value) -> Value {
+    let mut components = document["components"].clone();
+    for schema in components["schemas"].as_object_mut().expect("schemas").values_mut() {
+        close_parts(schema);
+    }
+    components
+}
+
+fn compile(schema: &Value, components: &Value) -> Validator {
+    let whole = json!({"allOf": [schema], "components": components});
+    let options = jsonschema::draft202012::options().should_validate_formats(true);
+    options.build(&whole).expect("a schema")
+}
+
+fn validate(validator: &Validator, value: &Value) -> Result<(), String> {
+    let faults: Vec<_> = validator
+        .iter_errors(value)
+        .take(5)
+        .map(|fault| format!("{} at {:?}", fault, fault.instance_path().to_string()))
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
 /// The path of an address, without what follows it.
@@ -150,5 +214,62 @@ fn close_parts(schema: &mut Value) {
             "allOf" => part.as_array_mut().into_iter().flatten().for_each(close_parts),
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame as the edge sends it.
+    fn read() -> Value {
+        json!({"type": "read", "room": 1, "user_id": 2, "last_read_msg_id": 3})
+    }
+
+    #[test]
+    fn a_frame_is_described_to_the_last_field() {
+        let check = |frame: &Value| FRAMES.check("room", frame);
+        assert_eq!(check(&read()), Ok(()));
+        let mut more = read();
+        more["unread_count"] = json!(0);
+        assert_eq!(check(&more), Ok(()));
+        for (field, value) in [
+            ("unread_count", Value::Null),
+            ("user_id", json!(0)),
+            ("room", json!("1")),
+            ("mood", json!("good")),
+            ("type", json!("reads")),
+        ] {
+            let mut frame = read();
+            frame[field] = value;
+            assert!(check(&frame).is_err(), "{frame}");
+        }
+        for field in ["type", "room", "user_id", "last_read_msg_id"] {
+            let mut frame = read();
+            frame.as_object_mut().expect("an object").remove(field);
+            assert!(check(&frame).is_err(), "{frame}");
+        }
+    }
+
+    #[test]
+    fn what_frames_hold_is_described_too() {
+        let person = json!({"id": 1, "email": "a@b.c", "first_name": "A", "last_name": "B"});
+        let mut room = json!({
+            "id": 1, "org": 1, "name": "", "topic": "", "is_dm": true, "dm_users": [person],
+            "access_level": "PRIVATE", "auto_join": false, "created_by": 1,
+            "created_at": "2026-01-31T10:00:00.123456Z", "members_count": 1, "first_seq": 1,
+            "last_seq": 0, "last_message_at": null,
+        });
+        let added = |room: &Value| json!({"type": "room.added", "room_id": 1, "room": room});
+        assert_eq!(FRAMES.check("rooms", &added(&room)), Ok(()));
+        room["dm_users"][0]["mood"] = json!("good");
+        assert!(FRAMES.check("rooms", &added(&room)).is_err());
+    }
+
+    #[test]
+    fn a_frame_belongs_to_its_sockets() {
+        let frame = json!({"type": "unsubscribed", "room": 1});
+        assert_eq!(FRAMES.check("rooms", &frame), Ok(()));
+        assert!(FRAMES.check("room", &frame).is_err());
     }
 }

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+use crate::contract::check_frame;
 use crate::seen::{Event, Seen};
 use crate::wait::{DEADLINE, within};
 
@@ -35,6 +36,8 @@ pub struct Closed {
 #[derive(Debug)]
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The socket's name in the AsyncAPI document.
+    channel: &'static str,
     backlog: VecDeque<Value>,
     seen: Seen,
     closed: Option<Closed>,
@@ -99,6 +102,7 @@ impl Opening {
         let protocol = response.headers().get("sec-websocket-protocol");
         Ok(Socket {
             stream,
+            channel: if self.url.contains("/ws/rooms/") { "room" } else { "rooms" },
             backlog: VecDeque::new(),
             seen,
             closed: None,
@@ -171,6 +175,7 @@ impl Socket {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(text.as_str())
                         .unwrap_or_else(|error| panic!("no JSON: {text}: {error}"));
+                    check_frame(self.channel, &frame);
                     self.seen.note(&frame);
                     return Some(frame);
                 }
