@@ -23,7 +23,7 @@ const ON_SOCKETS: [&str; 12] = [
 
 fn table() -> String {
     let mut text = "# Errors\n\n\
-        Made by the test suite from `domain::Refusal`, `api::problem` and `contract::close`: run it with `UPDATE_SNAPSHOTS=1` to write it anew.\n\n\
+        Made by the test suite from `domain::Refusal`, `contract::problem` and `contract::close`: run it with `UPDATE_SNAPSHOTS=1` to write it anew.\n\n\
         Over REST an error is an `application/problem+json` with this `code` and status; on a socket it is a frame `{\"type\": \"error\", \"code\": …}`.\n\n\
         | code | status | on sockets | what it says |\n| --- | --- | --- | --- |\n"
         .to_owned();
@@ -33,7 +33,7 @@ fn table() -> String {
         let status = if is_frame_only {
             "–".to_owned()
         } else {
-            api::problem::status(&refusal).as_u16().to_string()
+            contract::problem::status(&refusal).to_string()
         };
         let frame = if code == "removed" || ON_SOCKETS.contains(&code) { "`error`" } else { "–" };
         let _ = writeln!(text, "| `{code}` | {status} | {frame} | {refusal} |");

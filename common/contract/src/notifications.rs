@@ -1,6 +1,6 @@
 //! Notifications.
 
-use domain::notification::Notification;
+use domain::notification::{Decision, Notification};
 use domain::{InviteId, MessageId, NotificationId, OrgId, RoomId, Timestamp, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -64,4 +64,53 @@ pub struct NotificationData {
     pub invite_id: Option<InviteId>,
     /// Whose doing it is.
     pub by: UserId,
+}
+
+/// How many notifications are unread.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct UnreadNotifications {
+    /// The number.
+    pub unread_count: i64,
+}
+
+/// How many notifications were marked.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct MarkedNotifications {
+    /// The number.
+    pub updated: u64,
+}
+
+/// Why you were, or were not, told of an event on a channel.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = NotificationDecision)]
+pub struct DecisionView {
+    /// The event's id.
+    pub event_id: String,
+    /// `app` or `email`.
+    pub channel: String,
+    /// `sent` or `suppressed`.
+    pub outcome: String,
+    /// Why it was suppressed: `read`, `online`, `muted`, `deleted`, `preference` or `rate`.
+    pub reason: Option<String>,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+}
+
+impl From<Decision> for DecisionView {
+    fn from(decision: Decision) -> Self {
+        Self {
+            event_id: decision.event,
+            channel: decision.channel,
+            outcome: decision.outcome,
+            reason: decision.reason,
+            decided_at: decision.decided_at,
+        }
+    }
+}
+
+/// The decisions about a message.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Decisions {
+    /// Oldest first. A channel without one is not decided yet, or the message does not concern you.
+    pub decisions: Vec<DecisionView>,
 }

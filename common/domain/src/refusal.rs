@@ -1,7 +1,7 @@
 //! The closed set of things we say no with.
 //!
 //! One variant per `code` of the contract. There is no HTTP in here: each edge of the system has
-//! one conversion (`api/src/problem.rs`, `edge/src/frame.rs`), and `docs/errors.md` shows them all.
+//! one conversion (`contract/src/problem.rs`, `edge/src/frame.rs`), and `docs/errors.md` shows them all.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -8,24 +8,13 @@ use axum::http::Uri;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub use contract::page::Page;
 use domain::limits::{PAGE_BYTES_MAX, PAGE_DEFAULT, PAGE_MAX};
 use domain::{FieldErrors, Refusal};
 use serde::Serialize;
 use store::page::Slice;
-use utoipa::ToSchema;
 
 use crate::problem::Problem;
-
-/// A page of a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Page<T> {
-    /// The address of the page after this one; null on the last.
-    pub next: Option<String>,
-    /// The address of the page before this one; null on the first.
-    pub previous: Option<String>,
-    /// What is on it.
-    pub results: Vec<T>,
-}
 
 /// The query string, each parameter once read noted for what is wrong with it.
 #[derive(Clone, Debug)]

@@ -1,9 +1,10 @@
 //! `GET` and `PATCH /auth/me/`.
 
 use axum::extract::State;
-use domain::user::{self, EmailNotifications, User, UserChange};
-use domain::{FieldErrors, Refusal, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use contract::accounts::UserView;
+use domain::user::{self, EmailNotifications, UserChange};
+use domain::{FieldErrors, Refusal};
+use serde::Deserialize;
 use store::actions::accounts;
 use store::queries::users;
 use utoipa::ToSchema;
@@ -14,46 +15,6 @@ use crate::caller::Authenticated;
 use crate::json::Json;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// An account as its owner sees it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = User)]
-pub(crate) struct UserView {
-    /// The account's id.
-    id: UserId,
-    /// The address.
-    email: String,
-    /// Whether the address is proven: by a mailed link.
-    email_verified: bool,
-    /// May be empty.
-    first_name: String,
-    /// May be empty.
-    last_name: String,
-    /// A picture.
-    avatar_url: Option<String>,
-    /// What is mailed: `all`, `mentions` or `none`.
-    email_notifications: &'static str,
-    /// When the account was made.
-    created_at: Timestamp,
-    /// The last sign-in.
-    last_login: Option<Timestamp>,
-}
-
-impl From<User> for UserView {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id,
-            email: user.email,
-            email_verified: user.email_verified,
-            first_name: user.first_name,
-            last_name: user.last_name,
-            avatar_url: user.avatar_url,
-            email_notifications: user.email_notifications.as_str(),
-            created_at: user.created_at,
-            last_login: user.last_login,
-        }
-    }
-}
 
 /// The caller's account.
 #[utoipa::path(

@@ -18,14 +18,13 @@ use std::net::IpAddr;
 use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use contract::accounts::TokensView;
 use domain::limits::USER_AGENT_CHARS_MAX;
 use domain::{Caller, Refusal};
 use runtime::meter::{Counter, label};
-use serde::Serialize;
 use store::actions::logins::Issue;
 use store::refresh_token::RefreshToken;
 use tokio::sync::SemaphorePermit;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -112,27 +111,15 @@ pub(crate) fn root_routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(jwks::get_jwks))
 }
 
-/// What a client signs its requests with, and what it renews that with.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Tokens)]
-pub(crate) struct TokensView {
-    /// A JWT for `Authorization: Bearer`; lives 15 minutes unless the operator says otherwise.
-    access: String,
-    /// For `/auth/token/refresh/`; lives 7 days from now unless the operator says otherwise.
-    refresh: String,
-}
-
-impl TokensView {
-    /// Signs an access token that goes with a refresh token.
-    fn issue(api: &Api, caller: Caller, refresh: &RefreshToken) -> Result<Self, Problem> {
-        let id = uuid::Uuid::new_v4().to_string();
-        let lifetime = api.config().access_token_ttl;
-        let access = api
-            .keys()
-            .sign(caller, id, api.clock().now(), lifetime)
-            .map_err(|error| Problem::bug(&error))?;
-        Ok(Self { access, refresh: refresh.reveal().to_owned() })
-    }
+/// Signs an access token that goes with a refresh token.
+fn issue_tokens(api: &Api, caller: Caller, refresh: &RefreshToken) -> Result<TokensView, Problem> {
+    let id = uuid::Uuid::new_v4().to_string();
+    let lifetime = api.config().access_token_ttl;
+    let access = api
+        .keys()
+        .sign(caller, id, api.clock().now(), lifetime)
+        .map_err(|error| Problem::bug(&error))?;
+    Ok(TokensView { access, refresh: refresh.reveal().to_owned() })
 }
 
 /// How the next refresh token is made.

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use axum::extract::State;
+use contract::accounts::UserView;
 use domain::password::{NewPassword, PasswordOwner};
 use domain::registration::RegistrationMode;
 use domain::user::{self, NewUser};
@@ -13,7 +14,6 @@ use store::actions::known_clients::Client;
 use store::actions::registration::{self, Registered, Registration};
 use utoipa::ToSchema;
 
-use super::me::UserView;
 use super::random_token;
 use crate::Api;
 use crate::body::{Body, Field, checked};

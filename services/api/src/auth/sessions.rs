@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::{LoginId, Timestamp};
-use serde::Serialize;
+use contract::accounts::SessionView;
+use domain::LoginId;
 use store::actions::logins::revoke_login;
 use store::queries;
-use utoipa::ToSchema;
 
 use crate::Api;
 use crate::caller::Authenticated;
@@ -15,22 +14,6 @@ use crate::page::{Page, Query, Walk};
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// A login: one sign-in on one device.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Session)]
-pub(crate) struct SessionView {
-    /// The login's id, the `sid` of its tokens.
-    sid: LoginId,
-    /// What signed in; may be empty.
-    user_agent: String,
-    /// When it signed in.
-    created_at: Timestamp,
-    /// When it was last used, give or take a minute.
-    last_seen: Timestamp,
-    /// Whether this request came with it.
-    current: bool,
-}
 
 /// The caller's logins that are neither revoked nor expired, by id.
 #[utoipa::path(

@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use contract::accounts::SignedInView;
 use domain::{Email, FieldErrors, Refusal};
 use nats::counts::{Attempt, AuthCalls};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::actions::known_clients::{Client, DeviceToken};
 use store::actions::logins;
 use store::queries::users::{SignInAccount, sign_in_account};
 use store::refresh_token::RefreshToken;
 use utoipa::ToSchema;
 
-use super::{LookupPermit, TokensView, issue, random_token, user_agent};
+use super::{LookupPermit, issue, issue_tokens, random_token, user_agent};
 use crate::Api;
 use crate::body::{Body, Field};
 use crate::caller::ClientAddress;
@@ -40,17 +41,6 @@ pub(crate) struct SignIn {
     #[schema(value_type = Option<String>)]
     #[serde(default)]
     device_token: Field<String>,
-}
-
-/// The tokens of a new login, and one for this device.
-#[derive(Serialize, ToSchema)]
-#[schema(as = SignedIn)]
-pub(crate) struct SignedInView {
-    #[serde(flatten)]
-    tokens: TokensView,
-    /// Opaque. Keep it on the device, also after signing out, and send it with the next sign-in to
-    /// this account. It authorizes nothing by itself, and expires a year after its last use.
-    device_token: String,
 }
 
 /// A parsed request.
@@ -134,7 +124,7 @@ pub(crate) async fn sign_in(
         };
         logins::sign_in(tx, sign_in, now).await
     })?;
-    Ok(Json(SignedInView { tokens: TokensView::issue(&api, caller, &token)?, device_token }))
+    Ok(Json(SignedInView { tokens: issue_tokens(&api, caller, &token)?, device_token }))
 }
 
 /// A sign-in whose password may be verified.

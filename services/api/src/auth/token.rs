@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use contract::accounts::TokensView;
 use domain::{FieldErrors, Refusal};
 use serde::Deserialize;
 use store::actions::logins::{self, Refreshed};
 use store::refresh_token::RefreshToken;
 use utoipa::ToSchema;
 
-use super::{TokensView, issue};
+use super::{issue, issue_tokens};
 use crate::Api;
 use crate::body::{Body, Field};
 use crate::caller::Anyone;
@@ -55,7 +56,7 @@ pub(crate) async fn refresh_token(
     let (issue, now) = (issue(&api), api.clock().now());
     let refreshed = transact!(api, |tx| logins::refresh(tx, &presented, issue, now).await)?;
     match refreshed {
-        Refreshed::Renewed(caller, token) => Ok(Json(TokensView::issue(&api, caller, &token)?)),
+        Refreshed::Renewed(caller, token) => Ok(Json(issue_tokens(&api, caller, &token)?)),
         Refreshed::Reused(login) => {
             api.revoke(&[login]);
             Err(Refusal::RefreshReused.into())

@@ -1,32 +1,15 @@
 //! `GET /users/{id}/`.
 
 use axum::extract::State;
+use contract::accounts::ProfileView;
 use domain::{Refusal, UserId};
-use serde::Serialize;
 use store::queries::users::user_seen_by;
-use utoipa::ToSchema;
 
 use crate::Api;
 use crate::caller::Authenticated;
 use crate::json::Json;
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
-
-/// An account as others see it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Profile)]
-pub(crate) struct ProfileView {
-    /// The account's id.
-    id: UserId,
-    /// The address.
-    email: String,
-    /// May be empty.
-    first_name: String,
-    /// May be empty.
-    last_name: String,
-    /// A picture.
-    avatar_url: Option<String>,
-}
 
 /// Someone who shares or shared an organization with the caller, or the caller.
 #[utoipa::path(

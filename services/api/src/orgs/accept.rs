@@ -1,8 +1,9 @@
 //! `POST /orgs/accept-invite/`, and `/orgs/check-invite/` before it.
 
 use axum::extract::State;
-use domain::{FieldErrors, OrgId, Refusal, Timestamp};
-use serde::{Deserialize, Serialize};
+use contract::organizations::{AcceptedInviteView, InviteDetailsView};
+use domain::{FieldErrors, Refusal};
+use serde::Deserialize;
 use store::actions::invites;
 use utoipa::ToSchema;
 
@@ -30,24 +31,6 @@ impl InviteToken {
         errors.finish()?;
         Ok(token.ok_or(Refusal::Internal)?)
     }
-}
-
-/// What an invite is for.
-#[derive(Serialize, ToSchema)]
-#[schema(as = InviteDetails)]
-pub(crate) struct InviteDetailsView {
-    /// The organization.
-    org_id: OrgId,
-    /// Its name.
-    org_name: String,
-    /// Name of the inviter.
-    invited_by: String,
-    /// The invited address.
-    email: String,
-    /// The role that it gives.
-    role: &'static str,
-    /// Until when it can be accepted.
-    expires_at: Timestamp,
 }
 
 /// Returns the details of an open invite. Needs only its token, and does not consume it. Refused as
@@ -83,18 +66,6 @@ pub(crate) async fn check_invite(
     }))
 }
 
-/// What was accepted.
-#[derive(Serialize, ToSchema)]
-#[schema(as = AcceptedInvite)]
-pub(crate) struct AcceptedView {
-    /// A sentence for people.
-    detail: &'static str,
-    /// The organization.
-    org_id: OrgId,
-    /// The caller's role in it now.
-    role: &'static str,
-}
-
 /// Accepts an invite for the caller, whose address must be the invited one. The mailed token proves
 /// that address; with the answered one, where verification is required, it must be proven before
 /// (`email_unverified`). Who became a member by another way meanwhile keeps the higher of the two
@@ -105,7 +76,7 @@ pub(crate) struct AcceptedView {
     tag = "orgs",
     request_body = InviteToken,
     responses(
-        (status = 200, description = "Accepted", body = AcceptedView),
+        (status = 200, description = "Accepted", body = AcceptedInviteView),
         (status = 410, description = "The invite has expired", body = crate::problem::ProblemView,
          content_type = "application/problem+json"),
         Problems
@@ -115,12 +86,12 @@ pub(crate) async fn accept_invite(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Body(body): Body<InviteToken>,
-) -> Result<Json<AcceptedView>, Problem> {
+) -> Result<Json<AcceptedInviteView>, Problem> {
     let token = body.checked()?;
     let now = api.clock().now();
     let accepted = transact!(api, |tx| invites::accept_invite(tx, caller, &token, now).await)?;
     tell_moves(&api, caller.user, &accepted.moved).await;
-    Ok(Json(AcceptedView {
+    Ok(Json(AcceptedInviteView {
         detail: "invite accepted",
         org_id: accepted.org,
         role: accepted.role.as_str(),

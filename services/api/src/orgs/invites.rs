@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use domain::org::{Invite, NewInvite};
-use domain::{Email, FieldErrors, InviteId, OrgId, Refusal, Role, Timestamp};
-use serde::{Deserialize, Serialize};
+use contract::organizations::{InviteView, NewInviteView};
+use domain::org::NewInvite;
+use domain::{Email, FieldErrors, InviteId, OrgId, Refusal, Role};
+use serde::Deserialize;
 use store::actions::invites::{self, InviteRequest};
 use store::{access, queries};
 use utoipa::ToSchema;
@@ -44,23 +45,6 @@ impl CreateInvite {
         let email = email.ok_or(Refusal::Internal)?;
         Ok(NewInvite { email, role: role.unwrap_or(Role::Member) })
     }
-}
-
-/// A new invite, with the token that is shown this once.
-#[derive(Serialize, ToSchema)]
-#[schema(as = NewInvite)]
-pub(crate) struct NewInviteView {
-    /// The invite's id.
-    id: InviteId,
-    /// What the invited person accepts it with, for you to hand over. Another one is mailed: that
-    /// one also proves their address, this one does not.
-    token: String,
-    /// The invited address.
-    email: String,
-    /// The role that it gives.
-    role: &'static str,
-    /// Until when it can be accepted: 7 days.
-    expires_at: Timestamp,
 }
 
 /// Invites an address into the organization: MANAGERs and ADMINs, not above their own role. There
@@ -102,34 +86,6 @@ pub(crate) async fn create_invite(
         expires_at: invite.expires_at,
     };
     Ok((StatusCode::CREATED, Json(view)).into_response())
-}
-
-/// An open invite. Its token is not known here.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Invite)]
-pub(crate) struct InviteView {
-    /// The invite's id.
-    id: InviteId,
-    /// The invited address.
-    email: String,
-    /// The role that it gives.
-    role: &'static str,
-    /// When it was made.
-    created_at: Timestamp,
-    /// Until when it can be accepted.
-    expires_at: Timestamp,
-}
-
-impl From<Invite> for InviteView {
-    fn from(invite: Invite) -> Self {
-        Self {
-            id: invite.id,
-            email: invite.email,
-            role: invite.role.as_str(),
-            created_at: invite.created_at,
-            expires_at: invite.expires_at,
-        }
-    }
 }
 
 /// The organization's open invites, newest first: MANAGERs and ADMINs.

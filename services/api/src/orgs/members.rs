@@ -3,9 +3,9 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::org::OrgMember;
-use domain::{FieldErrors, OrgId, OrgMemberId, Refusal, Role, Timestamp, UserId};
-use serde::{Deserialize, Serialize};
+use contract::organizations::{ChangedRoleView, OrgMemberView};
+use domain::{FieldErrors, OrgId, Refusal, Role, UserId};
+use serde::Deserialize;
 use store::actions::org_members;
 use store::{access, queries};
 use utoipa::ToSchema;
@@ -19,46 +19,6 @@ use crate::page::{Page, Query, Walk};
 use crate::path::{PathId, PathIds};
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// A member of an organization.
-#[derive(Serialize, ToSchema)]
-#[schema(as = OrganizationMember)]
-pub(crate) struct OrgMemberView {
-    /// The membership's id.
-    id: OrgMemberId,
-    /// The organization.
-    org: OrgId,
-    /// The person.
-    user: UserId,
-    /// Their address.
-    user_email: String,
-    /// Whether they have proven it.
-    user_email_verified: bool,
-    /// Their first name, may be empty.
-    user_first_name: String,
-    /// Their last name, may be empty.
-    user_last_name: String,
-    /// `ADMIN`, `MANAGER` or `MEMBER`.
-    role: &'static str,
-    /// Since when.
-    joined_at: Timestamp,
-}
-
-impl From<OrgMember> for OrgMemberView {
-    fn from(member: OrgMember) -> Self {
-        Self {
-            id: member.id,
-            org: member.org,
-            user: member.user,
-            user_email: member.email,
-            user_email_verified: member.email_verified,
-            user_first_name: member.first_name,
-            user_last_name: member.last_name,
-            role: member.role.as_str(),
-            joined_at: member.joined_at,
-        }
-    }
-}
 
 /// An organization's members, by id: for members.
 #[utoipa::path(
@@ -113,18 +73,6 @@ impl ChangeRole {
     }
 }
 
-/// A member's role.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ChangedRole)]
-pub(crate) struct RoleView {
-    /// The organization.
-    org_id: OrgId,
-    /// The member.
-    user_id: UserId,
-    /// `ADMIN`, `MANAGER` or `MEMBER`.
-    role: &'static str,
-}
-
 /// Gives a member a role: ADMINs. The last ADMIN stays one.
 ///
 /// Who is demoted leaves the rooms that their role no longer admits; who is promoted comes into
@@ -138,14 +86,14 @@ pub(crate) struct RoleView {
         ("user_id" = i64, Path, description = "The member")
     ),
     request_body = ChangeRole,
-    responses((status = 200, description = "The role", body = RoleView), Problems)
+    responses((status = 200, description = "The role", body = ChangedRoleView), Problems)
 )]
 pub(crate) async fn change_role(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathIds(id, user): PathIds<OrgId, UserId>,
     Body(body): Body<ChangeRole>,
-) -> Result<Json<RoleView>, Problem> {
+) -> Result<Json<ChangedRoleView>, Problem> {
     let role = body.parse();
     let now = api.clock().now();
     let (role, moved) = transact!(api, |tx| {
@@ -155,7 +103,7 @@ pub(crate) async fn change_role(
         Ok((role, org_members::change_role(tx, member, role, now).await?))
     })?;
     tell_moves(&api, user, &moved).await;
-    Ok(Json(RoleView { org_id: id, user_id: user, role: role.as_str() }))
+    Ok(Json(ChangedRoleView { org_id: id, user_id: user, role: role.as_str() }))
 }
 
 /// Removes a member, who leaves every room of the organization: ADMINs, or the member. The last

@@ -3,9 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use contract::frames::LiveFrame;
-use domain::org::{Org, org_name};
-use domain::{FieldErrors, OrgId, Refusal, Role, Timestamp};
-use serde::{Deserialize, Serialize};
+use contract::organizations::OrgView;
+use domain::org::org_name;
+use domain::{FieldErrors, OrgId, Refusal, Role};
+use serde::Deserialize;
 use store::actions::orgs;
 use store::{access, queries};
 use utoipa::ToSchema;
@@ -18,26 +19,6 @@ use crate::page::{Page, Query, Walk};
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// An organization, as the caller sees it.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Organization)]
-pub(crate) struct OrgView {
-    /// The organization's id.
-    id: OrgId,
-    /// Its name.
-    name: String,
-    /// When it was made.
-    created_at: Timestamp,
-    /// The caller's role in it: `ADMIN`, `MANAGER` or `MEMBER`.
-    role: &'static str,
-}
-
-impl From<Org> for OrgView {
-    fn from(org: Org) -> Self {
-        Self { id: org.id, name: org.name, created_at: org.created_at, role: org.role.as_str() }
-    }
-}
 
 /// The caller's organizations, by id.
 #[utoipa::path(

@@ -1,11 +1,10 @@
 //! `GET` and `PATCH /orgs/{id}/retention/`, `GET /orgs/{id}/purges/`.
 
-use std::collections::BTreeMap;
-
 use axum::extract::State;
-use domain::retention::{Purge, RETENTION_DAYS_MAX, Retention, RetentionChange};
-use domain::{FieldErrors, OrgId, PurgeId, Refusal, Role, Timestamp};
-use serde::{Deserialize, Serialize};
+use contract::organizations::{PurgeView, RetentionView};
+use domain::retention::{RETENTION_DAYS_MAX, RetentionChange};
+use domain::{FieldErrors, OrgId, Refusal, Role};
+use serde::Deserialize;
 use store::actions::retention::change_retention;
 use store::{access, queries};
 use utoipa::ToSchema;
@@ -18,28 +17,6 @@ use crate::page::{Page, Query, Walk};
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// How long an organization's messages are kept.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Retention)]
-pub(crate) struct RetentionView {
-    /// Days that its ADMINs have set; null for what the operator has.
-    retention_days: Option<i32>,
-    /// The days that hold: the fewer of both; null where all is kept.
-    effective_days: Option<i32>,
-    /// Whether nothing is removed for now, and no room nor the organization can be deleted.
-    legal_hold: bool,
-}
-
-impl From<Retention> for RetentionView {
-    fn from(retention: Retention) -> Self {
-        Self {
-            retention_days: retention.days,
-            effective_days: retention.effective_days(),
-            legal_hold: retention.legal_hold,
-        }
-    }
-}
 
 /// How long the organization's messages are kept, for its ADMINs.
 #[utoipa::path(
@@ -113,31 +90,6 @@ pub(crate) async fn change_org_retention(
         change_retention(tx, access, change.clone()?).await
     })?;
     Ok(Json(retention.into()))
-}
-
-/// What one run of the janitor removed of an organization.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Purge)]
-pub(crate) struct PurgeView {
-    /// The record's id.
-    id: PurgeId,
-    /// When the first batch was removed.
-    started_at: Timestamp,
-    /// When the last was.
-    ended_at: Timestamp,
-    /// How many of each kind: `messages`, `events`, `notifications`, …
-    removed: BTreeMap<String, i64>,
-}
-
-impl From<Purge> for PurgeView {
-    fn from(purge: Purge) -> Self {
-        Self {
-            id: purge.id,
-            started_at: purge.started_at,
-            ended_at: purge.ended_at,
-            removed: purge.removed,
-        }
-    }
 }
 
 /// What was removed of the organization because its time was over, newest first, for its ADMINs.

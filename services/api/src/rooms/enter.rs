@@ -4,9 +4,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use contract::frames::LiveFrame;
+use contract::rooms::MembershipAnswer;
 use contract::rooms::RoomView;
 use domain::{FieldErrors, Refusal, RoomId, UserId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::actions::enter_room as action;
 use store::queries;
 use utoipa::ToSchema;
@@ -19,21 +20,14 @@ use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
-/// What became of a membership.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct MembershipAnswer {
-    /// A sentence for people.
-    detail: &'static str,
-    /// The room.
+fn membership_answer(
+    is_new: bool,
+    detail: (&'static str, &'static str),
     room_id: RoomId,
-}
-
-impl MembershipAnswer {
-    fn answer(is_new: bool, detail: (&'static str, &'static str), room_id: RoomId) -> Response {
-        let (status, detail) =
-            if is_new { (StatusCode::CREATED, detail.0) } else { (StatusCode::OK, detail.1) };
-        (status, Json(Self { detail, room_id })).into_response()
-    }
+) -> Response {
+    let (status, detail) =
+        if is_new { (StatusCode::CREATED, detail.0) } else { (StatusCode::OK, detail.1) };
+    (status, Json(MembershipAnswer { detail, room_id })).into_response()
 }
 
 /// Makes the caller a member of a room that they may join.
@@ -66,7 +60,7 @@ pub(crate) async fn join_room(
         super::push_added(&api, &[caller.user], &RoomView::from(&room));
     }
     let detail = ("you have joined this room", "you are in this room already");
-    Ok(MembershipAnswer::answer(is_new, detail, id))
+    Ok(membership_answer(is_new, detail, id))
 }
 
 /// Takes the caller out of a room.
@@ -141,5 +135,5 @@ pub(crate) async fn invite_to_room(
         super::push_added(&api, &[user], &RoomView::from(&room));
     }
     let detail = ("this person has joined the room", "this person is in the room already");
-    Ok(MembershipAnswer::answer(is_new, detail, id))
+    Ok(membership_answer(is_new, detail, id))
 }

@@ -1,16 +1,13 @@
 //! `GET /rooms/{id}/members/` and `DELETE /rooms/{id}/members/{user_id}/`.
 
-use std::collections::HashSet;
-
 use axum::extract::State;
 use axum::http::StatusCode;
 use contract::frames::LiveFrame;
+use contract::rooms::RoomMemberView;
 use domain::room::RoomMember;
-use domain::{MessageId, RoomId, RoomMemberId, Timestamp, UserId};
-use serde::Serialize;
+use domain::{RoomId, UserId};
 use store::actions::change_room as action;
 use store::{access, queries};
-use utoipa::ToSchema;
 
 use crate::Api;
 use crate::caller::Authenticated;
@@ -19,49 +16,6 @@ use crate::page::{Page, Query, Walk};
 use crate::path::{PathId, PathIds};
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// A member of a room.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RoomMember)]
-pub(crate) struct RoomMemberView {
-    /// The membership's id.
-    id: RoomMemberId,
-    /// The room.
-    room: RoomId,
-    /// The person.
-    user: UserId,
-    /// Their address.
-    user_email: String,
-    /// Their first name.
-    user_first_name: String,
-    /// Their last name.
-    user_last_name: String,
-    /// Their role in the organization: `ADMIN`, `MANAGER` or `MEMBER`.
-    org_role: &'static str,
-    /// The last message they marked as read.
-    last_read_msg_id: Option<MessageId>,
-    /// Since when.
-    joined_at: Timestamp,
-    /// Whether any of their sockets is open.
-    online: bool,
-}
-
-impl RoomMemberView {
-    fn of(member: RoomMember, online: &HashSet<UserId>) -> Self {
-        Self {
-            id: member.id,
-            room: member.room,
-            user: member.person.id,
-            online: online.contains(&member.person.id),
-            user_email: member.person.email,
-            user_first_name: member.person.first_name,
-            user_last_name: member.person.last_name,
-            org_role: member.org_role.as_str(),
-            last_read_msg_id: member.last_read_msg_id,
-            joined_at: member.joined_at,
-        }
-    }
-}
 
 /// Who is in a room, for its members.
 #[utoipa::path(
@@ -94,7 +48,10 @@ pub(crate) async fn list_room_members(
         queries::room_members::room_members(&mut conn, &room, search, page.slice()).await?;
     drop(conn);
     let online = api.presence().online_now(members.iter().map(|member| member.person.id));
-    let views = |member| RoomMemberView::of(member, &online);
+    let views = |member: RoomMember| {
+        let is_online = online.contains(&member.person.id);
+        RoomMemberView::new(member, is_online)
+    };
     Ok(Json(page.page(&api.config().public_url, members, |member| member.id.0, views)))
 }
 

@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 use contract::frames::LiveFrame;
+use contract::rooms::ReadAnswer;
 use domain::{Caller, MessageId, RoomId};
-use serde::Serialize;
 use store::access;
 use store::actions::mark_read as action;
-use utoipa::ToSchema;
 
 use crate::Api;
 use crate::caller::Authenticated;
@@ -14,19 +13,6 @@ use crate::json::Json;
 use crate::path::PathIds;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
-
-/// Where the reader stands.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-pub(crate) struct ReadAnswer {
-    /// The room.
-    room_id: RoomId,
-    /// The last message marked as read.
-    last_read_msg_id: MessageId,
-    /// Messages of others after the marker that are not deleted, at most 1,000.
-    unread_count: i64,
-    /// Whether there are more.
-    unread_capped: bool,
-}
 
 /// Marks a room as read up to a message. An earlier message than the last one changes nothing.
 #[utoipa::path(

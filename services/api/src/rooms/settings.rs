@@ -2,11 +2,11 @@
 
 use axum::extract::State;
 use contract::frames::LiveFrame;
+use contract::rooms::RoomSettingsAndWebhooksView;
 use contract::rooms::RoomSettingsView;
-use domain::room::{self, Notify, RoomSettings, RoomSettingsChange};
-use domain::webhook::CoveringWebhook;
-use domain::{FieldErrors, Refusal, RoomId, Timestamp, WebhookId};
-use serde::{Deserialize, Serialize};
+use domain::room::{self, Notify, RoomSettingsChange};
+use domain::{FieldErrors, Refusal, RoomId};
+use serde::Deserialize;
 use store::access;
 use store::actions::room_settings as action;
 use store::queries::webhooks::covering_webhooks;
@@ -20,63 +20,24 @@ use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
-/// A webhook that is sent what happens in a PRIVATE room.
-#[derive(Serialize, ToSchema)]
-#[schema(as = CoveringWebhook)]
-pub(crate) struct CoveringWebhookView {
-    /// The webhook.
-    id: WebhookId,
-    /// The host that it delivers to.
-    #[schema(example = "hooks.example.com")]
-    host: String,
-    /// Whether it is active.
-    is_active: bool,
-    /// When it was created.
-    created_at: Timestamp,
-}
-
-/// The caller's own settings of a room, and who else hears what is said there.
-#[derive(Serialize, ToSchema)]
-#[schema(as = RoomSettingsAndWebhooks)]
-pub(crate) struct SettingsView {
-    #[serde(flatten)]
-    settings: RoomSettingsView,
-    /// Of a PRIVATE room: the organization's webhooks with `include_private`, which are sent its
-    /// messages. Absent where there are none, as in all other rooms.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    webhooks: Vec<CoveringWebhookView>,
-}
-
-impl SettingsView {
-    fn new(settings: &RoomSettings, webhooks: Vec<CoveringWebhook>) -> Self {
-        let webhooks = webhooks.into_iter().map(|webhook| CoveringWebhookView {
-            id: webhook.id,
-            host: webhook.host().to_owned(),
-            is_active: webhook.is_active,
-            created_at: webhook.created_at,
-        });
-        Self { settings: RoomSettingsView::from(settings), webhooks: webhooks.collect() }
-    }
-}
-
 /// The caller's own settings of a room, and the webhooks that cover it.
 #[utoipa::path(
     get,
     path = "/rooms/{id}/settings/",
     tag = "rooms",
     params(("id" = i64, Path, description = "The room")),
-    responses((status = 200, description = "The settings", body = SettingsView), Problems)
+    responses((status = 200, description = "The settings", body = RoomSettingsAndWebhooksView), Problems)
 )]
 pub(crate) async fn room_settings(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<RoomId>,
-) -> Result<Json<SettingsView>, Problem> {
+) -> Result<Json<RoomSettingsAndWebhooksView>, Problem> {
     let mut conn = api.store().read().await?;
     let room = access::room_as_member(&mut conn, caller.user, id).await?;
     let settings = action::room_settings(&mut conn, &room, caller.user).await?;
     let webhooks = covering_webhooks(&mut conn, &room).await?;
-    Ok(Json(SettingsView::new(&settings, webhooks)))
+    Ok(Json(RoomSettingsAndWebhooksView::new(&settings, webhooks)))
 }
 
 /// What to change of the settings; what is absent stays.
@@ -119,14 +80,14 @@ impl ChangeRoomSettings {
     tag = "rooms",
     params(("id" = i64, Path, description = "The room")),
     request_body = ChangeRoomSettings,
-    responses((status = 200, description = "The settings", body = SettingsView), Problems)
+    responses((status = 200, description = "The settings", body = RoomSettingsAndWebhooksView), Problems)
 )]
 pub(crate) async fn change_room_settings(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<RoomId>,
     Body(body): Body<ChangeRoomSettings>,
-) -> Result<Json<SettingsView>, Problem> {
+) -> Result<Json<RoomSettingsAndWebhooksView>, Problem> {
     let change = body.into_change();
     let ((settings, has_changed), webhooks) = transact!(api, |tx| {
         let room = access::room_as_member(tx.conn(), caller.user, id).await?;
@@ -137,5 +98,5 @@ pub(crate) async fn change_room_settings(
         let settings = &RoomSettingsView::from(&settings);
         api.push(caller.user, &LiveFrame::RoomSettings { room_id: id, settings });
     }
-    Ok(Json(SettingsView::new(&settings, webhooks)))
+    Ok(Json(RoomSettingsAndWebhooksView::new(&settings, webhooks)))
 }

@@ -1,6 +1,7 @@
 //! `POST /uploads/{id}/complete/`.
 
 use axum::extract::State;
+use contract::uploads::UploadView;
 use domain::media_type::{self, START_BYTES, fits, is_image, is_served};
 use domain::upload::UploadStatus;
 use domain::{Refusal, Upload};
@@ -8,7 +9,7 @@ use objects::Objects;
 use store::actions::uploads::complete;
 use store::queries::uploads::find_own;
 
-use super::{UploadView, store_of};
+use super::{store_of, view};
 use crate::Api;
 use crate::caller::Authenticated;
 use crate::json::Json;
@@ -32,13 +33,13 @@ pub(crate) async fn complete_upload(
     let now = api.clock().now();
     let upload = find_own(&mut *api.store().read().await?, caller, id, now).await?;
     if upload.status == UploadStatus::Completed {
-        return Ok(Json(UploadView::new(&api, upload)));
+        return Ok(Json(view(&api, upload)));
     }
     let Some(content_type) = verified_type(store_of(&api)?, &upload).await? else {
         return Err(Refusal::UploadIncomplete.into());
     };
     let upload = transact!(api, |tx| complete(tx, caller, id, content_type, now).await)?;
-    Ok(Json(UploadView::new(&api, upload)))
+    Ok(Json(view(&api, upload)))
 }
 
 /// The type of the stored object: the announced one, or [`media_type::UNKNOWN`] where a browser

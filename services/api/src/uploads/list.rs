@@ -1,9 +1,10 @@
 //! `GET /uploads/my-uploads/`, `GET /uploads/{id}/`.
 
 use axum::extract::State;
+use contract::uploads::{UploadView, UploadWithUrlsView};
 use store::queries::uploads::{find_readable, uploads};
 
-use super::{DownloadView, UploadView};
+use super::{view, view_with_urls};
 use crate::Api;
 use crate::caller::Authenticated;
 use crate::json::Json;
@@ -31,7 +32,7 @@ pub(crate) async fn list_uploads(
     let now = api.clock().now();
     let found = uploads(&mut *api.store().read().await?, caller, page.slice(), now).await?;
     let url = &api.config().public_url;
-    let view = |upload| UploadView::new(&api, upload);
+    let view = |upload| view(&api, upload);
     Ok(Json(page.page(url, found, |upload| upload.number, view)))
 }
 
@@ -42,14 +43,14 @@ pub(crate) async fn list_uploads(
     path = "/uploads/{id}/",
     tag = "uploads",
     params(("id" = domain::UploadId, Path, description = "The upload")),
-    responses((status = 200, description = "The upload", body = DownloadView), Problems)
+    responses((status = 200, description = "The upload", body = UploadWithUrlsView), Problems)
 )]
 pub(crate) async fn get_upload(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathUpload(id): PathUpload,
-) -> Result<Json<DownloadView>, Problem> {
+) -> Result<Json<UploadWithUrlsView>, Problem> {
     let now = api.clock().now();
     let upload = find_readable(&mut *api.store().read().await?, caller, id, now).await?;
-    Ok(Json(DownloadView::new(&api, upload).await?))
+    Ok(Json(view_with_urls(&api, upload).await?))
 }

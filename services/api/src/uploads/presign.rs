@@ -1,11 +1,11 @@
 //! `POST /uploads/presign/`.
 
 use axum::extract::State;
+use contract::uploads::PresignedUploadView;
+use domain::FieldErrors;
 use domain::limits::UPLOAD_URL_LIFETIME;
 use domain::upload::NewUpload;
-use domain::{FieldErrors, Timestamp, UploadId};
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use serde::Deserialize;
 use store::actions::uploads::announce;
 use utoipa::ToSchema;
 
@@ -35,37 +35,19 @@ pub(crate) struct PresignUpload {
     file_size: Field<i64>,
 }
 
-/// Where the bytes go.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PresignedUpload)]
-pub(crate) struct PresignedView {
-    /// The upload's id.
-    id: UploadId,
-    /// Where to PUT the bytes, once.
-    upload_url: String,
-    /// `PUT`.
-    method: &'static str,
-    /// What must be sent with them, exactly so; the length is sent by itself.
-    headers: BTreeMap<String, String>,
-    /// The upload's stable address.
-    file_url: String,
-    /// The end of `upload_url`.
-    expires_at: Timestamp,
-}
-
 /// Announces a file, and signs the address under which exactly it can be put. Then complete it.
 #[utoipa::path(
     post,
     path = "/uploads/presign/",
     tag = "uploads",
     request_body = PresignUpload,
-    responses((status = 201, description = "Where the bytes go", body = PresignedView), Problems)
+    responses((status = 201, description = "Where the bytes go", body = PresignedUploadView), Problems)
 )]
 pub(crate) async fn presign_upload(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Body(body): Body<PresignUpload>,
-) -> Result<Created<PresignedView>, Problem> {
+) -> Result<Created<PresignedUploadView>, Problem> {
     let mut errors = FieldErrors::default();
     let filename = body.filename.required("filename", &mut errors);
     let content_type = body.content_type.required("content_type", &mut errors);
@@ -84,7 +66,7 @@ pub(crate) async fn presign_upload(
     let put = objects.presign_put(&announced.object_key, what, during).await;
     let put = put.map_err(|error| Problem::bug(&error))?;
     let file_url = api.upload_url(announced.id);
-    let view = PresignedView {
+    let view = PresignedUploadView {
         id: announced.id,
         upload_url: put.url,
         method: "PUT",

@@ -8,7 +8,7 @@ use store::access;
 use store::actions::webhooks;
 use utoipa::ToSchema;
 
-use super::{SecretView, WebhookView, check_target, events, new_secret, target};
+use super::{WebhookView, WebhookWithSecretView, check_target, events, new_secret, target};
 use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::Authenticated;
@@ -80,13 +80,13 @@ impl CreateWebhook {
     path = "/webhooks/",
     tag = "webhooks",
     request_body = CreateWebhook,
-    responses((status = 201, description = "The webhook", body = SecretView), Problems)
+    responses((status = 201, description = "The webhook", body = WebhookWithSecretView), Problems)
 )]
 pub(crate) async fn create_webhook(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     Body(mut body): Body<CreateWebhook>,
-) -> Result<Created<SecretView>, Problem> {
+) -> Result<Created<WebhookWithSecretView>, Problem> {
     let mut errors = FieldErrors::default();
     let org = std::mem::take(&mut body.org).required("org", &mut errors);
     let org = checked(org, "org", &mut errors, |id| {
@@ -116,5 +116,8 @@ pub(crate) async fn create_webhook(
     })?;
     let location = api.link(&format!("/webhooks/{}/", webhook.id));
     let secret = new.secret.expose();
-    Ok(Created { location, view: SecretView { webhook: WebhookView::from(webhook), secret } })
+    Ok(Created {
+        location,
+        view: WebhookWithSecretView { webhook: WebhookView::from(webhook), secret },
+    })
 }

@@ -5,10 +5,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use domain::webhook::Delivery;
+use contract::webhooks::{DeliveryView, EventAcceptedView, RetriedFailed};
 use domain::{FieldErrors, Refusal, Timestamp, WebhookId};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use store::actions::webhooks;
 use store::{access, queries};
 use utoipa::ToSchema;
@@ -23,16 +22,6 @@ use crate::path::{PathId, PathIdWord};
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
-/// A delivery was put on the schedule.
-#[derive(Serialize, ToSchema)]
-#[schema(as = WebhookEventAccepted)]
-pub(crate) struct Accepted {
-    /// What follows.
-    detail: &'static str,
-    /// The event's id.
-    event_id: String,
-}
-
 /// Sends a test event to a webhook, whatever it hears of otherwise: ADMINs. 422 while it is not
 /// active.
 #[utoipa::path(
@@ -40,7 +29,7 @@ pub(crate) struct Accepted {
     path = "/webhooks/{id}/test/",
     tag = "webhooks",
     params(("id" = i64, Path, description = "The webhook")),
-    responses((status = 202, description = "It will be delivered", body = Accepted), Problems)
+    responses((status = 202, description = "It will be delivered", body = EventAcceptedView), Problems)
 )]
 pub(crate) async fn test_webhook(
     State(api): State<Api>,
@@ -54,56 +43,7 @@ pub(crate) async fn test_webhook(
         webhooks::test_webhook(tx, access, &event_id, now).await
     })?;
     let detail = "the test event will be delivered";
-    Ok((StatusCode::ACCEPTED, Json(Accepted { detail, event_id })).into_response())
-}
-
-/// An event's delivery to a webhook.
-#[derive(Serialize, ToSchema)]
-#[schema(as = WebhookEvent)]
-pub(crate) struct DeliveryView {
-    /// The event's id: `webhook-id` of every attempt.
-    id: String,
-    /// `webhook-sequence` of every attempt: 1, 2, 3, … for this webhook, without gaps.
-    sequence: i64,
-    /// The event's type.
-    event_type: String,
-    /// `pending`, `retrying`, `sent` or `failed`.
-    #[schema(example = "sent")]
-    status: String,
-    /// Attempts after the first.
-    retries: i32,
-    /// When it was recorded.
-    created_at: Timestamp,
-    /// The last attempt.
-    last_attempt_at: Option<Timestamp>,
-    /// The next attempt.
-    next_attempt_at: Option<Timestamp>,
-    /// The HTTP status of the last attempt; null when there was no answer.
-    last_status_code: Option<i32>,
-    /// Why the last attempt failed.
-    last_error: Option<String>,
-    /// What is delivered; with `after` alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    payload: Option<Box<RawValue>>,
-}
-
-impl From<Delivery> for DeliveryView {
-    fn from(delivery: Delivery) -> Self {
-        Self {
-            id: delivery.event,
-            sequence: delivery.sequence,
-            event_type: delivery.event_type,
-            status: delivery.status,
-            retries: delivery.retries,
-            created_at: delivery.created_at,
-            last_attempt_at: delivery.last_attempt_at,
-            next_attempt_at: delivery.next_attempt_at,
-            last_status_code: delivery.last_status_code,
-            last_error: delivery.last_error,
-            payload: delivery.payload.and_then(|text| RawValue::from_string(text).ok()),
-        }
-    }
+    Ok((StatusCode::ACCEPTED, Json(EventAcceptedView { detail, event_id })).into_response())
 }
 
 /// A webhook's deliveries, newest first: ADMINs. With `after`, those that follow the delivery of
@@ -154,7 +94,7 @@ pub(crate) async fn list_webhook_events(
         ("id" = i64, Path, description = "The webhook"),
         ("event_id" = String, Path, description = "The event")
     ),
-    responses((status = 202, description = "It will be delivered", body = Accepted), Problems)
+    responses((status = 202, description = "It will be delivered", body = EventAcceptedView), Problems)
 )]
 pub(crate) async fn retry_webhook_event(
     State(api): State<Api>,
@@ -167,7 +107,7 @@ pub(crate) async fn retry_webhook_event(
         webhooks::retry_delivery(tx, access, &event_id, now).await
     })?;
     let detail = "the event will be delivered again";
-    Ok((StatusCode::ACCEPTED, Json(Accepted { detail, event_id })).into_response())
+    Ok((StatusCode::ACCEPTED, Json(EventAcceptedView { detail, event_id })).into_response())
 }
 
 /// What to deliver again.
@@ -177,15 +117,6 @@ pub(crate) struct RetryFailed {
     #[schema(value_type = String, required, format = DateTime)]
     #[serde(default)]
     since: Field<String>,
-}
-
-/// How much is delivered again.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct RetriedFailed {
-    /// What follows.
-    detail: &'static str,
-    /// How many deliveries.
-    count: u64,
 }
 
 /// Delivers again everything that has failed since a time: ADMINs.

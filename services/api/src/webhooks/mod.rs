@@ -7,11 +7,10 @@ mod deliveries;
 mod list;
 mod secret;
 
-use domain::webhook::{Webhook, WebhookEvent, WebhookSecret, webhook_events};
-use domain::{OrgId, Timestamp, WebhookId};
+use contract::webhooks::{WebhookView, WebhookWithSecretView};
+use domain::OrgId;
+use domain::webhook::{WebhookEvent, WebhookSecret, webhook_events};
 use outbound::Target;
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -27,56 +26,6 @@ pub(crate) fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(deliveries::list_webhook_events))
         .routes(routes!(deliveries::retry_webhook_event))
         .routes(routes!(deliveries::retry_failed_webhook_events))
-}
-
-/// A webhook. Its secret is shown when it is made, and never again.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Webhook)]
-pub(crate) struct WebhookView {
-    /// The webhook's id.
-    id: WebhookId,
-    /// The organization whose events it hears of.
-    org: OrgId,
-    /// Where deliveries go.
-    url: String,
-    /// What it hears of.
-    events: Vec<String>,
-    /// Whether it hears of PRIVATE rooms too.
-    include_private: bool,
-    /// Whether anything is recorded for it.
-    is_active: bool,
-    /// When it was made.
-    created_at: Timestamp,
-    /// When something was last attempted; null before.
-    last_triggered: Option<Timestamp>,
-    /// Why it was disabled; null unless we did.
-    disabled_reason: Option<String>,
-}
-
-impl From<Webhook> for WebhookView {
-    fn from(webhook: Webhook) -> Self {
-        Self {
-            id: webhook.id,
-            org: webhook.org,
-            url: webhook.url,
-            events: webhook.events,
-            include_private: webhook.include_private,
-            is_active: webhook.is_active,
-            created_at: webhook.created_at,
-            last_triggered: webhook.last_triggered,
-            disabled_reason: webhook.disabled_reason,
-        }
-    }
-}
-
-/// A webhook with its secret, which is shown this once.
-#[derive(Serialize, ToSchema)]
-#[schema(as = WebhookWithSecret)]
-pub(crate) struct SecretView {
-    #[serde(flatten)]
-    webhook: WebhookView,
-    /// `whsec_` and base64: what verifies deliveries.
-    secret: String,
 }
 
 fn events(words: &[String]) -> Result<Vec<WebhookEvent>, String> {

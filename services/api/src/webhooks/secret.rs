@@ -5,7 +5,7 @@ use domain::WebhookId;
 use store::actions::webhooks;
 use store::{access, queries};
 
-use super::{SecretView, WebhookView, new_secret};
+use super::{WebhookView, WebhookWithSecretView, new_secret};
 use crate::Api;
 use crate::caller::Authenticated;
 use crate::json::Json;
@@ -19,13 +19,13 @@ use crate::transact::transact;
     path = "/webhooks/{id}/rotate-secret/",
     tag = "webhooks",
     params(("id" = i64, Path, description = "The webhook")),
-    responses((status = 200, description = "The webhook", body = SecretView), Problems)
+    responses((status = 200, description = "The webhook", body = WebhookWithSecretView), Problems)
 )]
 pub(crate) async fn rotate_webhook_secret(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<WebhookId>,
-) -> Result<Json<SecretView>, Problem> {
+) -> Result<Json<WebhookWithSecretView>, Problem> {
     let secret = new_secret();
     let now = api.clock().now();
     let webhook = transact!(api, |tx| {
@@ -33,5 +33,5 @@ pub(crate) async fn rotate_webhook_secret(
         webhooks::rotate_secret(tx, access, &secret, now).await?;
         queries::webhooks::webhook(tx.conn(), access).await
     })?;
-    Ok(Json(SecretView { webhook: WebhookView::from(webhook), secret: secret.expose() }))
+    Ok(Json(WebhookWithSecretView { webhook: WebhookView::from(webhook), secret: secret.expose() }))
 }
