@@ -194,10 +194,13 @@ async fn the_asyncapi_document_is_valid() {
         .spawn()
         .unwrap();
     let mut input = child.stdin.take().unwrap();
-    input.write_all(contract::asyncapi::text().as_bytes()).await.unwrap();
+    let text = contract::asyncapi::text();
+    input.write_all(text.as_bytes()).await.unwrap();
     drop(input);
     let checked = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.unwrap().unwrap();
     let (said, complained) = (checked.stdout, checked.stderr);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&complained));
-    assert_eq!(String::from_utf8_lossy(&said).trim(), "31 messages are valid");
+    let document: testkit::Value = serde_json::from_str(&text).unwrap();
+    let messages = document["components"]["messages"].as_object().unwrap().len();
+    assert_eq!(String::from_utf8_lossy(&said).trim(), format!("{messages} messages are valid"));
 }

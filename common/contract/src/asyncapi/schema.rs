@@ -64,7 +64,7 @@ impl Components {
                 }
                 "allOf" | "oneOf" | "anyOf" => {
                     let parts = value.as_array().into_iter().flatten();
-                    let parts = parts.map(|part| self.translate(part)).collect();
+                    let parts = parts.map(|part| self.translate_part(part)).collect();
                     out.insert(word.clone(), Value::Array(parts));
                 }
                 "example" => {
@@ -82,6 +82,14 @@ impl Components {
             }
         }
         Value::Object(out)
+    }
+
+    /// One of several schemas: what describes it describes the whole already.
+    fn translate_part(&self, part: &Value) -> Value {
+        match part.get("$ref") {
+            Some(reference) => self.translate(&json!({"$ref": reference})),
+            None => self.translate(part),
+        }
     }
 
     fn translate_reference(&self, reference: &str, description: Option<&Value>) -> Value {
