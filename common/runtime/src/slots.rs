@@ -36,9 +36,15 @@ impl<K: Eq + Hash + Clone> Slots<K> {
 
     /// Takes `amount` for a key until the slot is dropped; `None` when that exceeds the bound.
     pub fn take(&self, key: &K, amount: u64) -> Option<Slot<K>> {
+        self.take_within(u64::MAX, key, amount)
+    }
+
+    /// As [`Self::take`], with another bound beside the one of all: what the key then holds may be
+    /// `max` at most.
+    pub fn take_within(&self, max: u64, key: &K, amount: u64) -> Option<Slot<K>> {
         let mut held = self.0.held.lock();
         let now = held.get(key).copied().unwrap_or(0).saturating_add(amount);
-        if self.0.max > 0 && now > self.0.max {
+        if now > max || self.0.max > 0 && now > self.0.max {
             return None;
         }
         held.insert(key.clone(), now);
@@ -46,8 +52,7 @@ impl<K: Eq + Hash + Clone> Slots<K> {
     }
 
     /// What a key holds now.
-    #[cfg(test)]
-    fn held(&self, key: &K) -> u64 {
+    pub fn held(&self, key: &K) -> u64 {
         self.0.held.lock().get(key).copied().unwrap_or(0)
     }
 }

@@ -11,6 +11,10 @@ use crate::address::{SITE_CLIENTS, TrustedProxies, client_prefix, client_site};
 use crate::meter::{Counter, Gauge, Held, label};
 use crate::slots::{Slot, Slots};
 
+/// The part of the room for answers that is free which one client may hold: 1 / so much. `n` clients
+/// that read nothing hold n / (n + 8) of all together.
+const FREE_SHARE: u64 = 8;
+
 /// Bounds of one process. 0 is no bound. A client is an address ([`client_prefix`]); the clients of
 /// an IPv6 site together hold [`SITE_CLIENTS`] times as much as one.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +65,7 @@ struct Inner {
     heads: ClientSlots,
     requests: ClientSlots,
     bytes: Slots<()>,
+    bytes_max: u64,
     bytes_of: ClientSlots,
 }
 
@@ -85,9 +90,15 @@ impl ClientSlots {
     }
 
     fn take(&self, client: IpAddr, amount: u64) -> Option<ClientSlot> {
-        let of_client = self.clients.take(&client, amount)?;
+        self.take_within(u64::MAX, client, amount)
+    }
+
+    /// What the client then holds may be `max` at most, besides its bound.
+    fn take_within(&self, max: u64, client: IpAddr, amount: u64) -> Option<ClientSlot> {
+        let of_client = self.clients.take_within(max, &client, amount)?;
         let of_site = if client.is_ipv6() {
-            Some(self.sites.take(&client_site(client), amount)?)
+            let max = max.saturating_mul(SITE_CLIENTS.into());
+            Some(self.sites.take_within(max, &client_site(client), amount)?)
         } else {
             None
         };
@@ -116,6 +127,7 @@ impl Gate {
             heads: ClientSlots::new(limits.heads_per_client.into()),
             requests: ClientSlots::new(limits.requests_per_client.into()),
             bytes: Slots::new(limits.response_bytes),
+            bytes_max: limits.response_bytes,
             bytes_of: ClientSlots::new(limits.response_bytes_per_client),
         }))
     }
@@ -157,8 +169,15 @@ impl Gate {
     }
 
     /// Takes room for an answer's bytes; `None` when too many wait to be read.
+    ///
+    /// A client may hold [`FREE_SHARE`] of the room that is free, so that many who read nothing never
+    /// take all of it (the dynamic threshold of shared-memory switches: Choudhury and Hahne, 1998).
     pub(super) fn reserve(&self, client: IpAddr, bytes: u64) -> Option<Reservation> {
-        let of_client = self.0.bytes_of.take(client, bytes)?;
+        let share = match self.0.bytes_max {
+            0 => u64::MAX,
+            max => max.saturating_sub(self.0.bytes.held(&())) / FREE_SHARE,
+        };
+        let of_client = self.0.bytes_of.take_within(share, client, bytes)?;
         let of_all = self.0.bytes.take(&(), bytes)?;
         let gauge = Gauge::ResponseBytes.hold(as_gauge(bytes));
         Some(Reservation { _slots: (of_client, of_all), _gauge: gauge })
@@ -203,6 +222,21 @@ impl UntilWritten {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clients_that_read_nothing_leave_room_for_others() {
+        let gate = Gate::new(Limits::default(), TrustedProxies::default());
+        let client = |number: u8| IpAddr::from([203, 0, 113, number]);
+        let page = 1024 * 1024;
+        let held: Vec<_> = (0..200_u8)
+            .flat_map(|number| std::iter::repeat_n(client(number), 64))
+            .filter_map(|client| gate.reserve(client, page))
+            .collect();
+        assert!(held.len() > 100, "{}", held.len());
+        for number in 200..250 {
+            assert!(gate.reserve(client(number), 100_000).is_some(), "{number}");
+        }
+    }
 
     #[test]
     fn the_clients_of_an_ipv6_site_share_sixteen_times_the_bound_of_one() {

@@ -1,6 +1,6 @@
 //! `POST` and `DELETE /messages/{id}/reactions/`.
 
-use axum::extract::State;
+use axum::extract::{FromRequest, Request, State};
 use contract::messages::MessageView;
 use domain::emoji::Emoji;
 use domain::{Caller, FieldErrors, MessageId, Refusal};
@@ -12,6 +12,7 @@ use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::Authenticated;
 use crate::json::Json;
+use crate::page::Query;
 use crate::path::PathId;
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
@@ -43,21 +44,29 @@ pub(crate) async fn add_reaction(
     react(&api, caller, id, (body, true)).await
 }
 
-/// Takes the caller's reaction back. Repeating changes nothing.
+/// Takes the caller's reaction back, which the query or the body names. Repeating changes nothing.
 #[utoipa::path(
     delete,
     path = "/messages/{id}/reactions/",
     tag = "messages",
-    params(("id" = i64, Path, description = "The message")),
-    request_body = ReactToMessage,
+    params(
+        ("id" = i64, Path, description = "The message"),
+        ("emoji" = Option<String>, Query, description = "The emoji, in the place of a body")
+    ),
+    request_body = Option<ReactToMessage>,
     responses((status = 200, description = "The message", body = MessageView), Problems)
 )]
 pub(crate) async fn remove_reaction(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<MessageId>,
-    Body(body): Body<ReactToMessage>,
+    query: Query,
+    request: Request,
 ) -> Result<Json<MessageView>, Problem> {
+    let body = match query.text("emoji") {
+        Some(emoji) => ReactToMessage { emoji: Field::Value(emoji.to_owned()) },
+        None => Body::from_request(request, &api).await?.0,
+    };
     react(&api, caller, id, (body, false)).await
 }
 
