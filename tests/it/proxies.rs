@@ -1,6 +1,7 @@
 //! The reverse proxies that `deploy/` ships: the real program with the shipped file, of which only the
 //! addresses are changed, in front of two apis and two edges.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -99,6 +100,31 @@ async fn kills_are_hidden(kind: ProxyKind, board: &Board) {
     }
 }
 
+/// Sends alone, 60 over 3 s, while an api is dead: only those that were given to the dead one fail,
+/// and the other is not taken for dead.
+async fn sends_go_on(kind: ProxyKind, board: &Board) {
+    let alice = board.person("alice").await;
+    let org = alice.makes_org("Writers").await;
+    let room = alice.makes_room_for_all(org, "writers").await;
+    let writers = board.crowd(org, 10).await;
+    for writer in &writers {
+        writer.post(&format!("/rooms/{room}/join/"), json!({})).await.is(201);
+    }
+    board.processes().await[Board::API].kill();
+    let path = format!("/messages/rooms/{room}/");
+    let mut ticks = tokio::time::interval(Duration::from_millis(50));
+    let mut statuses = BTreeMap::<u16, u32>::new();
+    for number in 0..60 {
+        ticks.tick().await;
+        let answer = writers[number % writers.len()].post(&path, json!({"body": "x"})).await;
+        *statuses.entry(answer.status).or_default() += 1;
+    }
+    eprintln!("{kind:?}, kill -9 of an api and sends alone: {statuses:?}");
+    assert!(statuses.keys().all(|status| [201, 502].contains(status)), "{statuses:?}");
+    assert!(statuses[&201] >= 30, "{statuses:?}");
+    board.crash(Board::API).await;
+}
+
 async fn restarts_are_hidden(kind: ProxyKind, board: &Board) {
     let alice = board.person("alice").await;
     let org = alice.makes_org("Bystanders").await;
@@ -165,6 +191,7 @@ async fn serves(kind: ProxyKind) {
     let board = Board::builder().behind(kind).limits_on().start().await;
     client_addresses_are_seen(&board).await;
     the_largest_passes(&board).await;
+    sends_go_on(kind, &board).await;
     kills_are_hidden(kind, &board).await;
     restarts_are_hidden(kind, &board).await;
 }
