@@ -56,13 +56,15 @@ impl Builder {
     pub(crate) fn registration_settings(&self) -> Vec<(&'static str, String)> {
         let RegistrationPolicy { mode, domains, verification } = &self.registration;
         let domains: Vec<String> = domains.iter().map(ToString::to_string).collect();
-        let AbuseLimits { invite_mails, invite_mails_per_address, organizations } = self.abuse;
+        let AbuseLimits { invite_mails, invite_mails_per_address, mails_per_client, organizations } =
+            self.abuse;
         vec![
             ("CHATBOARD_REGISTRATION", mode.as_str().to_owned()),
             ("CHATBOARD_REGISTRATION_DOMAINS", domains.join(",")),
             ("CHATBOARD_EMAIL_VERIFICATION", verification.as_str().to_owned()),
             ("CHATBOARD_INVITE_MAILS_PER_DAY", invite_mails.to_string()),
             ("CHATBOARD_INVITE_MAILS_PER_ADDRESS", invite_mails_per_address.to_string()),
+            ("CHATBOARD_MAILS_PER_CLIENT", mails_per_client.to_string()),
             ("CHATBOARD_ORGANIZATIONS_PER_ACCOUNT", organizations.to_string()),
         ]
     }

@@ -137,6 +137,7 @@ async fn make_people(tx: &mut Tx, start: Timestamp) -> anyhow::Result<People> {
             answered_token: &token,
             mailed_token: &mailed,
             limits: AbuseLimits::NONE,
+            source: None,
         };
         invites::create_invite(tx, (founder, proof), request, start).await?;
         invites::accept_invite(tx, newcomer, &token, start).await?;

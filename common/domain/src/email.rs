@@ -67,6 +67,20 @@ impl Email {
         (unicode != domain).then(|| format!("{}@{unicode}", local.to_ascii_lowercase()))
     }
 
+    /// What the addresses of one mailbox share: [`Email::key`] without a detail behind `+`
+    /// (subaddresses, RFC 5233), which most mail servers deliver to the same mailbox. For limits:
+    /// who owns an address is decided by [`Email::key`].
+    pub fn mailbox_key(&self) -> String {
+        let key = self.key();
+        match key.rsplit_once('@') {
+            Some((local, domain)) => {
+                let user = local.split('+').next().filter(|user| !user.is_empty());
+                format!("{}@{domain}", user.unwrap_or(local))
+            }
+            None => key,
+        }
+    }
+
     /// What two equal addresses share: all in lower case.
     pub fn key(&self) -> String {
         self.0.to_ascii_lowercase()

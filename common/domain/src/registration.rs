@@ -133,26 +133,38 @@ impl RegistrationPolicy {
     }
 }
 
-/// How much one account may cause; 0 is no limit.
+/// How much one account, or one client, may cause; 0 is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AbuseLimits {
     /// Invite mails of one account, and of one organization, per day (UTC).
     pub invite_mails: u32,
-    /// Invite mails to one address, from all organizations, per day (UTC).
+    /// Invite mails to one mailbox, from all organizations, per day (UTC).
     pub invite_mails_per_address: u32,
+    /// Mails of every kind that the requests of one client cause, per day (UTC).
+    pub mails_per_client: u32,
     /// Organizations that one account may have created and not deleted.
     pub organizations: u32,
 }
 
 impl Default for AbuseLimits {
     fn default() -> Self {
-        Self { invite_mails: 100, invite_mails_per_address: 3, organizations: 10 }
+        Self {
+            invite_mails: 100,
+            invite_mails_per_address: 3,
+            mails_per_client: 500,
+            organizations: 10,
+        }
     }
 }
 
 impl AbuseLimits {
     /// No limits.
-    pub const NONE: Self = Self { invite_mails: 0, invite_mails_per_address: 0, organizations: 0 };
+    pub const NONE: Self = Self {
+        invite_mails: 0,
+        invite_mails_per_address: 0,
+        mails_per_client: 0,
+        organizations: 0,
+    };
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use nats::bus::Bus;
 use nats::presence::Directory;
 use nats::publish::Publisher;
 use objects::Objects;
-use runtime::address::{TrustedProxies, client_prefix};
+use runtime::address::{SITE_CLIENTS, TrustedProxies, client_prefix, client_site};
 use runtime::meter::Counter;
 use runtime::operations::{Readiness, ReadinessCache};
 use runtime::origin::Origins;
@@ -23,6 +23,7 @@ use runtime::slots::Slots;
 use runtime::tokens::{SigningKeys, Verifier};
 use runtime::turns::{Turn, Turns};
 use runtime::{Clock, Lifecycle};
+use store::actions::mail_limits::MailSource;
 use store::{Store, Tx};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
@@ -311,6 +312,17 @@ impl Api {
         let peer = request.extensions.get::<ConnectInfo<SocketAddr>>();
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |info| info.0.ip());
         client_prefix(self.0.config.trusted_proxies.client(peer, &request.headers))
+    }
+
+    /// For what a mail counts that a client's request causes.
+    pub(crate) fn mail_source(&self, client: IpAddr) -> MailSource {
+        let limit = self.config().abuse.mails_per_client;
+        MailSource {
+            client,
+            limit,
+            site: client.is_ipv6().then(|| client_site(client)),
+            site_limit: limit.saturating_mul(SITE_CLIENTS),
+        }
     }
 
     /// The name under which edges ask this node alone.

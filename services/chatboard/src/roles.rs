@@ -351,6 +351,7 @@ impl Starter<'_> {
             abuse: AbuseLimits {
                 invite_mails: settings.invite_mails_per_day,
                 invite_mails_per_address: settings.invite_mails_per_address,
+                mails_per_client: settings.mails_per_client,
                 organizations: settings.organizations_per_account,
             },
         };

@@ -1,9 +1,9 @@
 //! What one account can make ChatBoard mail to strangers.
 
 use domain::registration::AbuseLimits;
-use testkit::{Board, json};
+use testkit::{Board, Person, json};
 
-use super::{DELAY, registers};
+use super::{DELAY, PASSWORD, registers};
 
 const NAME: &str = "IT Security (password expired) https://evil.example/renew www.evil.example";
 
@@ -85,6 +85,72 @@ async fn one_address_gets_three_invites_a_day_from_all_organizations() {
     board.clock.advance(std::time::Duration::from_secs(86_400));
     let alice = team.alice.with_token(&team.alice.mint(std::time::Duration::from_secs(60)));
     alice.post(&path, invite("victim@chat.test")).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn details_behind_a_plus_are_one_mailbox() {
+    let board = Board::builder().abuse_limits(AbuseLimits::default()).start().await;
+    let team = board.team().await;
+    let path = format!("/orgs/{}/invite/", team.org);
+    for detail in ["", "+1", "+two"] {
+        team.alice.post(&path, invite(&format!("victim{detail}@chat.test"))).await.is(201);
+    }
+    let fourth = team.alice.post(&path, invite("Victim+3@chat.test")).await;
+    fourth.refuses(429, "rate_limited");
+    team.alice.post(&path, invite("victim2@chat.test")).await.is(201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_accounts_of_one_client_share_a_limit_of_mails_of_every_kind() {
+    let limits = AbuseLimits { mails_per_client: 4, ..AbuseLimits::NONE };
+    let board = Board::builder()
+        .verification_required()
+        .mails_after(DELAY)
+        .behind_a_proxy()
+        .abuse_limits(limits)
+        .start()
+        .await;
+    let team = board.team().await;
+    let from = async |client: &str, person: Option<&Person>, path: &str, body: testkit::Value| {
+        let bearer = person.map(|person| format!("Bearer {}", person.token)).unwrap_or_default();
+        let mut headers = vec![("content-type", "application/json"), ("x-forwarded-for", client)];
+        if person.is_some() {
+            headers.push(("authorization", &bearer));
+        }
+        board.call("POST", path, &headers, Some(&body.to_string())).await
+    };
+    let (here, there) = ("192.0.2.1", "192.0.2.2");
+    let invites = format!("/orgs/{}/invite/", team.org);
+    let account = |name: &str| json!({"email": format!("{name}@chat.test"), "password": PASSWORD});
+    let reset = json!({"email": "alice@chat.test"});
+    // One of each kind, by two accounts and by strangers.
+    from(here, Some(&team.alice), &invites, invite("v1@chat.test")).await.is(201);
+    from(here, Some(&team.carol), &invites, invite("v2@chat.test")).await.is(201);
+    from(here, None, "/auth/register/", account("eve")).await.is(201);
+    from(here, None, "/auth/password/reset/", reset.clone()).await.is(202);
+    // No more, whoever asks and for whomever: also for an address that nobody has.
+    let late = [
+        from(here, Some(&team.alice), &invites, invite("v3@chat.test")).await,
+        from(here, None, "/auth/register/", account("mallory")).await,
+        from(here, None, "/auth/password/reset/", reset.clone()).await,
+        from(here, None, "/auth/password/reset/", json!({"email": "nobody@chat.test"})).await,
+    ];
+    for answer in late {
+        answer.refuses(429, "rate_limited");
+    }
+    // Another client goes on, and the account that was not created can be.
+    from(there, Some(&team.alice), &invites, invite("v3@chat.test")).await.is(201);
+    from(there, None, "/auth/register/", account("mallory")).await.is(201);
+    from(there, None, "/auth/password/reset/", reset).await.is(202);
+    // The clients of an IPv6 site have sixteen times as many together.
+    let mut sent = 0;
+    for number in 0..70 {
+        let client = format!("2001:db8:1:{number:x}::1");
+        let email = format!("w{number}@chat.test");
+        let answer = from(&client, Some(&team.alice), &invites, invite(&email)).await;
+        sent += u32::from(answer.status == 201);
+    }
+    assert_eq!(sent, 64);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,20 +11,21 @@ use domain::registration::EmailVerification;
 use domain::{Caller, Refusal, Timestamp, UserId};
 use serde_json::json;
 
-use super::mail_limits::{MailScope, count_mail};
+use super::mail_limits::{MailScope, MailSource, count_mail};
 use super::mails::{MailSecret, NewMail, enqueue, token_hash, withdraw};
 use crate::{Result, Tx};
 
 /// Makes a link that proves the account's address, and mails it.
 ///
-/// Refuses with `RateLimited` after 5 a day.
+/// Refuses with `RateLimited` after 5 a day, or when its client has caused too many mails.
 pub(super) async fn mail_link(
     tx: &mut Tx,
     (user, email): (UserId, &str),
-    token: &str,
+    (token, source): (&str, MailSource),
     now: Timestamp,
 ) -> Result<()> {
     count_mail(tx, MailScope::Verification(user), VERIFICATION_MAILS_PER_DAY, now).await?;
+    source.count(tx, now).await?;
     let expires_at = now + EMAIL_VERIFICATION_LIFETIME;
     let id = sqlx::query_scalar!(
         "insert into email_verifications (user_id, token_hash, created_at, expires_at)
@@ -53,7 +54,12 @@ pub(super) async fn mail_link(
 /// Mails another link to the caller's address; nothing when it is proven.
 ///
 /// Refuses with `RateLimited`.
-pub async fn resend(tx: &mut Tx, caller: Caller, token: &str, now: Timestamp) -> Result<()> {
+pub async fn resend(
+    tx: &mut Tx,
+    caller: Caller,
+    (token, source): (&str, MailSource),
+    now: Timestamp,
+) -> Result<()> {
     let email = sqlx::query_scalar!(
         "select email from users where id = $1 and not email_verified and deleted_at is null",
         caller.user.0,
@@ -61,7 +67,7 @@ pub async fn resend(tx: &mut Tx, caller: Caller, token: &str, now: Timestamp) ->
     .fetch_optional(tx.conn())
     .await?;
     match email {
-        Some(email) => mail_link(tx, (caller.user, &email), token, now).await,
+        Some(email) => mail_link(tx, (caller.user, &email), (token, source), now).await,
         None => Ok(()),
     }
 }

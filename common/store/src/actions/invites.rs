@@ -15,7 +15,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::email_verification::{mark_verified, require_verified};
-use super::mail_limits::{MailScope, count_mail};
+use super::mail_limits::{MailScope, MailSource, count_mail};
 use super::mails::{MailSecret, NewMail, display_name, enqueue, token_hash, withdraw};
 use super::membership::Moved;
 use super::org_members;
@@ -36,6 +36,8 @@ pub struct InviteRequest<'a> {
     pub mailed_token: &'a str,
     /// How many mails may be caused.
     pub limits: AbuseLimits,
+    /// The client that asks; `None` when it is the operator.
+    pub source: Option<MailSource>,
 }
 
 /// What came of an accepted invite.
@@ -114,7 +116,7 @@ pub async fn create_invite(
     request: InviteRequest<'_>,
     now: Timestamp,
 ) -> Result<Invite> {
-    let InviteRequest { new, answered_token, mailed_token, limits } = request;
+    let InviteRequest { new, answered_token, mailed_token, limits, source } = request;
     let access = access.at_least(Role::Manager)?.at_least(new.role)?;
     let org = access.org();
     require_verified(tx, caller.user).await?;
@@ -144,6 +146,9 @@ pub async fn create_invite(
     count_mail(tx, MailScope::Account(caller.user), limits.invite_mails, now).await?;
     count_mail(tx, MailScope::Organization(org), limits.invite_mails, now).await?;
     count_mail(tx, MailScope::Address(&new.email), limits.invite_mails_per_address, now).await?;
+    if let Some(source) = source {
+        source.count(tx, now).await?;
+    }
     let invited = invited.filter(|account| account.is_findable).map(|account| account.id);
     let user = invited.map(|user| json!({"id": user, "email": new.email.as_str()}));
     let payload = json!({

@@ -1,6 +1,7 @@
 //! Limits on mails that people cause: counted per UTC day in Postgres, so they hold over all nodes
 //! and under parallel requests, and nothing that is deleted gives one back.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine;
@@ -12,6 +13,32 @@ use crate::{Error, Result, Tx};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// The client whose request causes a mail.
+#[derive(Clone, Copy, Debug)]
+pub struct MailSource {
+    /// Its prefix (`runtime::address::client_prefix`).
+    pub client: IpAddr,
+    /// Mails that it may cause per day (UTC); 0 is no limit.
+    pub limit: u32,
+    /// The site of an IPv6 client (`runtime::address::client_site`).
+    pub site: Option<IpAddr>,
+    /// Mails that all clients of the site may cause; 0 is no limit.
+    pub site_limit: u32,
+}
+
+impl MailSource {
+    /// Counts one more mail of today, whatever it is for.
+    ///
+    /// Refuses with `RateLimited`, until the next day.
+    pub(super) async fn count(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
+        count_mail(tx, MailScope::Client(self.client), self.limit, now).await?;
+        match self.site {
+            Some(site) => count_mail(tx, MailScope::Site(site), self.site_limit, now).await,
+            None => Ok(()),
+        }
+    }
+}
+
 /// Whose mails are counted together.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum MailScope<'a> {
@@ -19,10 +46,14 @@ pub(super) enum MailScope<'a> {
     Account(UserId),
     /// Invites into an organization.
     Organization(OrgId),
-    /// Invites to an address, from all organizations.
+    /// Invites to a mailbox ([`Email::mailbox_key`]), from all organizations.
     Address(&'a Email),
     /// Links that prove the address of an account.
     Verification(UserId),
+    /// Mails of every kind that the requests of one client cause.
+    Client(IpAddr),
+    /// Those of all clients of an IPv6 site.
+    Site(IpAddr),
 }
 
 impl MailScope<'_> {
@@ -32,15 +63,18 @@ impl MailScope<'_> {
             Self::Organization(_) => "organization",
             Self::Address(_) => "address",
             Self::Verification(_) => "verification",
+            Self::Client(_) => "client",
+            Self::Site(_) => "site",
         }
     }
 
-    /// An address is kept as its hash: the count outlives the account.
+    /// Addresses are kept as their hashes: the count outlives the account.
     fn key(self) -> String {
         match self {
             Self::Account(user) | Self::Verification(user) => user.to_string(),
             Self::Organization(org) => org.to_string(),
-            Self::Address(email) => STANDARD.encode(Sha256::digest(email.key().as_bytes())),
+            Self::Address(email) => hashed(&email.mailbox_key()),
+            Self::Client(address) | Self::Site(address) => hashed(&address.to_string()),
         }
     }
 }
@@ -76,6 +110,10 @@ pub(super) async fn count_mail(
         return Ok(());
     }
     Err(Refusal::RateLimited { retry_after: (day_start + DAY).since(now) }.into())
+}
+
+fn hashed(text: &str) -> String {
+    STANDARD.encode(Sha256::digest(text.as_bytes()))
 }
 
 fn start_of_day(now: Timestamp) -> Result<Timestamp> {

@@ -21,7 +21,7 @@ pub mod index_messages;
 pub mod invites;
 pub mod known_clients;
 pub mod logins;
-mod mail_limits;
+pub mod mail_limits;
 pub mod mails;
 pub mod mark_read;
 pub mod membership;

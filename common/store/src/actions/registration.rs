@@ -11,6 +11,7 @@ use super::delete_user::erase;
 use super::email_verification::mail_link;
 use super::invites::find_for_registration;
 use super::known_clients::{Client, remember};
+use super::mail_limits::MailSource;
 use crate::{Result, Tx};
 
 /// A request to create an account.
@@ -27,6 +28,8 @@ pub struct Registration<'a> {
     pub client: Client<'a>,
     /// The token to mail where the address must be verified: random.
     pub verification_token: &'a str,
+    /// The client that a mail counts for.
+    pub source: MailSource,
 }
 
 /// A created account.
@@ -55,14 +58,15 @@ pub async fn check(
 /// Creates an account. A mailed invite token proves its address; otherwise, where verification is
 /// required, a link that does is mailed.
 ///
-/// Refuses with `RegistrationClosed`, `EmailTaken`.
+/// Refuses with `RegistrationClosed`, `EmailTaken`, and with `RateLimited` when the link would be
+/// one mail too many of its client.
 pub async fn register(
     tx: &mut Tx,
     policy: &RegistrationPolicy,
     registration: Registration<'_>,
     now: Timestamp,
 ) -> Result<Registered> {
-    let Registration { new, password_hash, invite_token, client, verification_token } =
+    let Registration { new, password_hash, invite_token, client, verification_token, source } =
         registration;
     let invite = find_for_registration(tx.conn(), invite_token, &new.email, now).await?;
     policy.admit(&new.email, invite.is_some())?;
@@ -79,7 +83,7 @@ pub async fn register(
     let user = create_account(tx, account, now).await?;
     remember(tx, user.id, client, now).await?;
     if must_verify {
-        mail_link(tx, (user.id, &user.email), verification_token, now).await?;
+        mail_link(tx, (user.id, &user.email), (verification_token, source), now).await?;
     }
     Ok(Registered { user, revoked })
 }

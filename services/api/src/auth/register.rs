@@ -14,7 +14,7 @@ use store::actions::known_clients::Client;
 use store::actions::registration::{self, Registered, Registration};
 use utoipa::ToSchema;
 
-use super::random_token;
+use super::{count_mail_limit, random_token};
 use crate::Api;
 use crate::body::{Body, Field, checked};
 use crate::caller::ClientAddress;
@@ -140,9 +140,11 @@ pub(crate) async fn register(
             invite_token,
             client: Client { prefix: &prefix, device_token: None },
             verification_token: &verification_token,
+            source: api.mail_source(address),
         };
         registration::register(tx, policy, registration, now).await
-    })?;
+    })
+    .inspect_err(count_mail_limit)?;
     api.revoke(&revoked);
     Ok(Created { location: api.link(&format!("/users/{}/", user.id)), view: UserView::from(user) })
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{count_mail_limit, random_token};
 use crate::Api;
 use crate::body::{Body, Field};
-use crate::caller::{Anyone, Authenticated};
+use crate::caller::{Anyone, Authenticated, ClientAddress};
 use crate::problem::{Problem, Problems};
 use crate::transact::transact;
 
@@ -64,10 +64,12 @@ pub(crate) async fn verify_email(
 pub(crate) async fn resend_verification(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
+    ClientAddress(address): ClientAddress,
 ) -> Result<StatusCode, Problem> {
     let token = random_token();
+    let mail = (token.as_str(), api.mail_source(address));
     let now = api.clock().now();
-    transact!(api, |tx| email_verification::resend(tx, caller, &token, now).await)
+    transact!(api, |tx| email_verification::resend(tx, caller, mail, now).await)
         .inspect_err(count_mail_limit)?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::Api;
 use crate::auth::{count_mail_limit, random_token};
 use crate::body::{Body, Field, checked};
-use crate::caller::Authenticated;
+use crate::caller::{Authenticated, ClientAddress};
 use crate::json::Json;
 use crate::page::{Page, Query, Walk};
 use crate::path::{PathId, PathIds};
@@ -49,7 +49,7 @@ impl CreateInvite {
 
 /// Invites an address into the organization: MANAGERs and ADMINs, not above their own role. There
 /// is one open invite per address, withdrawn when its creator leaves the organization or loses the
-/// role that allowed it. Mails are limited per account, organization and address: 429.
+/// role that allowed it. Mails are limited per account, organization, invited mailbox and client: 429.
 #[utoipa::path(
     post,
     path = "/orgs/{id}/invite/",
@@ -61,6 +61,7 @@ impl CreateInvite {
 pub(crate) async fn create_invite(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
+    ClientAddress(address): ClientAddress,
     PathId(id): PathId<OrgId>,
     Body(body): Body<CreateInvite>,
 ) -> Result<Response, Problem> {
@@ -74,6 +75,7 @@ pub(crate) async fn create_invite(
             answered_token: &token,
             mailed_token: &mailed_token,
             limits: api.config().abuse,
+            source: Some(api.mail_source(address)),
         };
         invites::create_invite(tx, (caller, access), request, now).await
     })
