@@ -63,6 +63,7 @@ pub fn status(refusal: &Refusal) -> u16 {
         | Refusal::RegistrationClosed => 403,
         Refusal::NotFound => 404,
         Refusal::MethodNotAllowed => 405,
+        Refusal::RequestTimeout => 408,
         Refusal::PayloadTooLarge => 413,
         Refusal::UnsupportedMediaType => 415,
         Refusal::EmailTaken
@@ -91,6 +92,7 @@ fn title(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
         409 => "Conflict",
         410 => "Gone",
         413 => "Payload Too Large",
@@ -118,6 +120,9 @@ pub enum Problems {
     /// Does not exist, or the caller may not know that it does.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(ProblemView),
+    /// The body did not come in time; the connection ends.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TimedOut(ProblemView),
     /// Conflicts with the state.
     #[response(status = 409, content_type = "application/problem+json")]
     Conflict(ProblemView),

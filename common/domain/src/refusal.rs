@@ -106,6 +106,9 @@ pub enum Refusal {
     /// The body or frame is too large.
     #[error("the request is too large; the limit is 256 KiB")]
     PayloadTooLarge,
+    /// The body did not come in time.
+    #[error("the body of the request did not come in time")]
+    RequestTimeout,
     /// The body is not declared as JSON.
     #[error("the body must be application/json")]
     UnsupportedMediaType,
@@ -198,6 +201,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::PayloadTooLarge => "payload_too_large",
+            Self::RequestTimeout => "request_timeout",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::EmailTaken => "email_taken",
             Self::NameTaken => "name_taken",
@@ -248,6 +252,7 @@ impl Refusal {
             Self::NotFound,
             Self::MethodNotAllowed,
             Self::PayloadTooLarge,
+            Self::RequestTimeout,
             Self::UnsupportedMediaType,
             Self::EmailTaken,
             Self::NameTaken,

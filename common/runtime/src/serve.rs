@@ -3,8 +3,8 @@
 //! [`Gate`] bounds what clients hold: connections, heads that do not end, open requests, answers
 //! that are not read. [`wire`] aborts an answer that its client does not take; [`answer`] counts
 //! an answer until it is taken. [`linger`] reads what a client still sends after it was answered.
-//! hyper itself sets no deadline
-//! for a request's head, and axum's `serve` offers none: half-open connections are cut off here.
+//! hyper itself sets no deadline for a request's head, and axum's `serve` offers none: half-open
+//! connections are cut off here.
 
 mod answer;
 mod gate;
@@ -197,6 +197,9 @@ async fn answer_one(
 ) -> Result<Response, Infallible> {
     let client = server.gate.client(peer.ip(), request.headers());
     let Some(open) = server.gate.open(client) else { return Ok(answer::too_many_requests()) };
+    if !answer::has_host(&request) {
+        return Ok(answer::without_host());
+    }
     let by_handlers = UntilWritten::default();
     request.extensions_mut().insert(ConnectInfo(peer));
     request.extensions_mut().insert(by_handlers.clone());

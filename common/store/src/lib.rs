@@ -162,7 +162,7 @@ impl Store {
     ) -> Result<sqlx::Transaction<'static, Postgres>> {
         let mut tx = match self.pool.begin_with(statement).await {
             Ok(tx) => tx,
-            Err(error) => return Err(Box::pin(self.shared.no_connection(error)).await),
+            Err(error) => return Err(Box::pin(self.shared.no_connection(&self.pool, error)).await),
         };
         self.admit(&mut tx).await?;
         Ok(tx)
@@ -191,7 +191,7 @@ impl Store {
     pub async fn read(&self) -> Result<PoolConnection<Postgres>> {
         let mut conn = match self.pool.acquire().await {
             Ok(conn) => conn,
-            Err(error) => return Err(Box::pin(self.shared.no_connection(error)).await),
+            Err(error) => return Err(Box::pin(self.shared.no_connection(&self.pool, error)).await),
         };
         self.admit(&mut conn).await?;
         Ok(conn)
@@ -263,7 +263,10 @@ impl Store {
                 Ok(epoch)
             }
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(Box::pin(self.shared.no_connection(sqlx::Error::PoolTimedOut)).await),
+            Err(_) => {
+                Err(Box::pin(self.shared.no_connection(&self.pool, sqlx::Error::PoolTimedOut))
+                    .await)
+            }
         }
     }
 
@@ -286,7 +289,9 @@ impl Store {
     async fn look_at_epoch(&self, conn: &mut PgConnection) -> Result<Epoch> {
         match self.shared.epoch.look(conn).await {
             Ok(epoch) => Ok(epoch),
-            Err(Error::Unavailable(error)) => Err(Box::pin(self.shared.no_connection(error)).await),
+            Err(Error::Unavailable(error)) => {
+                Err(Box::pin(self.shared.no_connection(&self.pool, error)).await)
+            }
             Err(error) => {
                 let error = anyhow::Error::new(error);
                 Err(self.shared.unusable(format!("the epoch cannot be read: {error:#}")))

@@ -24,6 +24,8 @@ const PEAK_WINDOW: Duration = Duration::from_secs(10);
 const SPARE: u32 = 1;
 /// How long a connection attempt that only asks for the reason of a failure may take.
 const PROBE_TIMEOUT: Duration = Duration::from_millis(200);
+/// For how long an answer to a health check says that Postgres is there: checks come every second.
+const ANSWERED_FOR: Duration = Duration::from_secs(2);
 /// How long its answer is good for.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// How often the same operator's fault is logged.
@@ -58,6 +60,8 @@ pub(crate) struct Shared {
     probed: tokio::sync::Mutex<Option<(Instant, String)>>,
     told: Mutex<Option<(Instant, String)>>,
     fault: Mutex<Option<String>>,
+    /// When a health check was last answered.
+    answered: Mutex<Option<Instant>>,
 }
 
 /// Whether a connection that is given back may return to its pool: its place must not wait for a
@@ -116,6 +120,7 @@ pub(crate) fn open(url: &str, config: PoolConfig) -> anyhow::Result<(PgPool, Arc
         probed: tokio::sync::Mutex::default(),
         told: Mutex::default(),
         fault: Mutex::default(),
+        answered: Mutex::default(),
     };
     Ok((pool, Arc::new(shared)))
 }
@@ -157,6 +162,11 @@ fn with_checks(options: PgPoolOptions, epoch: &epoch::Known) -> PgPoolOptions {
         })
 }
 
+/// Whether a pool has all connections that it may have, and none is free.
+fn is_exhausted(pool: &PgPool) -> bool {
+    pool.size() >= pool.options().get_max_connections() && pool.num_idle() == 0
+}
+
 impl Shared {
     /// Notes how many connections are in use.
     pub(crate) fn note_use(&self, pool: &PgPool) {
@@ -164,10 +174,14 @@ impl Shared {
         self.usage.note(pool.size().saturating_sub(idle), pool.size());
     }
 
-    /// Why no connection could be had. Where the operator has to do something, one log line a
+    /// Why a pool had no connection. A process that does not get its connections back, so busy is it,
+    /// is too busy to make another one in time: health checks are believed first. Where the operator has to do something, one log line a
     /// minute says so.
-    pub(crate) async fn no_connection(&self, error: sqlx::Error) -> Error {
+    pub(crate) async fn no_connection(&self, pool: &PgPool, error: sqlx::Error) -> Error {
         let reason = match &error {
+            sqlx::Error::PoolTimedOut if is_exhausted(pool) && self.has_answered() => {
+                self.all_in_use()
+            }
             sqlx::Error::PoolTimedOut => self.probe().await,
             sqlx::Error::PoolClosed => return error.into(),
             other => reason(other),
@@ -189,14 +203,28 @@ impl Shared {
         Error::Unusable(text)
     }
 
-    /// Forgets what was wrong.
+    /// Notes that Postgres has answered, and forgets what was wrong.
     pub(crate) fn is_usable(&self) {
+        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// What was wrong when Postgres was last asked.
     pub(crate) fn fault(&self) -> Option<String> {
         self.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the latest health check says that Postgres is there.
+    fn has_answered(&self) -> bool {
+        let answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        answered.is_some_and(|at| at.elapsed() < ANSWERED_FOR)
+    }
+
+    fn all_in_use(&self) -> String {
+        format!(
+            "all {} connections of this process were in use for {:?}",
+            self.config.connections_max, self.config.acquire_timeout
+        )
     }
 
     /// Why the pool had no connection in time: the pool keeps that to itself.
@@ -214,10 +242,7 @@ impl Shared {
                 let _ = tokio::time::timeout(PROBE_TIMEOUT, conn.close()).await;
                 match asked {
                     Ok(Err(error)) => reason(&error),
-                    Ok(Ok(())) | Err(_) => format!(
-                        "all {} connections of this process were in use for {:?}",
-                        self.config.connections_max, self.config.acquire_timeout
-                    ),
+                    Ok(Ok(())) | Err(_) => self.all_in_use(),
                 }
             }
             Ok(Err(error)) => reason(&error),

@@ -4,7 +4,10 @@
 //! fails only for what is no JSON object (400); a wrong field waits as [`Field::Invalid`], so that
 //! the object's 404 or 403 comes first and all bad fields are named at once (422).
 
+use std::time::Duration;
+
 use axum::extract::{FromRequest, Request};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use domain::limits::BODY_BYTES_MAX;
 use domain::{FieldErrors, Refusal};
@@ -17,6 +20,9 @@ use crate::problem::Problem;
 
 /// Bytes of a body that is too large that are read before it is refused.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// How long a body may take to come. A connection of 18 KiB/s sends the largest in this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// One field of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,11 +152,10 @@ pub struct Body<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    /// Refuses, in this order, with `PayloadTooLarge`, `UnsupportedMediaType`,
+    /// Refuses, in this order, with `PayloadTooLarge` or `RequestTimeout`, `UnsupportedMediaType`,
     /// `MalformedRequest`.
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
-        let bytes = read(body).await?;
+        let (parts, bytes) = read(request).await?;
         if !is_json(&parts.headers) {
             return Err(Refusal::UnsupportedMediaType.into());
         }
@@ -158,9 +163,47 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads a body. One that is too large is still read, and thrown away, up to a bound: a client
-/// that is cut off while it sends sees a broken connection instead of the answer.
-async fn read(body: axum::body::Body) -> Result<Vec<u8>, Refusal> {
+/// A body that may be missing: then it is the default.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    /// Refuses what is there as [`Body`] does.
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, bytes) = read(request).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !is_json(&parts.headers) {
+            return Err(Refusal::UnsupportedMediaType.into());
+        }
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// Takes a request apart and reads its body.
+async fn read(request: Request) -> Result<(Parts, Vec<u8>), Refusal> {
+    let (parts, body) = request.into_parts();
+    // A client that asks before it sends is told at once, and sends nothing.
+    if parts.headers.contains_key(header::EXPECT) && is_declared_too_large(&parts.headers) {
+        return Err(Refusal::PayloadTooLarge);
+    }
+    let read = tokio::time::timeout(BODY_TIMEOUT, read_all(body)).await;
+    Ok((parts, read.unwrap_or(Err(Refusal::RequestTimeout))?))
+}
+
+fn is_declared_too_large(headers: &HeaderMap) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|length: usize| length > BODY_BYTES_MAX)
+}
+
+/// Reads a body to its end. One that is too large is still read, and thrown away, up to a bound: a
+/// client that is cut off while it sends sees a broken connection instead of the answer.
+async fn read_all(body: axum::body::Body) -> Result<Vec<u8>, Refusal> {
     let mut chunks = body.into_data_stream();
     let (mut bytes, mut total) = (Vec::new(), 0);
     while let Some(chunk) = chunks.next().await {

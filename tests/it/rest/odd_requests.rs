@@ -141,6 +141,54 @@ async fn a_user_has_a_hundred_requests_a_minute_and_sees_how_many_are_left() {
 }
 
 #[tokio::test]
+async fn a_request_needs_one_host() {
+    let board = Board::start().await;
+    for hosts in ["", "host: x\r\nhost: x\r\n"] {
+        let request = format!("GET /health/live HTTP/1.1\r\n{hosts}\r\n");
+        for address in [board.api(), board.edge(0)] {
+            let answer = board.raw(address, request.as_bytes(), "\r\n\r\n").await;
+            assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        }
+    }
+    let old = board.raw(board.api(), b"GET /health/live HTTP/1.0\r\n\r\n", "").await;
+    assert!(old.starts_with("HTTP/1.0 200 "), "{old}");
+}
+
+#[tokio::test]
+async fn who_asks_before_sending_too_much_is_told_before() {
+    let board = Board::start().await;
+    let alice = board.person("alice").await;
+    let request = |length: usize| {
+        format!(
+            "POST /api/v1/orgs/ HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\nexpect: 100-continue\r\n\
+             content-length: {length}\r\n\r\n",
+            alice.token
+        )
+    };
+    let larger = request(domain::limits::BODY_BYTES_MAX + 1);
+    let answer = board.raw(board.api(), larger.as_bytes(), "payload_too_large").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    let answer = board.raw(board.api(), request(20).as_bytes(), "\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 100 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_no_fault_of_the_server() {
+    let board = Board::start().await;
+    let alice = board.person("alice").await;
+    let request = format!(
+        "POST /api/v1/orgs/ HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: 20\r\n\r\n{{\"name\"",
+        alice.token
+    );
+    let answer = board.raw(board.api(), request.as_bytes(), "request_timeout").await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_client_that_is_still_sending_sees_the_answer_to_its_request() {
     let board = Board::start().await;
     let address = board.api().split("://").last().unwrap().to_owned();

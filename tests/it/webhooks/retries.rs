@@ -72,7 +72,15 @@ async fn what_fails_to_the_end_can_be_replayed() {
     wanted.sort_unstable();
     assert_eq!(again, wanted);
     alice.post(&path, json!({"since": "yesterday"})).await.is(422);
-    alice.post(&path, json!({})).await.is(422);
+    // Without a time it is everything that has failed: by now nothing has.
+    assert_eq!(alice.post(&path, json!({})).await.is(202)["count"], 0);
+    receiver.always(Reaction::Status(500));
+    let last = test(&alice, &made).await;
+    newest_is(&alice, &made, "failed").await;
+    receiver.always(Reaction::Status(200));
+    let before = receiver.received().len();
+    assert_eq!(alice.call("POST", &path, None).await.is(202)["count"], 1);
+    assert_eq!(receiver.gets(before + 1).await[before].id(), last);
 }
 
 #[tokio::test]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Request, StatusCode, Version, header};
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use ring::rand::SecureRandom;
 
-use super::gate::{Gate, OpenRequest, Reservation, UntilWritten, refused};
+use super::gate::{Gate, OpenRequest, Reservation, Unread, UntilWritten, refused};
 
 /// What is held until an answer is written.
 struct Kept {
@@ -32,12 +32,12 @@ pub(super) fn counted(
         return response;
     }
     let size = response.body().size_hint().exact();
-    let reservation = size.filter(|&size| size > 0).map(|size| gate.reserve(client, size));
-    if matches!(reservation, Some(None)) {
-        refused("response_bytes");
-        return unavailable();
-    }
-    let (reservation, is_reserved) = (reservation.flatten(), size.is_some());
+    let reservation = match size.filter(|&size| size > 0).map(|size| gate.reserve(client, size)) {
+        Some(Err(whose)) => return too_much_unread(whose),
+        Some(Ok(reservation)) => Some(reservation),
+        None => None,
+    };
+    let is_reserved = size.is_some();
     let kept = Kept { _request: request, _by_handlers: by_handlers, _reservation: reservation };
     let (parts, inner) = response.into_parts();
     let body = Counted { inner, is_reserved, gate: gate.clone(), client, kept: Arc::new(kept) };
@@ -83,7 +83,7 @@ impl HttpBody for Counted {
         // An answer of unknown length is counted as it comes.
         let mut reservation = None;
         if !self.is_reserved {
-            reservation = self.gate.reserve(self.client, bytes.len() as u64);
+            reservation = self.gate.reserve(self.client, bytes.len() as u64).ok();
             if reservation.is_none() {
                 refused("response_bytes");
                 let error = axum::Error::new("too many bytes of answers wait to be read");
@@ -111,12 +111,34 @@ pub(super) fn too_many_requests() -> Response {
     problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
 }
 
-fn unavailable() -> Response {
-    let detail = "too many answers wait to be read, try again later";
-    problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+fn too_much_unread(whose: Unread) -> Response {
+    refused("response_bytes");
+    match whose {
+        Unread::OfClient => {
+            let detail = "read the answers that this address was sent before asking for more";
+            problem(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
+        }
+        Unread::OfOthers => {
+            let detail = "too many answers wait to be read, try again later";
+            problem(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        }
+    }
 }
 
-/// A refusal of something that may be granted a moment later.
+/// What HTTP/1.1 asks of every request and hyper does not: one `Host` (RFC 9112, section 3.2).
+pub(super) fn has_host<B>(request: &Request<B>) -> bool {
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => request.version() < Version::HTTP_11,
+        hosts => hosts == 1,
+    }
+}
+
+pub(super) fn without_host() -> Response {
+    let detail = "a request needs one Host header";
+    problem(StatusCode::BAD_REQUEST, "malformed_request", detail)
+}
+
+/// A refusal; one that may be granted a moment later says so.
 fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let mut random = [0; 16];
     // Without randomness the id is all zeros, and the refusal stands.
@@ -125,6 +147,8 @@ fn problem(status: StatusCode, code: &str, detail: &str) -> Response {
     let mut response = crate::problem::problem(status, code, detail, &id);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if status != StatusCode::BAD_REQUEST {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     response
 }

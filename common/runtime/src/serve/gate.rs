@@ -168,19 +168,25 @@ impl Gate {
         Some(OpenRequest { _slot: slot, _gauge: Gauge::OpenRequests.hold(1.0) })
     }
 
-    /// Takes room for an answer's bytes; `None` when too many wait to be read.
+    /// Takes room for an answer's bytes; the error says whose unread answers are too many.
     ///
     /// A client may hold [`FREE_SHARE`] of the room that is free, so that many who read nothing never
     /// take all of it (the dynamic threshold of shared-memory switches: Choudhury and Hahne, 1998).
-    pub(super) fn reserve(&self, client: IpAddr, bytes: u64) -> Option<Reservation> {
+    pub(super) fn reserve(&self, client: IpAddr, bytes: u64) -> Result<Reservation, Unread> {
         let share = match self.0.bytes_max {
             0 => u64::MAX,
             max => max.saturating_sub(self.0.bytes.held(&())) / FREE_SHARE,
         };
-        let of_client = self.0.bytes_of.take_within(share, client, bytes)?;
-        let of_all = self.0.bytes.take(&(), bytes)?;
+        let of_client =
+            self.0.bytes_of.take_within(share, client, bytes).ok_or_else(|| {
+                match self.0.bytes_of.clients.held(&client) {
+                    0 => Unread::OfOthers,
+                    _ => Unread::OfClient,
+                }
+            })?;
+        let of_all = self.0.bytes.take(&(), bytes).ok_or(Unread::OfOthers)?;
         let gauge = Gauge::ResponseBytes.hold(as_gauge(bytes));
-        Some(Reservation { _slots: (of_client, of_all), _gauge: gauge })
+        Ok(Reservation { _slots: (of_client, of_all), _gauge: gauge })
     }
 }
 
@@ -189,6 +195,15 @@ impl Gate {
 pub(super) struct OpenRequest {
     _slot: ClientSlot,
     _gauge: Held,
+}
+
+/// Whose unread answers leave no room for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The client's own.
+    OfClient,
+    /// Those of all others.
+    OfOthers,
 }
 
 /// Bytes of an answer that are counted until the system has taken them.
@@ -230,12 +245,14 @@ mod tests {
         let page = 1024 * 1024;
         let held: Vec<_> = (0..200_u8)
             .flat_map(|number| std::iter::repeat_n(client(number), 64))
-            .filter_map(|client| gate.reserve(client, page))
+            .filter_map(|client| gate.reserve(client, page).ok())
             .collect();
         assert!(held.len() > 100, "{}", held.len());
         for number in 200..250 {
-            assert!(gate.reserve(client(number), 100_000).is_some(), "{number}");
+            assert!(gate.reserve(client(number), 100_000).is_ok(), "{number}");
         }
+        assert_eq!(gate.reserve(client(0), page).err(), Some(Unread::OfClient));
+        assert_eq!(gate.reserve(client(201), page).err(), Some(Unread::OfOthers));
     }
 
     #[test]

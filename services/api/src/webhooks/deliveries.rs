@@ -6,14 +6,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use contract::webhooks::{DeliveryView, EventAcceptedView, RetriedFailed};
-use domain::{FieldErrors, Refusal, Timestamp, WebhookId};
+use domain::{FieldErrors, Timestamp, WebhookId};
 use serde::Deserialize;
 use store::actions::webhooks;
 use store::{access, queries};
 use utoipa::ToSchema;
 
 use crate::Api;
-use crate::body::{Body, Field, checked};
+use crate::body::{Field, OptionalBody, checked};
 use crate::caller::Authenticated;
 use crate::epoch::{self, InEpoch};
 use crate::json::Json;
@@ -111,35 +111,35 @@ pub(crate) async fn retry_webhook_event(
 }
 
 /// What to deliver again.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 pub(crate) struct RetryFailed {
-    /// Everything that has failed since then.
-    #[schema(value_type = String, required, format = DateTime)]
+    /// Only what has failed since then.
+    #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default)]
     since: Field<String>,
 }
 
-/// Delivers again everything that has failed since a time: ADMINs.
+/// Delivers again everything that has failed, or has since a time: ADMINs.
 #[utoipa::path(
     post,
     path = "/webhooks/{id}/retry-failed/",
     tag = "webhooks",
     params(("id" = i64, Path, description = "The webhook")),
-    request_body = RetryFailed,
+    request_body = Option<RetryFailed>,
     responses((status = 202, description = "They will be delivered", body = RetriedFailed), Problems)
 )]
 pub(crate) async fn retry_failed_webhook_events(
     State(api): State<Api>,
     Authenticated(caller): Authenticated,
     PathId(id): PathId<WebhookId>,
-    Body(body): Body<RetryFailed>,
+    OptionalBody(body): OptionalBody<RetryFailed>,
 ) -> Result<Response, Problem> {
     access::webhook(&mut *api.store().read().await?, caller, id).await?;
     let mut errors = FieldErrors::default();
-    let since = body.since.required("since", &mut errors);
+    let since = body.since.optional("since", &mut errors);
     let since = checked(since, "since", &mut errors, |text| time(&text));
     errors.finish()?;
-    let since = since.ok_or(Refusal::Internal)?;
+    let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
     let now = api.clock().now();
     let mut count = 0;
     // In bounded transactions: planning waits for the webhook's row meanwhile.
