@@ -256,6 +256,8 @@ fn server(binaries: &Binaries, data: &Path, port: u16, options: &Options) -> Ser
     set("logging_collector", "off");
     set("log_destination", "stderr");
     set("timezone", "UTC");
+    // The search index writes many whole pages, for which other transactions wait at their commit.
+    set("wal_compression", "on");
     if !options.is_durable {
         set("fsync", "off");
     }

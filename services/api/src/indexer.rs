@@ -25,7 +25,7 @@ const QUEUE: Bounds = Bounds {
     tenant_weight: 8 * 1024 * 1024,
 };
 /// What one transaction indexes: a few of the longest documents.
-const GROUP: Group = Group { items: 16, weight: 64 * 1024, tenant_weight: 32 * 1024 };
+const GROUP: Group = Group { items: 16, weight: 64 * 1024, tenant_weight: 16 * 1024 };
 /// How long one transaction may take.
 const STATEMENT_BUDGET: Duration = Duration::from_secs(4);
 /// The longest rest after a transaction; else it is as long as that took.
