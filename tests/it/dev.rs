@@ -186,6 +186,8 @@ async fn demo_looks_alive(demo: &Demo) {
     assert!(said.iter().any(|one| !one["reactions"].as_array().unwrap().is_empty()));
     let times: Vec<_> = said.iter().map(|one| one["created_at"].as_str().unwrap()).collect();
     assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "{times:?}");
+    let days: std::collections::BTreeSet<_> = times.iter().map(|at| &at[..10]).collect();
+    assert!(days.len() >= 4, "the lines are of few days: {times:?}");
     // The last conversation is going on now, at whatever hour; the others were at work.
     for at in times.iter().skip_while(|at| at[..10] == times[0][..10] || at[..10] == times[3][..10])
     {

@@ -62,6 +62,7 @@ pub async fn make(url: &str, files: Option<&Objects>, now: Timestamp) -> anyhow:
         return Ok(false);
     }
     let start = now - DAY * DAYS;
+    happen_at(&mut tx, start, now);
     let people = make_people(&mut tx, start).await?;
     let rooms = make_rooms(&mut tx, &people, start).await?;
     let picture = match files {
@@ -232,6 +233,11 @@ fn beginning(scene: &Scene, now: Timestamp) -> anyhow::Result<Timestamp> {
     Timestamp::from_unix_seconds(at.and_utc().timestamp()).context("a time")
 }
 
+/// Lets what follows happen at a time: Postgres gives events theirs.
+fn happen_at(tx: &mut Tx, at: Timestamp, now: Timestamp) {
+    tx.shift_time(at.unix_micros() - now.unix_micros());
+}
+
 /// Lets people talk in a room. They have read all but the last lines.
 async fn fill(
     tx: &mut Tx,
@@ -244,6 +250,7 @@ async fn fill(
         let mut at = beginning(scene, now)?;
         for line in scene.lines {
             at = at + MINUTE * line.gap;
+            happen_at(tx, at, now);
             let speaker = talk.people[line.who];
             let upload = match picture.filter(|_| line.has_picture) {
                 Some(key) => Some(show_picture(tx, speaker, key.to_owned(), at).await?),
@@ -253,6 +260,7 @@ async fn fill(
             let answers = answers.map(|place| ids[place]);
             let said = Said { room: talk.room, speaker, line, answers, upload };
             let id = post(tx, said, at).await?;
+            happen_at(tx, at + REACTION, now);
             for &(emoji, people) in line.reactions {
                 for &who in people {
                     react(tx, talk.people[who], id, emoji, at + REACTION).await?;
@@ -261,6 +269,7 @@ async fn fill(
             ids.push(id);
         }
     }
+    happen_at(tx, now, now);
     let Some(&read) = ids.iter().rev().nth(talk.unread) else { return Ok(()) };
     for reader in &talk.members {
         let room = access::room_as_member(tx.conn(), reader.user, talk.room).await?;

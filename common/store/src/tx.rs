@@ -68,6 +68,12 @@ impl Tx {
         self.time_passed
     }
 
+    /// Lets what follows in this transaction happen `micros` after now by Postgres' clock; before it
+    /// where that is negative. Within a room, times rise with `seq` nevertheless.
+    pub fn shift_time(&mut self, micros: i64) {
+        self.time_passed = micros;
+    }
+
     /// The connection that statements of this transaction run on.
     pub fn conn(&mut self) -> &mut PgConnection {
         &mut self.inner
