@@ -130,8 +130,9 @@ function markMentions(fragment, marksIn) {
   }
 }
 
-/** Markdown as one line of plain text, for quotes and previews. @param {string} source */
-export function plain(source) {
-  return source.replace(/```[\s\S]*?(```|$)/g, " ⟨code⟩ ").replace(/[*_~`>#]+/g, "").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
-    .replace(/\s+/g, " ").trim();
+/** What Markdown reads like, as one line of text, for quotes and previews. @param {string} source @param {(text: string) => Mark[]} [marksIn] */
+export function plain(source, marksIn) {
+  const fragment = render(source, marksIn);
+  for (const part of fragment.querySelectorAll("br, p, h1, h2, h3, h4, h5, h6, li, pre, td, th")) part.after(" ");
+  return /** @type {string} */ (fragment.textContent).replace(/\s+/g, " ").trim();
 }

@@ -104,8 +104,8 @@ await journey("alive", async (browser, step) => {
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "muted" });
   await rest(alice, "PATCH", `/rooms/${room}/settings/`, { notify: "mentions" });
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: "not for her" });
-  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `@${alice.email} for her` });
-  await eventually("the mention is shown", async () => (await shownNotifications(page)).some(({ body }) => body.includes("for her")));
+  await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `@${alice.email} **for her**` });
+  await eventually("the mention is shown", async () => (await shownNotifications(page)).some(({ body }) => body === "@Alice for her"));
   same((await shownNotifications(page)).length, 1, "notifications");
   await roomLink(page, "general").locator(".badge", { hasText: "1" }).waitFor();
   check((await page.title()).startsWith("(1)"), `the title is ${await page.title()}`);

@@ -16,7 +16,7 @@ await journey("notifications", async (browser, step) => {
 
   await send(his, `Look at this, @${alice.email}: **now**`);
   const row = hers.locator("[data-notification]");
-  await row.filter({ hasText: "Look at this" }).waitFor();
+  await row.filter({ hasText: "Look at this, @Alice: now" }).waitFor();
   await hers.getByRole("link", { name: "Notifications, 1 unread" }).waitFor();
   step("a mention comes by itself");
 
@@ -44,6 +44,15 @@ await journey("notifications", async (browser, step) => {
   await hers.getByRole("link", { name: "Notifications", exact: true }).waitFor();
   same((await rest(alice, "GET", "/notifications/unread-count/")).unread_count, 0, "unread after opening it");
   step("it opens its message");
+
+  // Whom it mentions was never seen here: the name is asked for.
+  const { token: forMallory } = await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email });
+  await rest(mallory, "POST", "/orgs/accept-invite/", { token: forMallory });
+  await rest(bob, "POST", `/messages/rooms/${dm.id}/`, { body: `ask @${mallory.email}, please` });
+  await hers.getByRole("link", { name: /^Notifications/ }).first().click();
+  await row.filter({ hasText: "ask @Mallory, please" }).waitFor();
+  await hers.getByRole("button", { name: "Mark all as read" }).click();
+  await hers.getByText("Marked all as read.").waitFor();
 
   await rest(bob, "POST", `/messages/rooms/${room}/`, { body: `@${alice.email} once more` });
   await hers.getByRole("link", { name: "Notifications, 1 unread" }).click();

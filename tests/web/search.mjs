@@ -18,6 +18,8 @@ await journey("search", async (browser, step) => {
   await says(carol, orchard.id, "Zoë's **crème brûlée** needs a dozen eggs");
   await many(70, 6, (n) => says(n % 2 ? bob : carol, n % 3 ? room : orchard.id, `apple number ${n} of the harvest\n\nand more of it`));
   await says(bob, room, `${"A long story. ".repeat(30)}At its end stands a plum.`);
+  const { id: quoted } = await says(carol, orchard.id, `ask @${bob.email} for the [recipe](https://example.test/hidden) of \`quince_jam\``);
+  await rest(bob, "POST", `/messages/rooms/${orchard.id}/`, { body: "it is in the book", reply_to: quoted });
   await says(bob, room, "the last line");
 
   const page = await browser.page(0, DESKTOP);
@@ -33,6 +35,13 @@ await journey("search", async (browser, step) => {
   await found(page, /stands a plum/).waitFor();
   check((await hits(page).first().innerText()).startsWith("…"), "a long message is shown where the word is");
   step("words are found without accents, and marked");
+
+  await field(page).fill("recipe");
+  await found(page, "ask @Bob for the recipe of quince_jam").waitFor();
+  same(await results(page).locator("mark").allTextContents(), ["recipe"], "the word is marked in plain text");
+  await hits(page).first().click();
+  await eventually("a quote reads as plain text too", async () => (await timeline(page).locator(".quote").innerText()).includes("ask @Bob for the recipe of quince_jam"));
+  step("what is found and quoted reads as words, not as Markdown");
 
   await field(page).fill("harv");
   await page.getByText("30+ results, newest first").waitFor();

@@ -42,15 +42,15 @@ async function reads(page) {
 }
 
 async function mentions(page) {
-  const { carol } = stage;
+  const { alice, bob, carol, room, org } = stage;
   const option = (name) => page.getByRole("option", { name });
   for (const [typed, name, written] of [
-    ["@zoe", /Zoë Brontë/, "@Zoë.Brontë "],
-    ["@bronte", /Zoë Brontë/, "@Zoë.Brontë "],
-    ["@de la", /Carol de la Cruz/, `@${carol.email} `],
-    ["@cruz", /Carol de la Cruz/, `@${carol.email} `],
-    [`@${carol.email.slice(0, 7)}`, /Carol de la Cruz/, `@${carol.email} `],
-    [`@${carol.email.split("@")[0]}@`, /Carol de la Cruz/, `@${carol.email} `],
+    ["@zoe", /Zoë Brontë/, "@Zoë Brontë "],
+    ["@bronte", /Zoë Brontë/, "@Zoë Brontë "],
+    ["@de la", /Carol de la Cruz/, "@Carol de la Cruz "],
+    ["@cruz", /Carol de la Cruz/, "@Carol de la Cruz "],
+    [`@${carol.email.slice(0, 7)}`, /Carol de la Cruz/, "@Carol de la Cruz "],
+    [`@${carol.email.split("@")[0]}@`, /Carol de la Cruz/, "@Carol de la Cruz "],
   ]) {
     await composer(page).fill("");
     await composer(page).pressSequentially(`hello ${typed}`);
@@ -62,6 +62,40 @@ async function mentions(page) {
   await composer(page).pressSequentially("@");
   await option(/Carol/).waitFor();
   same((await page.getByRole("option").allInnerTexts()).slice(-2).map((text) => text.match(/here|room/)?.[0]), ["here", "room"], "everyone comes last");
+  await page.keyboard.press("Escape");
+
+  // The field has names; what is sent has what mentions people, except in code, and an edit has names again.
+  const unread = async (person) => (await rest(person, "GET", "/auth/me/unread-counts/")).unread_counts.find((one) => one.room_id === room).mention_count;
+  const before = [await unread(bob), await unread(carol)];
+  await composer(page).fill("");
+  await composer(page).pressSequentially("thanks @cruz");
+  await option(/Carol de la Cruz/).waitFor();
+  await page.keyboard.press("Tab");
+  await composer(page).pressSequentially("and @Zoë Brontë, not `@Zoë Brontë`");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Enter");
+  await sent(alice, room, `thanks @${carol.email} and @Zoë.Brontë, not \`@Zoë Brontë\``);
+  same([await unread(bob), await unread(carol)], before.map((count) => count + 1), "both are mentioned");
+  await page.keyboard.press("ArrowUp");
+  await eventually("an edit shows names", async () => (await composer(page, "Edit").inputValue()) === "thanks @Carol de la Cruz and @Zoë Brontë, not `@Zoë Brontë`");
+  await composer(page, "Edit").press("End");
+  await composer(page, "Edit").pressSequentially("!");
+  await page.keyboard.press("Enter");
+  await sent(alice, room, `thanks @${carol.email} and @Zoë.Brontë, not \`@Zoë Brontë\`!`);
+
+  // People of the organization who are not in the room stand below the others.
+  const { mallory } = stage;
+  const { token } = await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email });
+  await rest(mallory, "POST", "/orgs/accept-invite/", { token });
+  await rest(mallory, "POST", `/rooms/${room}/leave/`).catch(() => {});
+  await renames(carol, "Carol", "O'Brien");
+  await openRoom(page, room);
+  await composer(page).pressSequentially("@obrien");
+  await option(/Carol O'Brien/).waitFor();
+  await composer(page).fill("");
+  await composer(page).pressSequentially("@mallo");
+  await page.getByRole("group", { name: "Not in this room" }).getByRole("option", { name: /Mallory/ }).waitFor();
+  await isAccessible(page, "people outside the room");
   await page.keyboard.press("Escape");
   await composer(page).fill("");
 }

@@ -8,6 +8,7 @@ import { copied, copyText } from "./clipboard.js";
 import { recent, use } from "./emoji-used.js";
 import { icon } from "./icons-more.js";
 import { ask } from "./message.js";
+import { marksIn } from "./people.js";
 import { Modal, show } from "./modal.js";
 
 /** A finger rests for this long, */
@@ -148,7 +149,7 @@ class MessageSheet extends Modal {
       <div class="sheet-emoji">${recent(SHEET).map((emoji) => html`<button aria-label=${`React with ${emoji}`} @click=${() => this.take(() => react(row, emoji))}>${emoji}</button>`)}
         <button aria-label="More reactions" @click=${this.more}>${icon("smile")}</button></div>
       ${item("reply", "Reply", () => ask(row, "reply"))}
-      ${row.message.body ? item("copy", "Copy text", () => copy(row, plain(row.message.body), "Text")) : nothing}
+      ${row.message.body ? item("copy", "Copy text", () => copy(row, plain(row.message.body, marksIn), "Text")) : nothing}
       ${item("link", "Copy link", () => copyLink(row))}
       ${isMine(row) ? item("edit", "Edit", () => ask(row, "edit")) : nothing}
       ${!mayDelete(row) ? nothing : this.sure ? html`<div class="sheet-sure"><span>Delete message?</span><button class="danger" @click=${() => this.take(() => deleteMessage(row))}>Delete</button><button @click=${() => (this.sure = false)}>Cancel</button></div>`

@@ -2,8 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
-import { plain } from "/markdown.js";
-import { excerpt } from "/chatboard/text.js";
+import { gist } from "./people.js";
 
 /** Who reads a message in some tab has done so within this time: nothing is shown then. */
 const READ_MS = 1200;
@@ -70,10 +69,12 @@ async function tell(id) {
   const room = board.rooms.get(id);
   // One tab speaks for all.
   if (!message || !room || !board.tabs.leading || (room.lastRead ?? 0) >= message.id) return;
+  // Whom it mentions is read from who is in the room.
+  if (message.body.includes("@") && !room.members) await room.loadMembers().catch(() => {});
   const author = board.nameOf(message.sender);
   const registration = await worker?.getRegistration();
   const options = {
-    body: excerpt(plain(message.body), 200) || message.upload?.filename || "a file",
+    body: gist(message, 200),
     tag: `room-${room.id}`, renotify: true, icon: "/icons/icon-192.png", data: { path: `/r/${room.id}` },
   };
   shown.add(room.id);

@@ -2,9 +2,9 @@
 
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
-import { plain } from "/markdown.js";
-import { charsIn, excerpt, isBlank } from "/chatboard/text.js";
+import { charsIn, isBlank } from "/chatboard/text.js";
 import { icon } from "./icons.js";
+import { gist } from "./people.js";
 
 const TYPING_EVERY_MS = 3000;
 
@@ -102,6 +102,8 @@ export class ChatComposer extends LitElement {
   updated(changed) {
     if (!changed.has("room")) return;
     this.setText(this.begun.editing ? this.begun.edit : this.draft);
+    // What is sent has to say whom it mentions.
+    this.named(() => {});
     if (matchMedia("(hover: hover)").matches) this.field.focus();
   }
 
@@ -125,6 +127,17 @@ export class ChatComposer extends LitElement {
     this.setText(message.body);
     this.requestUpdate();
     this.field.focus();
+    this.named((part) => {
+      if (this.begun.editing !== message || this.field.value !== message.body) return;
+      this.begun.edit = part.toWrite(message.body, this.room);
+      this.setText(this.begun.edit);
+    });
+  }
+
+  /** Does what has to do with the people in a text: at once, if what knows them is loaded. @param {(part: typeof import("./completion.js")) => void} work */
+  named(work) {
+    if (completing) work(completing);
+    else if (this.field.value.includes("@")) completion().then(work, () => {});
   }
 
   /** @param {string} text */
@@ -172,6 +185,8 @@ export class ChatComposer extends LitElement {
     if (turn !== this.turn) return;
     this.found = found;
     this.chosen = 0;
+    const all = word ? await part.others(word, this.room, () => turn === this.turn).catch(() => []) : [];
+    if (all.length && turn === this.turn) this.found = all;
   }
 
   /** @param {KeyboardEvent} event */
@@ -232,7 +247,7 @@ export class ChatComposer extends LitElement {
     // The indent of a first line may be that of code.
     const text = this.field.value.replace(/^(?:[^\S\n]*\n)+/, "").trimEnd();
     // Invisible characters alone are no message.
-    const body = isBlank(text) ? "" : text;
+    const body = isBlank(text) ? "" : completing?.toSend(text, room) ?? text;
     if (charsIn(body) > 10_000) {
       this.problem = "Messages can have 10,000 characters at most.";
       return;
@@ -303,7 +318,7 @@ export class ChatComposer extends LitElement {
     const label = editing ? "Edit message" : `Message ${this.room.name}`;
     return html`<form class="composer" @submit=${(/** @type {Event} */ event) => { event.preventDefault(); this.send(); }}>
       ${this.found.length ? completing?.renderChoices(this) : nothing}
-      ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, plain(reply.body)) : nothing}
+      ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, gist(reply, 160)) : nothing}
       ${files.length ? attaching?.renderFiles(this.begun, () => { this.problem = ""; redraw(); this.field.focus(); }, redraw) : nothing}
       <div class="composer-row">
         <label class="icon-button" title="Add files">${icon("clip")}<span class="hidden">Add files</span>
@@ -321,7 +336,7 @@ export class ChatComposer extends LitElement {
 
   /** @param {"edit"|"reply"} kind @param {string} title @param {string} [text] */
   renderBar(kind, title, text = "") {
-    return html`<div class="composer-bar">${icon(kind)}<b>${title}</b><span dir="auto">${excerpt(text, 160)}</span>
+    return html`<div class="composer-bar">${icon(kind)}<b>${title}</b><span dir="auto">${text}</span>
       <button type="button" class="icon-button" aria-label="Cancel" title="Cancel (Esc)" @click=${this.cancel}>${icon("close")}</button></div>`;
   }
 }

@@ -3,10 +3,9 @@
 
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
-import { plain, render as markdown } from "/markdown.js";
-import { excerpt } from "/chatboard/text.js";
+import { render as markdown } from "/markdown.js";
 import { icon } from "./icons.js";
-import { avatar, fullTimeOf, namesOf, timeOf } from "./people.js";
+import { avatar, fullTimeOf, gist, marksIn, namesOf, timeOf } from "./people.js";
 
 /** A few pictures and nothing else; each begins in one way only, so that no text takes long to be told apart. */
 const JUMBO = /^(?:\p{Extended_Pictographic}(?:\p{Emoji_Modifier}|\ufe0f|\u200d\p{Extended_Pictographic})*\s*){1,5}$/u;
@@ -27,15 +26,6 @@ function loadFiles() {
   files ??= import("./file.js").catch(() => (files = undefined));
   return nothing;
 }
-
-/** The mentions of somebody or everyone, by their longest reading that is somebody. @param {string} text @returns {import("/markdown.js").Mark[]} */
-const marksIn = (text) => board.names.mentionsIn(text).flatMap(({ at, everyone, readings }) => {
-  for (const { length, key } of readings) {
-    const [token, ids] = [text.slice(at + 1, at + 1 + length), board.names.named(key)];
-    if (everyone || ids.length) return [{ at, token, name: ids.length === 1 ? board.nameOf(ids[0]) : token, isMe: Boolean(everyone) || ids.includes(board.user?.id ?? 0) }];
-  }
-  return [];
-});
 
 /** Which people a body was drawn with: one without `@` is the same with any. @param {any} message */
 export const peopleOf = (message) => (message.body?.includes("@") ? board.peopleVersion : 0);
@@ -184,7 +174,7 @@ export class ChatMessage extends LitElement {
     const { quote, message } = this;
     return html`<a class="quote" href=${`/r/${message.room}/m/${message.reply_to}`} >
       ${icon("reply")}<span class="hidden">In reply to </span>${quote === undefined ? "…" : quote === null || quote.is_deleted ? html`<i>a deleted message</i>`
-        : html`<bdi class="author">${board.nameOf(quote.sender)}</bdi> <span dir="auto">${excerpt(plain(quote.body), 140) || quote.upload?.filename || "a file"}</span>`}</a>`;
+        : html`<bdi class="author">${board.nameOf(quote.sender)}</bdi> <span dir="auto">${gist(quote, 140)}</span>`}</a>`;
   }
 }
 

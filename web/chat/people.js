@@ -1,7 +1,10 @@
-// How people look: initials on a colour of their own, and times as people say them.
+// How people look: initials on a colour of their own, names where they are mentioned, and times as people
+// say them.
 
 import { html } from "lit";
 import { board } from "/state.js";
+import { plain } from "/markdown.js";
+import { excerpt } from "/chatboard/text.js";
 
 /** @param {number} id @param {boolean|null} [online] draws a presence dot unless null */
 export function avatar(id, online = null) {
@@ -54,3 +57,16 @@ export function namesOf(ids, most = 3) {
   const shown = names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} others`] : names;
   return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }
+
+/** The mentions of somebody or everyone, by their longest reading that is somebody. @param {string} text @returns {import("/markdown.js").Mark[]} */
+export const marksIn = (text) => board.names.mentionsIn(text).flatMap(({ at, everyone, readings }) => {
+  for (const { length, key } of readings) {
+    const [token, ids] = [text.slice(at + 1, at + 1 + length), board.names.named(key)];
+    if (everyone || ids.length) return [{ at, token, name: ids.length === 1 ? board.nameOf(ids[0]) : token, isMe: Boolean(everyone) || ids.includes(board.user?.id ?? 0) }];
+  }
+  board.names.seek(readings);
+  return [];
+});
+
+/** What a message says, in one line of so many UTF-16 units: its words, or its file. @param {any} message @param {number} most */
+export const gist = ({ body, upload }, most) => excerpt(plain(body, marksIn), most) || upload?.filename || "a file";

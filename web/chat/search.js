@@ -6,9 +6,9 @@ import { Follow, board, go } from "/state.js";
 import { dress } from "/dress.js";
 import { loose } from "/chatboard/mentions.js";
 import { charsIn } from "/chatboard/text.js";
-import { plain } from "/markdown.js";
 import { icon, iconOf } from "./icons.js";
-import { LOCALE, avatar, fullTimeOf, timeOf } from "./people.js";
+import { peopleOf } from "./message.js";
+import { LOCALE, avatar, fullTimeOf, gist, timeOf } from "./people.js";
 import { listEvery } from "./sidebar.js";
 
 await dress("more-style");
@@ -271,18 +271,19 @@ class SearchPane extends LitElement {
     });
   }
 
-  /** Drawn once for each result. @param {any} message @param {string[]} words */
+  /** Drawn once for each result, and for people who become known. @param {any} message @param {string[]} words */
   renderExcerpt(message, words) {
-    let excerpt = this.excerpts.get(message);
-    if (!excerpt) {
-      const text = plain(message.body) || message.upload?.filename || "a file";
+    const people = peopleOf(message);
+    let { excerpt, people: drawnWith } = this.excerpts.get(message) ?? {};
+    if (!excerpt || drawnWith !== people) {
+      const text = gist(message, Infinity);
       let left = SHOWN;
       const parts = excerptOf(text, words).map((part) => {
         const shown = part.text.slice(0, Math.max(0, left));
         left -= part.text.length;
         return part.isFound ? html`<mark>${shown}</mark>` : shown;
       });
-      this.excerpts.set(message, excerpt = html`${parts}${left < 0 ? "…" : nothing}`);
+      this.excerpts.set(message, { people, excerpt: excerpt = html`${parts}${left < 0 ? "…" : nothing}` });
     }
     return excerpt;
   }

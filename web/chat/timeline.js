@@ -8,11 +8,9 @@
 import { LitElement, html, nothing } from "lit";
 import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
-import { plain } from "/markdown.js";
-import { excerpt } from "/chatboard/text.js";
 import { icon } from "./icons.js";
 import { ask, peopleOf, warm } from "./message.js";
-import { namesOf } from "./people.js";
+import { gist, namesOf } from "./people.js";
 import { rowsOf } from "./rows.js";
 
 /** Rows are added while fewer pixels than this are there beyond what is seen, */
@@ -473,9 +471,10 @@ export class ChatTimeline extends LitElement {
     if (row.day) return html`<div class="day" role="separator"><span>${row.day}</span></div>`;
     if (row.divider) return html`<div class="divider" role="separator"><span>New</span></div>`;
     const { message } = row;
+    const quote = message.reply_to ? this.quoteOf(message.reply_to) : undefined;
     return html`<cb-message id=${message.id ? `m-${message.id}` : `n-${message.nonce}`} class=${message.pending ? "pending" : ""} data-message=${message.id ?? nothing}
-      .message=${message} .people=${peopleOf(message)} .author=${board.nameOf(message.sender)} .grouped=${row.grouped} .moderator=${this.moderator}
-      .quote=${message.reply_to ? this.quoteOf(message.reply_to) : undefined}></cb-message>`;
+      .message=${message} .people=${Math.max(peopleOf(message), quote ? peopleOf(quote) : 0)} .author=${board.nameOf(message.sender)} .grouped=${row.grouped} .moderator=${this.moderator}
+      .quote=${quote}></cb-message>`;
   }
 
   renderUnreadBar() {
@@ -497,6 +496,6 @@ export class ChatTimeline extends LitElement {
 }
 
 /** What a screen reader says of a new message. @param {any} message */
-export const spoken = (message) => `${board.nameOf(message.sender)}: ${excerpt(plain(message.body), 200) || message.upload?.filename || "a file"}`;
+export const spoken = (message) => `${board.nameOf(message.sender)}: ${gist(message, 200)}`;
 
 customElements.define("cb-timeline", ChatTimeline);

@@ -9,6 +9,9 @@ const [NAME_CHARS_MAX, PARTS_MAX] = [254, 6];
 /** Readings of a name that end in its first part, and in each further part. */
 const [READINGS_MAX, FURTHER_READINGS_MAX] = [8, 3];
 
+/** Names that the server is asked for, and how long they may become known before. */
+const [SOUGHT_MAX, SEEK_AFTER_MS] = [40, 1000];
+
 /** Characters of names, for a class in a regular expression with the flag `v`: words, symbols such as emoji, invisible characters. */
 export const NAME = "\\p{Alphabetic}\\p{M}\\p{N}_\\p{DI}[\\p{S}--\\p{ASCII}]";
 const WORD = /^[[\p{Alphabetic}\p{M}\p{N}_]--\p{DI}]$/v;
@@ -177,4 +180,24 @@ function withoutSpans(text) {
     from = runs[n].from + runs[n].size;
   }
   return kept + text.slice(from);
+}
+
+/**
+ * Asks the caller's organizations for whom a text mentions that is not in a room that was looked at.
+ * @param {import("../chatboard.js").ChatBoard} board @param {Reading[]} readings @param {Set<string>} sought what was asked for
+ * @returns {Promise<boolean>} whether somebody is known now
+ */
+export async function seek(board, readings, sought) {
+  const keys = readings.map(({ key }) => key);
+  const key = keys.findLast((one) => /@.*\./.test(one)) ?? keys.findLast((one) => one.includes(".") && !one.includes("@"));
+  if (!key || sought.has(key) || sought.size >= SOUGHT_MAX) return false;
+  sought.add(key);
+  await new Promise((done) => setTimeout(done, SEEK_AFTER_MS));
+  const search = key.includes("@") ? key : key.replace(".", " ");
+  for (const { id } of board.orgs) {
+    if (board.names.named(key).length) break;
+    const { results } = await board.request("GET", `/orgs/${id}/members/?${new URLSearchParams({ limit: "5", search })}`);
+    for (const one of results) board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
+  }
+  return board.names.named(key).length > 0;
 }

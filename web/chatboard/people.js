@@ -18,6 +18,9 @@ export class People {
   /** Whom the server was asked for. @type {Set<number>} */
   #asked = new Set();
 
+  /** Names and addresses that the server was asked for. @type {Set<string>} */
+  #sought = new Set();
+
   /** What reads mentions, once it is loaded. @type {typeof import("./mentions.js")|undefined} */
   #mentions;
   /** Whether a text came before that, of which it is not known whether it mentions us. */
@@ -32,6 +35,7 @@ export class People {
   forget() {
     this.known.clear();
     this.#asked.clear();
+    this.#sought.clear();
   }
 
   /** @param {Person} person */
@@ -88,6 +92,11 @@ export class People {
     // The server knows whether we were mentioned before that.
     if (this.#isUndecided) this.board.countsSoon();
     this.#redraw();
+  }
+
+  /** Finds out whom a mention names that nobody is known for. @param {import("./mentions.js").Reading[]} readings */
+  seek(readings) {
+    this.#mentions?.seek(this.board, readings, this.#sought).then((isFound) => isFound && this.#redraw(), () => {});
   }
 
   /** Whom a reading of a mention names, as far as we know people. @param {string} key @returns {number[]} */

@@ -1,10 +1,10 @@
 // What a person was told of, newest first: opening it, marking it, why it came or did not, and what is mailed.
 
 import { html, nothing } from "lit";
-import { board } from "/state.js";
+import { Follow, board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "/chat/icons-more.js";
-import { avatar, dayOf, timeOf } from "/chat/people.js";
+import { avatar, dayOf, marksIn, timeOf } from "/chat/people.js";
 import { Pages, Part, ask, momentOf } from "./base.js";
 
 /**
@@ -36,6 +36,8 @@ class Notifications extends Part {
   /** @type {Pages<Notification>} */
   list = new Pages();
   onlyUnread = false;
+  // Names of people whom texts mention may come later.
+  follow = new Follow(this, ["rooms"]);
   /** What was asked why. @type {Map<number, Decision[]>} */
   why = new Map();
   onNotification = (/** @type {any} */ { detail }) => {
@@ -129,7 +131,7 @@ class Notifications extends Part {
     const address = addressOf(one);
     const why = this.why.get(one.id);
     const org = board.orgs.length > 1 ? board.orgs.find(({ id }) => id === one.data.org)?.name : "";
-    const text = html`<b class="wrap" dir="auto">${one.title}</b>${one.message ? html`<small class="wrap clamp" dir="auto">${plain(one.message)}</small>` : nothing}
+    const text = html`<b class="wrap" dir="auto">${one.title}</b>${one.message ? html`<small class="wrap clamp" dir="auto">${plain(one.message, marksIn)}</small>` : nothing}
       <small>${timeOf(one.created_at)}${org ? html` · <bdi>${org}</bdi>` : nothing}</small>`;
     return html`<li class=${one.is_read ? "stack" : "stack unread"} data-notification=${one.id}>${avatar(one.data.by)}
       ${address ? html`<a class="row-text" href=${address} @click=${() => one.is_read || this.mark(one, true)}>${text}</a>` : html`<span class="row-text">${text}</span>`}

@@ -81,6 +81,39 @@ pub fn find(body: &str) -> Mentions {
     mentions
 }
 
+/// The text, in NFC, with people's names in the place of what mentions them: `@ada@acme.example`
+/// becomes `@Ada Lovelace`. `names` has the people whom the text mentions, by [`Email::key`] and
+/// [`name_key`]; everything else stays as it is, `@room` and `@here` too.
+pub fn with_names(body: &str, names: &HashMap<String, String>) -> String {
+    let text = text::nfc(body);
+    if names.is_empty() || !text.contains('@') {
+        return text;
+    }
+    let mut shown = String::with_capacity(text.len());
+    let (mut looks, mut before, mut from) = (0, None, 0);
+    for (at, c) in text.char_indices() {
+        steps::count(1);
+        if is_transparent(c) {
+            continue;
+        }
+        let after = &text[at + c.len_utf8()..];
+        let may_mention = at >= from && c == '@' && !before.is_some_and(is_word);
+        if may_mention && !after.starts_with('@') && looks < LOOKS_MAX {
+            looks += 1;
+            let name = window(after);
+            let named = |end: usize| names.get(&reading(&name[..end])).map(|one| (end, one));
+            if let Some((end, name)) = ends(&name).into_iter().find_map(named) {
+                shown.push_str(&text[from..=at]);
+                shown.push_str(name);
+                from = at + 1 + end;
+            }
+        }
+        before = Some(c);
+    }
+    shown.push_str(&text[from..]);
+    shown
+}
+
 /// The name that mentions somebody: `first.last`, or the only name of people who have one, as
 /// [`text::identity`] compares it, with white space collapsed and without punctuation at the end,
 /// which may belong to the sentence.
@@ -113,7 +146,7 @@ fn read_name(after: &str, mentions: &mut Mentions) {
         _ => {}
     }
     if mentions.names.len() < NAMES_MAX && mentions.bytes() < READINGS_BYTES_MAX {
-        let readings = readings(&name);
+        let readings: Vec<_> = ends(&name).iter().map(|&end| reading(&name[..end])).collect();
         if !readings.is_empty() {
             mentions.names.push(readings);
         }
@@ -142,9 +175,9 @@ fn is_in_name(c: char) -> bool {
     may_end_name(c) || is_transparent(c) || NAME_PUNCTUATION.contains(c)
 }
 
-/// The readings of a name, longest first. A shorter reading ends before punctuation or a space:
-/// `@ada.lovelace's`, `@a@b.example!`, `@mary ann.smith said`.
-fn readings(name: &str) -> Vec<String> {
+/// Where the readings of a name end, in bytes, the longest first. A shorter reading ends before
+/// punctuation or a space: `@ada.lovelace's`, `@a@b.example!`, `@mary ann.smith said`.
+fn ends(name: &str) -> Vec<usize> {
     let mut parts: Vec<Vec<usize>> = Vec::new();
     // The last visible character; where a reading may end after it.
     let (mut before, mut end) = (None, 0);
@@ -177,7 +210,7 @@ fn readings(name: &str) -> Vec<String> {
         .rev()
         .flat_map(|(nth, ends)| {
             let most = if nth == 0 { READINGS_MAX } else { FURTHER_READINGS_MAX };
-            ends.iter().rev().take(most).map(|&end| reading(&name[..end]))
+            ends.iter().rev().take(most).copied()
         })
         .collect()
 }
@@ -288,6 +321,27 @@ fn closing_runs(runs: &[Run]) -> Vec<Option<usize>> {
 mod tests {
     use super::{LOOKS_MAX, NAME_CHARS_MAX, find, name_key};
     use crate::steps::{self, worst};
+
+    #[test]
+    fn people_read_names_in_the_place_of_addresses() {
+        let people = [("p9@big.example", "Omar O’Neil"), ("ada.lovelace", "Ada Lovelace")];
+        let people = people.map(|(key, name)| (key.to_owned(), name.to_owned())).into();
+        for (body, shown) in [
+            (
+                "hi @P9@big.example, and @Ada.Lovelace's team",
+                "hi @Omar O’Neil, and @Ada Lovelace's team",
+            ),
+            ("@ada.lovelace", "@Ada Lovelace"),
+            (
+                "@room: mail p9@big.example or ask @grace.hopper",
+                "@room: mail p9@big.example or ask @grace.hopper",
+            ),
+            ("@@ada.lovelace@", "@@Ada Lovelace@"),
+            ("@", "@"),
+        ] {
+            assert_eq!(super::with_names(body, &people), shown);
+        }
+    }
 
     fn names(body: &str) -> Vec<String> {
         find(body).names.into_iter().flatten().collect()

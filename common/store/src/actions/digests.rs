@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use domain::mail::{Digest, MailKind, Missed, Secret};
+use domain::mentions::with_names;
 use domain::notification::{NotificationType, Suppression};
 use domain::room::Notify;
 use domain::user::EmailNotifications;
@@ -15,6 +16,7 @@ use domain::{Claim, MailId, MessageId, RoomId, Timestamp, UserId};
 use sqlx::PgConnection;
 
 use super::mails::{MailRow, NewMail, display_name, drop_mail, enqueue};
+use super::mentions::names_in;
 use crate::{Error, Result, Tx};
 
 /// The least time between two digests to one person.
@@ -427,11 +429,19 @@ pub(super) async fn letter(tx: &mut Tx, mail: &MailRow, now: Timestamp) -> Resul
     sqlx::query!("update users set last_digest_at = $2 where id = $1", user.0, now as Timestamp,)
         .execute(tx.conn())
         .await?;
+    let mut items: Vec<Missed> = rows.into_iter().map(Row::into_missed).collect();
+    let messages: Vec<MessageId> = items.iter().filter_map(|item| item.message).collect();
+    let names = names_in(tx.conn(), &messages).await?;
+    for item in &mut items {
+        if let Some(names) = item.message.and_then(|message| names.get(&message)) {
+            item.text = with_names(&item.text, names);
+        }
+    }
     Ok(Some(Digest {
         user: reader.user,
         first_name: reader.first_name,
         unsubscribe_token: Secret(reader.unsubscribe_token),
-        items: rows.into_iter().map(Row::into_missed).collect(),
+        items,
     }))
 }
 

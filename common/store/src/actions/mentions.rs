@@ -3,10 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use domain::limits::MENTIONS_MAX;
-use domain::mentions::Mentions;
-use domain::{RoomId, UserId};
+use domain::mentions::{Mentions, name_key};
+use domain::{Email, MessageId, RoomId, UserId};
+use sqlx::PgConnection;
+
+use super::mails::display_name;
 
 use crate::{Result, Tx};
+
+/// Mentions whose people are looked up for one mail.
+const SHOWN_MAX: i64 = 1_000;
 
 /// The room members whom each text mentions by name, found by one statement for all texts: for each
 /// mention, everyone with the longest of its readings that anyone in the room has. At most
@@ -23,6 +29,34 @@ pub(crate) async fn resolve_mentions(
         .collect();
     let bearers = bearers(tx, &keys).await?;
     Ok(texts.iter().map(|(room, mentions)| meant(*room, mentions, &bearers)).collect())
+}
+
+/// People whom messages name, as texts are to show them: for each message, their names by the keys
+/// that mention them. Of [`SHOWN_MAX`] mentions; further ones stay as they were written.
+pub(super) async fn names_in(
+    conn: &mut PgConnection,
+    messages: &[MessageId],
+) -> Result<HashMap<MessageId, HashMap<String, String>>> {
+    let rows = sqlx::query!(
+        r#"select m.message_id as "message: MessageId", u.email, u.first_name, u.last_name
+           from message_mentions m join users u on u.id = m.user_id
+           where m.message_id = any($1) and m.is_current
+           order by m.message_id limit $2"#,
+        messages as &[MessageId],
+        SHOWN_MAX,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut names: HashMap<_, HashMap<_, _>> = HashMap::new();
+    for row in rows {
+        let shown = display_name(&row.first_name, &row.last_name, &row.email);
+        let of_message = names.entry(row.message).or_default();
+        if let Ok(email) = Email::parse(&row.email) {
+            of_message.insert(email.key(), shown.clone());
+        }
+        of_message.insert(name_key(&row.first_name, &row.last_name), shown);
+    }
+    Ok(names)
 }
 
 type Bearers = HashMap<RoomId, HashMap<String, Vec<UserId>>>;
