@@ -167,6 +167,11 @@ export class ChatBoard extends EventTarget {
     return this.#directory.rooms;
   }
 
+  /** Rooms that went while the page was open: what they were called, and whether they were deleted. */
+  get lostRooms() {
+    return this.#directory.lost;
+  }
+
   /** The caller's organizations. */
   get orgs() {
     return this.#directory.orgs;
@@ -352,7 +357,7 @@ export class ChatBoard extends EventTarget {
         break;
       case "room.removed":
       case "room.deleted":
-        this.#directory.remove(frame.room_id ?? frame.room);
+        this.#directory.remove(frame.room_id ?? frame.room, frame.type === "room.deleted");
         this.#directory.orgsSoon();
         break;
       case "room.settings":

@@ -21,14 +21,14 @@ await journey("account", async (browser, step) => {
 
   const his = await browser.page(1, { colorScheme: "dark" });
   await his.goto(his.door.url + invite);
-  await his.getByRole("heading", { name: "You are invited" }).waitFor();
-  await his.getByText(`Alice invites ${dave.email} to join`).waitFor();
+  await his.getByRole("heading", { name: "You're invited" }).waitFor();
+  await his.getByText(`Alice invited ${dave.email} to join`).waitFor();
   same(await his.getByLabel("E-mail").inputValue(), dave.email, "the address that is invited");
   await isAccessible(his, "an invite");
   await fill(his, { "First name": "Dave", "Last name": "Hopper", Password: "password1" });
   await press(his, "Create account and join");
   await his.locator("#invite-password[aria-invalid=true]").waitFor();
-  await his.getByText("Is too common, choose another.").waitFor();
+  await his.getByText("The password is too common: choose another one.").waitFor();
   await fill(his, { Password: dave.password });
   await press(his, "Create account and join");
   await composer(his).or(his.getByText("Choose a room")).first().waitFor();
@@ -69,7 +69,7 @@ await journey("account", async (browser, step) => {
   await hers.waitForURL(/sign-in\?to=/);
   await fill(hers, { "E-mail": dave.email, Password: "not his password" });
   await press(hers, "Sign in");
-  await saysAlert(hers, /password/i);
+  await saysAlert(hers, /^Wrong e-mail or password\.$/);
   await hers.getByRole("link", { name: "Forgot your password?" }).click();
   await isAccessible(hers, "a forgotten password");
   await fill(hers, { "E-mail": dave.email });
@@ -77,15 +77,15 @@ await journey("account", async (browser, step) => {
   await hers.getByRole("heading", { name: "Check your e-mail" }).waitFor();
   const reset = await mailLink(dave.email, /\/reset\//);
   await hers.goto(hers.door.url + reset);
-  await hers.getByRole("heading", { name: "Set a new password" }).waitFor();
+  await hers.getByRole("heading", { name: "Choose a new password" }).waitFor();
   await isAccessible(hers, "a reset");
   await fill(hers, { "New password": NEW });
-  await press(hers, "Set password");
+  await press(hers, "Save password");
   await hers.getByText("All your devices have been signed out").waitFor();
   await his.waitForURL(/sign-in/);
   await hers.goto(hers.door.url + reset);
   await fill(hers, { "New password": "a third password" });
-  await press(hers, "Set password");
+  await press(hers, "Save password");
   await saysAlert(hers, "used before");
   step("a mail sets a new password, once, and signs out all devices");
 
@@ -102,6 +102,7 @@ await journey("account", async (browser, step) => {
   await fill(hers, { "Current password": "wrong password", "New password": dave.password });
   await press(hers, "Change the password");
   await hers.locator("#password-current_password[aria-invalid=true]").waitFor();
+  await saysAlert(hers, /^Your current password is wrong\.$/);
   await fill(hers, { "Current password": NEW });
   await press(hers, "Change the password");
   await hers.getByText("Your other devices are signed out.").first().waitFor();
@@ -161,6 +162,7 @@ await journey("account", async (browser, step) => {
   await fill(hers, { "Your password": "wrong password" });
   await press(hers, "Delete my account");
   await hers.locator("#leaving-password[aria-invalid=true]").waitFor();
+  await saysAlert(hers, /^The password is wrong\.$/);
   await hers.keyboard.press("Escape");
   await eventually("the focus is back", () => hers.getByRole("button", { name: "Delete my account…", exact: true }).evaluate((one) => one === document.activeElement));
   await press(hers, "Delete my account…");

@@ -43,7 +43,8 @@ await journey("finding", async (browser, step) => {
   await roomLink(page, "backstage").click();
   await composer(page, "Message backstage").fill("what I wanted to say");
   await rest(alice, "DELETE", `/rooms/${secret.id}/members/${bob.id}/`);
-  await page.getByText("you're no longer a member").waitFor();
+  await page.getByRole("alert").filter({ hasText: "You were removed from backstage, or left it on another device." }).waitFor();
+  await page.getByRole("heading", { name: "backstage", level: 1 }).waitFor();
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"], { origin: page.door.url });
   await isAccessible(page, "a room that one was removed from");
   await page.getByRole("button", { name: "Copy your draft" }).click();

@@ -24,6 +24,7 @@ await journey("rooms", async (browser, step) => {
   await page.keyboard.type("Garden");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Garden", level: 1 }).waitFor();
+  await page.getByRole("button", { name: "1 member", exact: true }).waitFor();
   step("a room is made");
   const his = await browser.page(1);
   await enter(his, bob, room);

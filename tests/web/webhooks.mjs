@@ -81,10 +81,10 @@ await journey("webhooks", async (browser, step) => {
 
   await page.getByRole("button", { name: "Send failed again…" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Send again" }).click();
-  await page.getByText(/deliver(y|ies) (is|are) sent again/).waitFor();
+  await page.getByText(/^Sending \d+ deliver(y|ies) again\.$/).waitFor();
 
-  await page.getByRole("button", { name: "Make a new secret…" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Make a new secret" }).click();
+  await page.getByRole("button", { name: "Create a new secret…" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Create secret" }).click();
   const fresh = await page.getByLabel("Secret", { exact: true }).inputValue();
   check(fresh !== secret, "the secret is the old one");
   await page.getByRole("button", { name: "Send a test event" }).click();

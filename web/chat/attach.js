@@ -4,6 +4,7 @@
 import { html, nothing } from "lit";
 import { board } from "/state.js";
 import { dress } from "/dress.js";
+import { problemOf } from "./faults.js";
 import { icon } from "./icons-more.js";
 
 await dress("more-style");
@@ -46,14 +47,14 @@ async function pictureOf(file) {
 
 /** Why a file was not stored. @param {File} file @param {any} error an ApiError */
 function faultOf(file, error) {
-  const { content_type, file_size, ...others } = error.errors ?? {};
+  const { content_type, file_size } = error.errors ?? {};
   const most = file_size?.[0]?.match(/^must be 1 to (\d+)/)?.[1];
   const left = file_size?.[0]?.match(/more than the (\d+) bytes/)?.[1];
   if (content_type) return "Files of this type aren't allowed here.";
   if (most) return `Files can have ${sizeOf(Number(most))} at most.`;
   if (left) return `You have ${sizeOf(Number(left))} left for files.`;
   if (error.code === "upload_incomplete") return file.type.startsWith("image/") ? "This isn't a picture that can be shown." : "It arrived incomplete.";
-  return Object.values({ file_size, ...others }).flat().filter(Boolean).join(" ") || error.message;
+  return problemOf(error);
 }
 
 /** @typedef {{file: File, part: number, upload: any, picture: {url: string, width: number, height: number}|null, problem: string, again: boolean, stop: AbortController}} Entry */

@@ -2,6 +2,7 @@
 
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
+import { counted } from "./people.js";
 import { listEvery, wants } from "./sidebar.js";
 import "./room.js";
 import "./timeline.js";
@@ -239,7 +240,7 @@ export class Chat extends LitElement {
   renderStatus() {
     if (this.quiet || board.status === "online") return html`<div class="status" role="status"></div>`;
     const waiting = board.outbox.list().filter((send) => !send.failed).length;
-    const kept = waiting ? ` ${waiting} ${waiting === 1 ? "message" : "messages"} will be sent when you reconnect.` : "";
+    const kept = waiting ? ` ${counted(waiting, "message")} will be sent when you reconnect.` : "";
     return html`<div class="status shown" role="status">${board.status === "offline" ? "You're offline." : "Reconnecting…"}${kept}</div>`;
   }
 }

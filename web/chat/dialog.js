@@ -2,6 +2,7 @@
 // messages are all this one shape. Arrow keys choose, Enter takes, Esc closes; the focus returns.
 
 import { html, nothing } from "lit";
+import { problemOf } from "./faults.js";
 import { Modal } from "./modal.js";
 
 /** @typedef {{icon: any, title: any, note?: any, run: () => void, hint?: string}} Item */
@@ -43,7 +44,7 @@ export class PickDialog extends Modal {
       this.items = items;
       this.chosen = 0;
     } catch (error) {
-      if (mine === this.turn) this.problem = /** @type {Error} */ (error).message;
+      if (mine === this.turn) this.problem = problemOf(error);
     }
     if (mine === this.turn) this.busy = false;
   }
@@ -62,7 +63,7 @@ export class PickDialog extends Modal {
     try {
       await item.run();
     } catch (error) {
-      this.problem = /** @type {Error} */ (error).message;
+      this.problem = problemOf(error);
     }
   }
 

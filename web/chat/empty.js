@@ -15,7 +15,7 @@ export function renderEmpty(chat, show) {
       <p><a href="/orgs/new">Create an organization</a>, or ask a teammate to invite you (<bdi>${board.user?.email}</bdi>).</p>`);
   }
   if (chat.lost) return place(chat, "Page not found", html`<p>There is no page at this address.</p><p><a href="/">Back to rooms</a></p>`);
-  if (chat.room) return place(chat, "Room not found", gone(chat.room));
+  if (chat.room) return place(chat, board.lostRooms.get(chat.room)?.name ?? "Room not found", gone(chat.room));
   if (chat.hasRooms) return place(chat, org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
   return place(chat, org.name, html`<p>No rooms yet.</p>
     <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Browse rooms</button>${org.role === "MEMBER" ? nothing
@@ -33,7 +33,10 @@ async function copyDraft({ currentTarget }, draft) {
 /** Of a room that one cannot see, or no more: what one was writing there can still be had. @param {number} room */
 function gone(room) {
   const draft = localStorage.getItem(`chatboard.draft.${board.user?.id}.${room}`);
-  return html`<p>This room doesn't exist, or you're no longer a member.</p>
+  const lost = board.lostRooms.get(room);
+  const why = !lost ? "This room doesn't exist, or you're not a member." : lost.isDeleted ? html`<bdi>${lost.name}</bdi> was deleted.`
+    : html`You were removed from <bdi>${lost.name}</bdi>, or left it on another device.`;
+  return html`<p role=${lost ? "alert" : nothing}>${why}</p>
     ${draft ? html`<p>You were writing: <q dir="auto">${excerpt(draft, 80)}</q> <button class="link" @click=${(/** @type {Event} */ event) => copyDraft(event, draft)}>Copy your draft</button> <span role="status"></span></p>` : nothing}<p><a href="/">Back to rooms</a></p>`;
 }
 

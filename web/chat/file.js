@@ -7,6 +7,7 @@ import { board } from "/state.js";
 import { dress } from "/dress.js";
 import { icon } from "./icons-more.js";
 import { local, sizeOf } from "./attach.js";
+import { problemOf } from "./faults.js";
 
 await dress("more-style");
 
@@ -96,7 +97,7 @@ class ChatFile extends LitElement {
   refused(error, asked = false) {
     this.asked = asked;
     this.gone = error.status === 404;
-    this.problem = this.gone ? "" : error.message;
+    this.problem = this.gone ? "" : problemOf(error);
   }
 
   /** Whether its preview was made after its addresses were asked for: the message says so. */

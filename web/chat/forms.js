@@ -3,6 +3,7 @@
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
 import { identity } from "/chatboard/mentions.js";
+import { faultsOf, problemOf } from "./faults.js";
 import { Modal } from "./modal.js";
 
 /** Marks the fields that something is wrong with, and leads to the first. @param {HTMLFormElement} form @param {Record<string, string[]>} errors */
@@ -47,9 +48,7 @@ export class FormDialog extends Modal {
       await this.save(new FormData(form));
       this.close();
     } catch (error) {
-      const { errors = {}, message } = /** @type {any} */ (error);
-      this.errors = errors;
-      if (!Object.keys(errors).length) this.problem = message;
+      Object.assign(this, faultsOf(error));
     }
     this.busy = false;
     await this.updateComplete;
@@ -115,7 +114,7 @@ class NewRoom extends FormDialog {
       this.close();
       go(`/r/${id}`);
     } catch (error) {
-      this.problem = /** @type {Error} */ (error).message;
+      this.problem = problemOf(error);
     }
   }
 

@@ -5,6 +5,7 @@ import { html, nothing } from "lit";
 import { board } from "/state.js";
 import { copied, copyText } from "./clipboard.js";
 import { isPicture, download, lookUp } from "./file.js";
+import { problemOf } from "./faults.js";
 import { icon } from "./icons-more.js";
 import { Modal, show } from "./modal.js";
 import { fullTimeOf } from "./people.js";
@@ -50,7 +51,7 @@ class Lightbox extends Modal {
     this.problem = this.said = "";
     this.zoom = 0;
     const found = await lookUp(id).catch((error) => {
-      if (id === this.picture.id) this.problem = error.status === 404 ? "This picture is no longer available." : error.message;
+      if (id === this.picture.id) this.problem = error.status === 404 ? "This picture is no longer available." : problemOf(error);
     });
     if (id === this.picture.id && found) this.found = found;
   }
@@ -95,7 +96,7 @@ class Lightbox extends Modal {
   }
 
   async save() {
-    await download(this.picture.id).catch((error) => (this.problem = error.message));
+    await download(this.picture.id).catch((error) => (this.problem = problemOf(error)));
   }
 
   /** A click beside the picture closes, one on it zooms. @param {MouseEvent} event */

@@ -51,10 +51,16 @@ const TURNS = /[\u0590-\u08ff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufb1d-\ufdff
 /** A name that leaves the text around it as it is. @param {string} name */
 const isolated = (name) => (TURNS.test(name) ? `\u2068${name.replaceAll(/[\u202a-\u202e\u2066-\u2069]/g, "")}\u2069` : name);
 
+const RULES = new Intl.PluralRules("en");
+const NUMBER = new Intl.NumberFormat(LOCALE);
+
+/** "1 member", "1,200 members". @param {number} count @param {string} one @param {string} [more] what more than one are called */
+export const counted = (count, one, more = `${one}s`) => `${NUMBER.format(count)} ${RULES.select(count) === "one" ? one : more}`;
+
 /** "Ada", "Ada and Grace", "Ada, Grace and 3 others". @param {number[]} ids @param {number} [most] */
 export function namesOf(ids, most = 3) {
   const names = ids.map((id) => (id === board.user?.id ? "you" : isolated(board.nameOf(id))));
-  const shown = names.length > most ? [...names.slice(0, most - 1), `${names.length - most + 1} others`] : names;
+  const shown = names.length > most ? [...names.slice(0, most - 1), counted(names.length - most + 1, "other")] : names;
   return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }
 

@@ -5,7 +5,7 @@ import { board, go } from "/state.js";
 import { loose } from "/chatboard/mentions.js";
 import { PickDialog } from "./dialog.js";
 import { icon, iconOf } from "./icons.js";
-import { avatar } from "./people.js";
+import { avatar, counted } from "./people.js";
 import { wants } from "./sidebar.js";
 
 /** How well `text` fits a name: prefix, word prefix, substring, letters in order; 9 is not at all. @param {string} name @param {string} text */
@@ -112,7 +112,7 @@ class BrowseRooms extends PickDialog {
     this.all ??= await Array.fromAsync(board.items("/rooms/", { scope: "joinable", org: this.org }));
     return this.all.filter((info) => rank(info.name, text) < 9).slice(0, 100).map((info) => ({
       icon: iconOf(info), title: info.name, note: info.topic,
-      hint: `${info.members_count} ${info.members_count === 1 ? "member" : "members"}`, run: () => this.join(info.id),
+      hint: counted(info.members_count, "member"), run: () => this.join(info.id),
     }));
   }
 

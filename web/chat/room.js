@@ -3,7 +3,7 @@
 import { LitElement, html, nothing } from "lit";
 import { Follow, board, go } from "/state.js";
 import { icon, iconOf } from "./icons.js";
-import { namesOf } from "./people.js";
+import { counted, namesOf } from "./people.js";
 import { spoken } from "./timeline.js";
 import "./composer.js";
 
@@ -60,7 +60,7 @@ export class ChatRoom extends LitElement {
     this.unsaid.push(frame);
     this.saying ??= setTimeout(() => {
       const all = this.unsaid.splice(0);
-      this.say(all.length > 3 ? `${all.length} new messages` : all.map(spoken).join(". "));
+      this.say(all.length > 3 ? counted(all.length, "new message") : all.map(spoken).join(". "));
       this.saying = undefined;
     }, SAY_EVERY_MS);
   }
@@ -136,7 +136,7 @@ export class ChatRoom extends LitElement {
         <p dir="auto">${info.is_dm ? (online ? "Online" : "Offline") : info.topic || nothing}</p></div>
       <button class="icon-button" aria-pressed=${settings.starred} aria-label="Star" title="Star" @click=${() => this.change({ starred: !settings.starred })}>${icon("star")}</button>
       <button class="icon-button" aria-label="Search this room" title="Search" @click=${() => this.dispatchEvent(new CustomEvent("open-search", { bubbles: true, detail: { room: room.id } }))}>${icon("search")}</button>
-      ${info.is_dm ? nothing : html`<button class="icon-button people" aria-label=${`${info.members_count} members`} title="Members" @click=${() => this.dispatchEvent(new CustomEvent("open-members", { bubbles: true, detail: room.id }))}>${icon("people")}<span>${info.members_count}</span></button>`}
+      ${info.is_dm ? nothing : html`<button class="icon-button people" aria-label=${counted(info.members_count, "member")} title="Members" @click=${() => this.dispatchEvent(new CustomEvent("open-members", { bubbles: true, detail: room.id }))}>${icon("people")}<span>${info.members_count}</span></button>`}
       <div class="menu-of" tabindex="-1" @focusout=${this.menuLeft}>
         <button class="icon-button" aria-label="Room options" aria-expanded=${this.menu} @click=${this.toggleMenu}>${icon("more")}</button>
         ${this.menu ? menu?.renderMenu(this) : nothing}

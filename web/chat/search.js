@@ -6,9 +6,10 @@ import { Follow, board, go } from "/state.js";
 import { dress } from "/dress.js";
 import { loose } from "/chatboard/mentions.js";
 import { charsIn } from "/chatboard/text.js";
+import { problemOf } from "./faults.js";
 import { icon, iconOf } from "./icons.js";
 import { peopleOf } from "./message.js";
-import { LOCALE, avatar, fullTimeOf, gist, timeOf } from "./people.js";
+import { LOCALE, avatar, counted, fullTimeOf, gist, timeOf } from "./people.js";
 import { listEvery } from "./sidebar.js";
 
 await dress("more-style");
@@ -197,7 +198,7 @@ class SearchPane extends LitElement {
   /** @param {string} path @param {number} mine null when the reader asked for something else meanwhile, or it failed */
   async ask(path, mine) {
     const page = await board.request("GET", path).catch((error) => {
-      if (mine === this.turn) this.problem = error.message;
+      if (mine === this.turn) this.problem = problemOf(error);
       return null;
     });
     if (mine !== this.turn) return null;
@@ -256,7 +257,7 @@ class SearchPane extends LitElement {
     if (!this.results) return "Finds words, their beginnings and “quoted phrases”.";
     const count = this.results.length;
     if (!count) return `No results for “${this.query}”.`;
-    return `${count}${this.next ? "+" : ""} ${count === 1 ? "result" : "results"}, newest first`;
+    return `${this.next ? `${count}+ results` : counted(count, "result")}, newest first`;
   }
 
   /** @param {any[]} results */

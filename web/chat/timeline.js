@@ -10,7 +10,7 @@ import { repeat } from "lit/directives/repeat.js";
 import { Follow, board } from "/state.js";
 import { icon } from "./icons.js";
 import { ask, peopleOf, warm } from "./message.js";
-import { gist, namesOf } from "./people.js";
+import { counted, gist, namesOf } from "./people.js";
 import { rowsOf } from "./rows.js";
 
 /** Rows are added while fewer pixels than this are there beyond what is seen, */
@@ -463,7 +463,7 @@ export class ChatTimeline extends LitElement {
         </div>
       </div>
       ${timeline.loaded && (!timeline.following) ? html`<button class="jump" @click=${this.jumpToEnd}>
-        ${icon("down")} ${missed ? `${missed} new ${missed === 1 ? "message" : "messages"}` : "Latest"}</button>` : nothing}`;
+        ${icon("down")} ${missed ? counted(missed, "new message") : "Latest"}</button>` : nothing}`;
   }
 
   /** @param {any} row */

@@ -58,7 +58,7 @@ class VerifyBanner extends LitElement {
   render() {
     if (!this.isOpen) return nothing;
     return html`<aside class="asking" aria-label="Verify your e-mail address"><p>Verify your e-mail address: open the link that we sent to <bdi>${board.user?.email}</bdi>.
-      Until then you cannot create organizations, join or invite. <span role="status">${this.said}</span></p>
+      Until then you can't create organizations, join or invite. <span role="status">${this.said}</span></p>
       <button ?disabled=${this.busy} @click=${this.resend}>Resend</button></aside>`;
   }
 }

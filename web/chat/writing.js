@@ -3,6 +3,7 @@
 
 import { board } from "/state.js";
 import { redraw } from "./composer.js";
+import { problemOf } from "./faults.js";
 
 /** @param {HTMLTextAreaElement} field @param {string} text @param {number} from @param {number} to what the text takes the place of */
 function write(field, text, from = field.selectionStart, to = field.selectionEnd) {
@@ -84,7 +85,7 @@ export async function saveEdit(composer, body) {
     if (isHere()) composer.cancel();
     else begun.editing = null;
   } catch (error) {
-    if (isHere()) composer.problem = /** @type {Error} */ (error).message;
+    if (isHere()) composer.problem = problemOf(error);
   }
   redraw();
 }

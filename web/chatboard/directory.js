@@ -9,6 +9,7 @@ import { Room } from "./room.js";
 const COUNTS_AFTER_MS = 2000;
 const NOTIFICATIONS_AFTER_MS = 1500;
 const ORGS_AFTER_MS = 500;
+const LOST_MAX = 20;
 
 /**
  * @typedef {{orgs: any[], rooms: import("./room.js").RoomInfo[], counts: any[], notifications: number, before: number[]}} Loaded
@@ -21,6 +22,8 @@ export class Directory {
   /** @type {any[]} */
   orgs = [];
   unreadNotifications = 0;
+  /** Rooms that went while the page was open, and how: the last `LOST_MAX`. @type {Map<number, {name: string, isDeleted: boolean}>} */
+  lost = new Map();
   /** Whether it was read, and what is added from now on is not yet subscribed to. */
   isLoaded = false;
   /** Questions that are asked soon, by name. @type {Map<string, any>} */
@@ -36,6 +39,7 @@ export class Directory {
     this.#soon.clear();
     this.rooms = new Map();
     this.orgs = [];
+    this.lost.clear();
     this.unreadNotifications = 0;
     this.isLoaded = false;
   }
@@ -94,9 +98,13 @@ export class Directory {
     this.board.listChanged();
   }
 
-  /** @param {number} id */
-  remove(id) {
-    if (!this.rooms.delete(id)) return;
+  /** @param {number} id @param {boolean} [isDeleted] whether it is gone for everyone */
+  remove(id, isDeleted = false) {
+    const room = this.rooms.get(id);
+    if (!room) return;
+    this.rooms.delete(id);
+    this.lost.set(id, { name: room.name, isDeleted });
+    for (const first of this.lost.keys()) if (this.lost.size > LOST_MAX) this.lost.delete(first);
     this.board.tabs.ask({ type: "unsubscribe", room: id });
     this.board.changed(id);
     this.board.listChanged();

@@ -5,6 +5,7 @@
 // was lost is safe to repeat: the server hands out the same successor again.
 
 import { pause } from "./backoff.js";
+import { sentence } from "./text.js";
 
 const KEY = "chatboard.login";
 /** Renew this long before the access token ends, or in the second half of its life. */
@@ -21,7 +22,7 @@ const TIMEOUT_MS = 20_000;
 export class ApiError extends Error {
   /** @param {number} status @param {any} problem the RFC 9457 body */
   constructor(status, problem) {
-    super(problem?.detail || problem?.title || `The server answered ${status}.`);
+    super(sentence(problem?.detail || problem?.title || `The server answered ${status}`));
     this.name = "ApiError";
     this.status = status;
     /** A stable word: `validation_failed`, `forbidden`, … */
@@ -224,7 +225,7 @@ export class Rest {
       });
     } catch (error) {
       if (signal?.aborted) throw error;
-      throw new ApiError(0, { code: "offline", detail: "The server cannot be reached." });
+      throw new ApiError(0, { code: "offline", detail: "The server can't be reached." });
     }
   }
 

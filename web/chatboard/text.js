@@ -3,6 +3,9 @@
 /** Whether nothing is visible. @param {string} text */
 export const isBlank = (text) => !/[^\p{White_Space}\p{Cc}\p{DI}\u2800]/v.test(text);
 
+/** A text as a sentence: with a capital, and an end. @param {string} text */
+export const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(/([^.!?…])$/, "$1.");
+
 /** Characters, as limits count them. @param {string} text */
 export const charsIn = (text) => [...text].length;
 

@@ -4,6 +4,7 @@
 import { LitElement, html, nothing } from "lit";
 import { board } from "/state.js";
 import { copyText } from "/chat/clipboard.js";
+import { faultsOf, problemOf } from "/chat/faults.js";
 import { FormDialog, markFaults } from "/chat/forms.js";
 import { show } from "/chat/modal.js";
 import { LOCALE } from "/chat/people.js";
@@ -88,7 +89,7 @@ export class Part extends LitElement {
       await this.load();
       if (mine === this.turn) this.ready = true;
     } catch (error) {
-      if (mine === this.turn) this.problem = /** @type {Error} */ (error).message;
+      if (mine === this.turn) this.problem = problemOf(error);
     }
     this.requestUpdate();
   }
@@ -106,8 +107,7 @@ export class Part extends LitElement {
       await call();
       if (said) say(said);
     } catch (error) {
-      const { message, errors = {} } = /** @type {any} */ (error);
-      this.faults = { ...this.faults, [form]: { problem: Object.keys(errors).length ? "" : message, errors } };
+      this.faults = { ...this.faults, [form]: faultsOf(error) };
       worked = false;
     }
     this.busy = "";
@@ -184,7 +184,7 @@ class Question extends FormDialog {
     const primary = this.isDangerous ? "danger-button" : "primary";
     queueMicrotask(() => this.querySelector(".form-end button:not([type])")?.classList.add(primary));
     return html`<div class="question">${this.text}</div>${this.fields?.(this) ?? nothing}
-      ${this.word ? html`<label>Type “${this.word}” to go on<input name="word" autocomplete="off" autofocus dir="auto">${this.error("word")}</label>` : nothing}`;
+      ${this.word ? html`<label>Type “${this.word}” to confirm<input name="word" autocomplete="off" autofocus dir="auto">${this.error("word")}</label>` : nothing}`;
   }
 }
 

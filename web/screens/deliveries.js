@@ -2,6 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board } from "/state.js";
+import { counted } from "/chat/people.js";
 import { Pages, Part, ask, momentOf, say } from "./base.js";
 
 /** How often the log is looked at while something is on its way. */
@@ -70,17 +71,17 @@ class Deliveries extends Part {
     return this.run(one.id, async () => {
       await board.request("POST", `/webhooks/${this.hook}/events/${one.id}/retry/`);
       await this.load();
-    }, "It is sent again.");
+    }, "Sending it again.");
   }
 
   retryAll() {
     ask({
-      label: "Send again what failed", text: html`<p>Every delivery that has failed since then gets all its attempts anew.</p>`, action: "Send again", isDangerous: false,
+      label: "Send failed deliveries again", text: html`<p>Every delivery that has failed since then is tried again from the first attempt.</p>`, action: "Send again", isDangerous: false,
       fields: (form) => html`<label>Since<input type="datetime-local" name="since" required autofocus .value=${local(new Date(Date.now() - 24 * HOUR_MS))}>${form.error("since")}</label>`,
       call: async (data) => {
         const since = new Date(String(data.get("since"))).toISOString();
         const answer = await board.request("POST", `/webhooks/${this.hook}/retry-failed/`, { since });
-        say(answer.count === 1 ? "1 delivery is sent again." : `${answer.count} deliveries are sent again.`);
+        say(`Sending ${counted(answer.count, "delivery", "deliveries")} again.`);
         await this.reload();
       },
     });
@@ -90,7 +91,7 @@ class Deliveries extends Part {
     const { items } = this.list;
     return html`<section class="screen-card" aria-label="Deliveries"><div class="screen-top"><h3>Deliveries</h3>
         <div class="buttons"><button @click=${this.reload}>Refresh</button>${items.length ? html`<button @click=${this.retryAll}>Send failed again…</button>` : nothing}</div></div>
-      ${items.length ? html`<ol class="rows deliveries" aria-label="Deliveries, newest first">${items.map((one) => this.renderOne(one))}</ol>` : html`<p class="note">Nothing was sent yet.</p>`}
+      ${items.length ? html`<ol class="rows deliveries" aria-label="Deliveries, newest first">${items.map((one) => this.renderOne(one))}</ol>` : html`<p class="note">Nothing sent yet.</p>`}
       ${this.renderMore(this.list)}</section>`;
   }
 
@@ -100,7 +101,7 @@ class Deliveries extends Part {
     const attempts = one.last_attempt_at ? one.retries + 1 : 0;
     const outcome = one.last_error ?? (one.last_status_code ? `HTTP ${one.last_status_code}` : "");
     return html`<li class="stack"><span class="row-text"><span><b>${one.event_type}</b> <small>#${one.sequence}</small></span>
-        <small class="wrap">${momentOf(one.created_at)} · ${attempts === 1 ? "1 attempt" : `${attempts} attempts`}${outcome ? html` · <bdi>${outcome}</bdi>` : nothing}${
+        <small class="wrap">${momentOf(one.created_at)} · ${counted(attempts, "attempt")}${outcome ? html` · <bdi>${outcome}</bdi>` : nothing}${
           one.status === "retrying" && one.next_attempt_at ? html` · next ${momentOf(one.next_attempt_at)}` : nothing}</small><small class="wrap" dir="ltr"><code>${one.id}</code></small>${this.fault(one.id)}</span>
       <span class="row-end"><span class=${`pill ${look}`}>${label}</span><button class="icon-button" aria-expanded=${this.payloads.has(one.id)} aria-label=${`Payload of ${one.event_type} #${one.sequence}`} @click=${() => this.showPayload(one)}>Payload</button>
         <button aria-label=${`Send again: ${one.event_type} #${one.sequence}`} ?disabled=${this.busy === one.id} @click=${() => this.again(one)}>Send again</button></span>

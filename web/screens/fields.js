@@ -1,6 +1,7 @@
 // Forms that say what is wrong at the field that it is wrong with.
 
 import { LitElement, html, nothing } from "lit";
+import { faultsOf } from "/chat/faults.js";
 
 /**
  * @typedef {{name: string, busy: boolean, problem: string, errors: Record<string, string[]>}} FormState
@@ -37,8 +38,7 @@ export class Forms extends LitElement {
       try {
         await call(new FormData(form), form);
       } catch (error) {
-        const { errors = {}, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
-        Object.assign(state, { errors, problem: Object.keys(errors).length ? "" : message });
+        Object.assign(state, faultsOf(error));
       }
       state.busy = false;
       this.requestUpdate();
@@ -51,9 +51,6 @@ export class Forms extends LitElement {
 /** @param {FormState} state */
 export const problemOf = (state) => (state.problem ? html`<p class="failed" role="alert">${state.problem}</p>` : nothing);
 
-/** Words of the API as sentences. @param {string[]} all */
-const said = (all) => all.map((one) => (one[0] ?? "").toUpperCase() + one.slice(1).replace(/([^.!?])$/, "$1.")).join(" ");
-
 /** @param {{name: string, errors: Record<string, string[]>}} state @param {string} name @param {any} label @param {FieldOptions} [options] */
 export function field(state, name, label, options = {}) {
   const { type = "text", value = "", required = false, min, autocomplete, hint, placeholder, dir } = options;
@@ -65,5 +62,5 @@ export function field(state, name, label, options = {}) {
       autocomplete=${autocomplete ?? nothing} placeholder=${placeholder ?? nothing} dir=${dir ?? nothing} spellcheck="false"
       aria-invalid=${faults ? "true" : nothing} aria-describedby=${about || nothing}>
     ${hint ? html`<small class="hint" id=${`${id}-hint`}>${hint}</small>` : nothing}
-    ${faults ? html`<small class="failed" role="alert" id=${`${id}-fault`}>${said(faults)}</small>` : nothing}</div>`;
+    ${faults ? html`<small class="failed" role="alert" id=${`${id}-fault`}>${faults.join(" ")}</small>` : nothing}</div>`;
 }

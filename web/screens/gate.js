@@ -15,7 +15,7 @@ export function destination() {
   return /^\/(?![/\\])/.test(to) && new URL(to, location.origin).origin === location.origin ? to : "/";
 }
 
-const HEADINGS = { "sign-in": "Sign in", register: "Create account", invite: "You are invited", reset: "Set a new password", "verify-email": "Verify your e-mail address" };
+const HEADINGS = { "sign-in": "Sign in", register: "Create account", invite: "You're invited", reset: "Choose a new password", "verify-email": "Verify your e-mail address" };
 
 /** @typedef {{mode: "open"|"invite"|"closed", domains: string[], email_verification: "required"|"off"}} Rules who may register here */
 
@@ -123,7 +123,7 @@ export class Gate extends Forms {
       await board.register({ .../** @type {any} */ (Object.fromEntries(data)), ...(token ? { invite_token: token } : {}) });
     } catch (error) {
       const { code } = /** @type {import("/chatboard.js").ApiError} */ (error);
-      const words = { email_taken: "There is an account with this address already. Sign in, or reset its password.",
+      const words = { email_taken: "There's already an account for this e-mail. Sign in, or reset its password.",
         registration_closed: token ? "This invitation is for another address, or no longer valid." : "Registration is by invitation: open the link in your invitation mail." };
       const word = words[/** @type {keyof typeof words} */ (code)];
       throw word ? new Error(word) : error;

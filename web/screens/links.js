@@ -2,6 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
+import { problemOf as wordsOf } from "/chat/faults.js";
 import { field, problemOf } from "./fields.js";
 import { Gate } from "./gate.js";
 
@@ -60,7 +61,7 @@ class LinkGate extends Gate {
   /** What a good invite is for. */
   renderPurpose() {
     const { invited_by: by, org_name: org, email } = this.invite ?? {};
-    return this.invite ? html`<p><bdi>${by}</bdi> invites <b><bdi>${email}</bdi></b> to join <b><bdi>${org}</bdi></b>.</p>` : nothing;
+    return this.invite ? html`<p><bdi>${by}</bdi> invited <b><bdi>${email}</bdi></b> to join <b><bdi>${org}</bdi></b>.</p>` : nothing;
   }
 
   /** Says at once whether a link works: without a password the server looks at the token, and does not use it up. @param {string} token */
@@ -83,12 +84,12 @@ class LinkGate extends Gate {
     const send = this.saves("reset", async (data) => {
       await board.request("POST", "/auth/password/reset/confirm/", { token: tokenOf(this.path), new_password: data.get("new_password") });
       if (board.user) await board.signOut();
-      this.ends("Your new password is set", html`<p>All your devices have been signed out.</p><p><a class="button primary" href="/sign-in">Sign in</a></p>`);
+      this.ends("Password changed", html`<p>All your devices have been signed out.</p><p><a class="button primary" href="/sign-in">Sign in</a></p>`);
     });
-    return html`<form @submit=${send}><h1>Set a new password</h1><p>This signs you out on all your devices.</p>
+    return html`<form @submit=${send}><h1>Choose a new password</h1><p>This signs you out on all your devices.</p>
       ${field(state, "new_password", "New password", { type: "password", autocomplete: "new-password", required: true, min: 8, hint: "8 characters or more." })}
       ${state.errors.token ? html`<p class="failed" role="alert">This link was used before, or is older than an hour. <a href="/sign-in/forgotten">Ask for a new one</a>.</p>` : problemOf(state)}
-      <button ?disabled=${state.busy}>Set password</button></form>`;
+      <button ?disabled=${state.busy}>Save password</button></form>`;
   }
 
   renderVerify() {
@@ -115,8 +116,8 @@ class LinkGate extends Gate {
       await this.accept();
     });
     const choice = (/** @type {boolean} */ isNew, /** @type {string} */ label) => html`<label><input type="radio" name="account" .checked=${this.isNew === isNew} @change=${choose(isNew)}>${label}</label>`;
-    return html`<form @submit=${send}><h1>You are invited</h1>${this.renderPurpose()}
-      ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "I am new")}${choice(false, "I have an account")}</fieldset>`}
+    return html`<form @submit=${send}><h1>You're invited</h1>${this.renderPurpose()}
+      ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "Create account")}${choice(false, "Sign in")}</fieldset>`}
       ${this.isNew ? this.fields("invite") : html`${this.email("invite")}
         ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}`}
       ${this.button("invite", this.isNew ? "Create account and join" : "Sign in and join")}</form>`;
@@ -126,7 +127,7 @@ class LinkGate extends Gate {
   renderAccept(user) {
     const send = this.saves("accept", () => this.accept());
     const isAnothers = this.invite && this.invite.email.toLowerCase() !== user.email.toLowerCase();
-    return html`<form @submit=${send}><h1>You are invited</h1>${this.renderPurpose()}<p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>
+    return html`<form @submit=${send}><h1>You're invited</h1>${this.renderPurpose()}<p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>
       ${isAnothers ? html`<p class="failed" role="alert">This invitation is for another address.</p>` : this.button("accept", "Accept invitation")}
       ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${() => this.resend(user)}>Send the verification mail again</button></p>` : nothing}
       <p><a href="/">Not now</a> · <button type="button" class="as-link" @click=${() => board.signOut()}>Use another account</button></p></form>`;
@@ -139,7 +140,7 @@ class LinkGate extends Gate {
       await board.request("POST", "/auth/verify-email/resend/");
       state.problem = `A new link is on its way to ${user.email}.`;
     } catch (error) {
-      state.problem = /** @type {Error} */ (error).message;
+      state.problem = wordsOf(error);
     }
     this.requestUpdate();
   }
@@ -152,13 +153,13 @@ class LinkGate extends Gate {
       // Back does not lead to an invitation that was used.
       go("/", { replace: true });
     } catch (error) {
-      const { code, message } = /** @type {import("/chatboard.js").ApiError} */ (error);
+      const { code } = /** @type {import("/chatboard.js").ApiError} */ (error);
       if (this.endsUnusable(code)) return;
       const words = { invite_email_mismatch: `This invitation is for another address than ${board.user?.email}.`,
         email_unverified: `Verify your e-mail address first: open the link that we sent to ${board.user?.email}, then accept the invitation here.` };
       const word = words[/** @type {keyof typeof words} */ (code)];
       // Who just signed in is asked on the other form, which this one became.
-      this.form("accept").problem = word ?? message;
+      this.form("accept").problem = word ?? wordsOf(error);
       this.requestUpdate();
     }
   }

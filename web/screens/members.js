@@ -66,7 +66,7 @@ class Members extends People {
   askRemoval(member) {
     const name = board.nameOf(member.user);
     ask({
-      label: `Remove ${name}?`, text: html`<p><bdi>${name}</bdi> leaves every room of ${this.org?.name}. Their messages stay.</p>`, action: "Remove", said: `${name} is removed.`,
+      label: `Remove ${name}?`, text: html`<p><bdi>${name}</bdi> leaves every room of ${this.org?.name}. Their messages stay.</p>`, action: "Remove", said: `${name} was removed.`,
       call: async () => {
         await board.request("DELETE", `/orgs/${this.place.id}/members/${member.user}/`);
         await this.reload();
@@ -116,19 +116,19 @@ class Invites extends Part {
       await board.request("DELETE", `/orgs/${this.place.id}/invites/${invite.id}/`);
       if (this.made.email === invite.email) this.made = { email: "", link: "" };
       await this.load();
-    }, "The invitation is withdrawn.");
+    }, "Invitation withdrawn.");
   }
 
   renderPart() {
     const { items } = this.list;
     const roles = Object.keys(ROLES).filter((role) => this.isAdmin || role !== "ADMIN").reverse();
     return html`<h2>Invitations</h2><p class="screen-intro">They'll get an e-mail with a link. It expires in 7 days and works only for that address.</p>
-      <form class="screen-card invite-form" @submit=${this.submit("invite", (data, form) => this.invite(data, form), "The invitation is on its way.")}>
+      <form class="screen-card invite-form" @submit=${this.submit("invite", (data, form) => this.invite(data, form), "Invitation sent.")}>
         <label>E-mail<input name="email" type="email" required autocomplete="off" dir="ltr"></label>
         <label>Role<select name="role">${roles.map((role) => html`<option value=${role}>${ROLES[role]}</option>`)}</select></label>
         <button class="primary" ?disabled=${this.busy === "invite"}>Invite</button></form>
       ${this.fault("invite")}${this.fault("invite", "email")}${this.fault("invite", "role")}
-      ${this.made.link ? html`<div class="screen-card"><h3>The link for <bdi>${this.made.email}</bdi></h3><p class="note">We have mailed one too. Use this one if the mail does not arrive; it is shown this once. It does not verify their address, the mailed one does.</p>${copyable("Link", this.made.link)}</div>` : nothing}
+      ${this.made.link ? html`<div class="screen-card"><h3>The link for <bdi>${this.made.email}</bdi></h3><p class="note">We also e-mailed one. You won't see this link again. Only the e-mailed one verifies their address.</p>${copyable("Link", this.made.link)}</div>` : nothing}
       ${items.length ? html`<ul class="rows" aria-label="Open invitations">${items.map((one) => html`<li class="stack"><span class="row-text"><b><bdi>${one.email}</bdi></b>
           <small>${ROLES[one.role]} · until ${dateOf(one.expires_at)}</small>${this.fault(`withdraw-${one.id}`)}</span>
         <span class="row-end"><button class="warn" aria-label=${`Withdraw the invitation of ${one.email}`} ?disabled=${this.busy === `withdraw-${one.id}`} @click=${() => this.withdraw(one)}>Withdraw</button></span></li>`)}</ul>`

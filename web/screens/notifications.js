@@ -137,7 +137,7 @@ class Notifications extends Part {
       ${address ? html`<a class="row-text" href=${address} @click=${() => one.is_read || this.mark(one, true)}>${text}</a>` : html`<span class="row-text">${text}</span>`}
       <span class="row-end">${isInvited(one) ? html`<button aria-label=${`Accept… ${one.title}`} @click=${() => this.accept(one)}>Accept…</button>` : nothing}${one.data.message ? html`<button class="icon-button" aria-expanded=${why !== undefined} aria-label=${`Why? ${one.title}`} @click=${() => this.askWhy(one)}>Why?</button>` : nothing}
         <button class="icon-button" aria-label=${`Mark as ${one.is_read ? "unread" : "read"}: ${one.title}`} title=${one.is_read ? "Mark as unread" : "Mark as read"} @click=${() => this.mark(one, !one.is_read)}>${one.is_read ? icon("bell") : icon("check")}</button></span>
-      ${why ? html`<ul class="why">${why.length ? why.map((decision) => this.renderDecision(decision)) : html`<li>Nothing is decided yet.</li>`}</ul>` : nothing}
+      ${why ? html`<ul class="why">${why.length ? why.map((decision) => this.renderDecision(decision)) : html`<li>Not decided yet.</li>`}</ul>` : nothing}
       ${this.fault(`mark-${one.id}`)}${this.fault(`why-${one.id}`)}</li>`;
   }
 
@@ -170,7 +170,7 @@ const DESKTOP = {
   granted: ["On", "You get a notification for what each room is set to, unless you are reading it."],
   default: ["Off", "Your browser asks you once whether ChatBoard may show them."],
   denied: ["Blocked", "Allow notifications for this site in your browser's settings, then reload the page."],
-  missing: ["Not available", "This browser cannot show notifications."],
+  missing: ["Not available", "This browser can't show notifications."],
 };
 
 /** Desktop notifications of this browser: whether they are on, and one to try. */

@@ -25,7 +25,7 @@ class General extends Part {
 
   leave() {
     ask({
-      label: `Leave ${this.info.name}?`, text: html`<p>You leave all of its rooms. To come back, you need an invitation.</p>`, action: "Leave", said: "You left.",
+      label: `Leave ${this.info.name}?`, text: html`<p>You leave all of its rooms. To come back, you need an invitation.</p>`, action: "Leave", said: `You left ${this.info.name}.`,
       call: async () => {
         await board.request("DELETE", `/orgs/${this.place.id}/members/${board.user?.id}/`);
         await goOn();
@@ -36,7 +36,7 @@ class General extends Part {
   askDelete() {
     ask({
       label: `Delete ${this.info.name}?`, action: "Delete organization", word: this.info.name, said: "Organization deleted.",
-      text: html`<p>Its rooms, messages, files and webhooks are deleted, for everyone. This cannot be undone.</p>`,
+      text: html`<p>Its rooms, messages, files and webhooks are deleted, for everyone. This can't be undone.</p>`,
       call: async () => {
         await board.request("DELETE", `/orgs/${this.place.id}/`);
         await goOn();
@@ -51,7 +51,7 @@ class General extends Part {
           <label>Name<input name="name" required dir="auto" autocomplete="off" .value=${info.name}>${this.fault("name", "name")}</label>${this.fault("name")}
           <div class="buttons end"><button class="primary" ?disabled=${this.busy === "name"}>Save</button></div></form>` : nothing}
       <p class="note"><a href="/orgs/new">Create another organization</a></p>
-      <div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay. The last admin cannot leave.</p><div class="buttons"><button class="warn" @click=${this.leave}>Leave this organization…</button></div></div>
+      <div class="screen-card danger"><h3>Leave</h3><p class="note">Your messages stay. If you're the only admin, make someone else admin first.</p><div class="buttons"><button class="warn" @click=${this.leave}>Leave this organization…</button></div></div>
       ${isAdmin ? html`<div class="screen-card danger"><h3>Delete</h3><p class="note">With everything in it. Not possible while a legal hold is on.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this organization…</button></div></div>` : nothing}`;
   }
 }
@@ -65,7 +65,7 @@ class NewOrganization extends Part {
   }
 
   renderPart() {
-    return html`<h2>New organization</h2><p class="screen-intro">With its own people and rooms; you are its admin. To come into one that exists, ask someone there for an invitation.</p>
+    return html`<h2>New organization</h2><p class="screen-intro">With its own people and rooms; you are its admin. To join one that exists, ask someone there for an invitation.</p>
       <form class="screen-card" @submit=${this.submit("new", (data) => this.make(data), "Organization created. Now invite your team.")}>
         <label>Name<input name="name" required dir="auto" autocomplete="organization">${this.fault("new", "name")}</label>${this.fault("new")}
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "new"}>Create organization</button></div></form>`;

@@ -2,7 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board } from "/state.js";
-import { avatar, fullTimeOf } from "/chat/people.js";
+import { avatar, counted, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 import { field } from "./fields.js";
 
@@ -37,7 +37,7 @@ class Profile extends Part {
   leave() {
     const unsent = board.outbox.list().filter((send) => !send.acked).length;
     if (!unsent) return signOut();
-    const [what, which] = unsent === 1 ? ["A message has", "it"] : [`${unsent} messages have`, "them"];
+    const [what, which] = unsent === 1 ? ["A message has", "it"] : [`${counted(unsent, "message")} have`, "them"];
     ask({ label: "Sign out?", text: html`<p>${what} not been sent. Signing out deletes ${which} from this device.</p>`, action: "Sign out", call: () => signOut() });
   }
 
@@ -46,7 +46,7 @@ class Profile extends Part {
     const id = board.user?.id;
     ask({
       label: "Delete your account?", action: "Delete my account",
-      text: html`<p>You leave every organization and room. What you wrote stays, by “Deleted user”. Nobody can undo this.</p>`,
+      text: html`<p>You leave every organization and room. Your messages stay, under “Deleted user”. This can't be undone.</p>`,
       fields: (form) => field({ name: "leaving", errors: form.errors }, "password", "Your password", { type: "password", autocomplete: "current-password", required: true }),
       call: async (data) => {
         await board.request("DELETE", "/auth/me/", { password: data.get("password") });
@@ -122,7 +122,7 @@ class Devices extends Part {
 
   renderPart() {
     const all = [...this.pages.items].sort((a, b) => Number(b.current) - Number(a.current) || b.last_seen.localeCompare(a.last_seen));
-    return html`<div class="screen-top"><div><h2>Devices</h2><p class="screen-intro">Where you are signed in. One that you do not know? Sign it out, and change your password.</p></div>
+    return html`<div class="screen-top"><div><h2>Devices</h2><p class="screen-intro">Where you are signed in. Don't recognize one? Sign it out, and change your password.</p></div>
       ${all.length > 1 ? html`<button @click=${this.endOthers}>Sign out the others…</button>` : nothing}</div>${this.fault("end")}
       <ul class="rows">${all.map((one) => html`<li><span class="row-text"><b title=${one.user_agent}>${deviceOf(one.user_agent)}</b><small>Last used ${fullTimeOf(one.last_seen)}, signed in ${fullTimeOf(one.created_at)}</small></span>
         <span class="row-end">${one.current ? html`<span class="pill good">This device</span>` : html`<button aria-label=${`Sign out ${deviceOf(one.user_agent)}`} ?disabled=${this.busy === "end"} @click=${() => this.end(one)}>Sign out</button>`}</span></li>`)}</ul>
@@ -145,7 +145,7 @@ class Organizations extends Part {
   /** @param {any} org */
   leave(org) {
     ask({
-      label: `Leave ${org.name}?`, text: html`<p>You leave all of its rooms. To come back, you need an invitation.</p>`, action: "Leave", said: "You left.",
+      label: `Leave ${org.name}?`, text: html`<p>You leave all of its rooms. To come back, you need an invitation.</p>`, action: "Leave", said: `You left ${org.name}.`,
       call: async () => {
         await board.request("DELETE", `/orgs/${org.id}/members/${board.user?.id}/`);
         await this.reload();

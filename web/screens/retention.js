@@ -2,14 +2,14 @@
 
 import { html, nothing } from "lit";
 import { board } from "/state.js";
-import { LOCALE, fullTimeOf } from "/chat/people.js";
+import { LOCALE, counted, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 
 /** @typedef {{retention_days: number|null, effective_days: number|null, legal_hold: boolean}} Kept */
 /** @typedef {{id: number, started_at: string, ended_at: string, removed: Record<string, number>}} Purge */
 
 const COUNT = new Intl.NumberFormat(LOCALE);
-const days = (/** @type {number} */ count) => (count === 1 ? "1 day" : `${COUNT.format(count)} days`);
+const days = (/** @type {number} */ count) => counted(count, "day");
 
 class Retention extends Part {
   /** @type {Pages<Purge>} */
@@ -39,7 +39,7 @@ class Retention extends Part {
     const call = () => this.change({ retention_days: wanted });
     const removes = wanted !== null && (this.kept.effective_days === null || wanted < this.kept.effective_days);
     if (!removes) return this.run("days", call, "Saved.");
-    ask({ label: "Remove older messages?", text: html`<p>Messages older than ${days(wanted)} disappear at once, for everyone, and are removed soon after. This cannot be undone.</p>`,
+    ask({ label: "Remove older messages?", text: html`<p>Messages older than ${days(wanted)} disappear at once, for everyone, and are removed soon after. This can't be undone.</p>`,
       action: `Keep ${days(wanted)}`, said: "Saved.", call });
   }
 
@@ -47,10 +47,10 @@ class Retention extends Part {
     const { retention_days: own, effective_days: effective, legal_hold: isHeld } = this.kept;
     return html`<h2>Retention</h2><p class="screen-intro">${isHeld ? "A legal hold is on: nothing is removed." : effective === null ? "Messages are kept for ever." : `Messages are kept for ${days(effective)}.`}</p>
       <form class="screen-card" @submit=${this.save}><label>Keep messages for (days)<input name="retention_days" type="number" min="1" step="1" inputmode="numeric" .value=${own === null ? "" : String(own)} placeholder="Server default">
-          ${this.fault("days", "retention_days")}</label>${this.fault("days")}<p class="note">Empty: as the operator of this server has set it; never longer than that.</p>
+          ${this.fault("days", "retention_days")}</label>${this.fault("days")}<p class="note">Leave empty for the server's default, which is also the most.</p>
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "days"}>Save</button></div></form>
       <div class="screen-card"><label class="check"><input type="checkbox" role="switch" .checked=${isHeld} ?disabled=${this.busy === "hold"} @change=${(/** @type {any} */ event) => this.hold(event.target)}>
-        <span>Legal hold<small>Nothing is removed, and neither the organization nor its rooms can be deleted, until it is off again.</small></span></label>${this.fault("hold")}</div>
+        <span>Legal hold<small>While it is on, nothing is removed, and neither the organization nor its rooms can be deleted.</small></span></label>${this.fault("hold")}</div>
       <h3>Removal log</h3>
       ${this.purges.items.length ? html`<ul class="rows" aria-label="Removal log">${this.purges.items.map((one) => html`<li><span class="row-text"><b>${fullTimeOf(one.ended_at)}</b>
         <small class="wrap">${Object.entries(one.removed).map(([kind, count]) => `${COUNT.format(count)} ${kind.replaceAll("_", " ")}`).join(", ") || nothing}</small></span></li>`)}</ul>`

@@ -6,7 +6,7 @@ import { PickDialog } from "/chat/dialog.js";
 import { nameFault } from "/chat/forms.js";
 import { icon } from "/chat/icons.js";
 import { show } from "/chat/modal.js";
-import { avatar } from "/chat/people.js";
+import { avatar, counted } from "/chat/people.js";
 import { Part, ask, dateOf, say } from "./base.js";
 import { People, ROLES } from "./members.js";
 
@@ -58,7 +58,7 @@ class RoomSettings extends Part {
 
   askLeave() {
     const { id, name } = /** @type {any} */ (this.room);
-    ask({ label: `Leave ${name}?`, text: html`<p>You can join again if the room is open to you.</p>`, action: "Leave", said: "You left.", call: async () => {
+    ask({ label: `Leave ${name}?`, text: html`<p>You can join again if the room is open to you.</p>`, action: "Leave", said: `You left ${name}.`, call: async () => {
       await board.request("POST", `/rooms/${id}/leave/`);
       go("/", { replace: true });
     } });
@@ -84,7 +84,7 @@ class RoomSettings extends Part {
   /** Who else reads a private room is told to everyone in it. */
   renderWebhooks() {
     if (!this.webhooks?.length) return nothing;
-    return html`<div class="screen-card"><h3>Sent to other systems</h3><p class="note">An admin of the organization has what is written in this private room sent to:</p>
+    return html`<div class="screen-card"><h3>Sent to other systems</h3><p class="note">An admin has set up that messages of this private room are sent to:</p>
       <ul class="rows" aria-label="Webhooks">${this.webhooks.map((one) => html`<li><span class="row-text"><b><bdi>${one.host}</bdi></b><small>Webhook ${one.id}</small></span>
         <span class="row-end">${one.is_active ? nothing : html`<span class="pill">Inactive</span>`}</span></li>`)}</ul></div>`;
   }
@@ -107,7 +107,7 @@ class RoomSettings extends Part {
     return html`<h2>For you</h2><p class="screen-intro">Nobody else sees these.</p><div class="screen-card">
       <form><fieldset class="choices-of"><legend>Notify me of</legend>${Object.entries(NOTIFY).map(([name, [label, note]]) => html`<label class="check"><input type="radio" name="notify" value=${name} .checked=${settings.notify === name}
         @change=${() => this.mine({ notify: name }, "notify")}><span>${label}<small>${note}</small></span></label>`)}</fieldset>${this.fault("notify")}
-        <label class="check"><input type="checkbox" name="starred" .checked=${settings.starred} @change=${(/** @type {any} */ event) => this.mine({ starred: event.target.checked }, "star")}><span>Starred<small>It stands first in the list.</small></span></label>${this.fault("star")}</form>
+        <label class="check"><input type="checkbox" name="starred" .checked=${settings.starred} @change=${(/** @type {any} */ event) => this.mine({ starred: event.target.checked }, "star")}><span>Starred<small>It comes first in the list.</small></span></label>${this.fault("star")}</form>
       <form class="line section-form" @submit=${this.submit("section", (data) => this.moveTo(data), "Saved.")}><label>Section<input name="section" list="section-names" dir="auto" autocomplete="off" placeholder="None" .value=${settings.section ?? ""}></label>
         <button ?disabled=${this.busy === "section"}>Save</button><datalist id="section-names">${[...sections].map((name) => html`<option value=${name}></option>`)}</datalist></form>${this.fault("section")}${this.fault("section", "section")}</div>`;
   }
@@ -141,7 +141,7 @@ class RoomMembers extends People {
   /** @param {any} member */
   askRemoval(member) {
     const name = board.nameOf(member.user);
-    ask({ label: `Remove ${name}?`, text: html`<p><bdi>${name}</bdi> sees nothing of this room any more. Their messages stay.</p>`, action: "Remove", said: `${name} is removed.`, call: async () => {
+    ask({ label: `Remove ${name}?`, text: html`<p><bdi>${name}</bdi> loses access to this room. Their messages stay.</p>`, action: "Remove", said: `${name} was removed.`, call: async () => {
       await board.request("DELETE", `/rooms/${this.place.id}/members/${member.user}/`);
       await this.reload();
     } });
@@ -150,7 +150,7 @@ class RoomMembers extends People {
   renderPart() {
     const role = roleIn(this.place.id);
     const isKeeper = role === "KEEPER";
-    return html`<div class="screen-top"><div><h2>Members</h2><p class="screen-intro">${this.room?.info.members_count ?? ""} ${this.room?.info.members_count === 1 ? "person" : "people"}</p></div>
+    return html`<div class="screen-top"><div><h2>Members</h2><p class="screen-intro">${this.room ? counted(this.room.info.members_count, "person", "people") : nothing}</p></div>
         ${isKeeper ? html`<button @click=${() => show("cb-add-to-room", { room: this.place.id, added: () => this.reload() })}>${icon("plus")} Add people</button>` : nothing}</div>
       ${this.renderSearch()}<ul class="rows" aria-label="Members">${this.list.items.map((member) => html`<li data-user=${member.user}>${avatar(member.user, this.room?.online.size ? this.room.online.has(member.user) : member.online)}
         <span class="row-text"><b><bdi>${board.nameOf(member.user)}</bdi>${member.user === board.user?.id ? " (you)" : nothing}</b><small><bdi>${member.user_email}</bdi>${member.org_role === "MEMBER" ? nothing : ` · ${ROLES[member.org_role]}`}</small></span>
@@ -164,7 +164,7 @@ class AddToRoom extends PickDialog {
     super();
     this.label = "Add people";
     this.placeholder = "Find by name or e-mail";
-    this.empty = "Nobody else is here.";
+    this.empty = "Everyone is already in this room.";
     this.room = 0;
     this.added = () => {};
     /** @type {Set<number>|null} */ this.members = null;
@@ -185,7 +185,7 @@ class AddToRoom extends PickDialog {
   async add(user) {
     await board.request("POST", `/rooms/${this.room}/invite/`, { user_id: user });
     this.members?.add(user);
-    say(`${board.nameOf(user)} is in.`);
+    say(`${board.nameOf(user)} was added.`);
     this.added();
     await this.typed();
   }

@@ -3,13 +3,13 @@
 import { html, nothing } from "lit";
 import { board, go } from "/state.js";
 import { icon } from "/chat/icons.js";
-import { fullTimeOf } from "/chat/people.js";
+import { counted, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask, copyable } from "./base.js";
 import "./deliveries.js";
 
 const EVENTS = /** @type {const} */ ({
   "message.created": "A message is sent", "message.updated": "A message is edited", "message.deleted": "A message is deleted",
-  "member.invited": "Someone is invited", "member.joined": "Someone joins", "member.left": "Someone leaves", "room.created": "A room is made",
+  "member.invited": "Someone is invited", "member.joined": "Someone joins", "member.left": "Someone leaves", "room.created": "A room is created",
 });
 
 /** @typedef {{id: number, org: number, url: string, events: string[], include_private: boolean, is_active: boolean, last_triggered: string|null, disabled_reason: string|null, secret?: string}} Webhook */
@@ -40,7 +40,7 @@ class Webhooks extends Part {
     const { id, rest } = this.place;
     if (Number(rest)) {
       const hook = await board.request("GET", `/webhooks/${rest}/`);
-      if (hook.org !== id) throw new Error("There is no such webhook here.");
+      if (hook.org !== id) throw new Error("This webhook doesn't exist in this organization.");
       this.hook = hook;
     } else {
       this.hook = null;
@@ -68,8 +68,8 @@ class Webhooks extends Part {
   rotate() {
     const id = Number(this.hook?.id);
     ask({
-      label: "Make a new secret?", text: html`<p>For 24 hours deliveries are signed with both secrets, so that nothing is lost while you change the receiver.</p>`,
-      action: "Make a new secret", isDangerous: false,
+      label: "Create a new secret?", text: html`<p>For 24 hours deliveries are signed with both secrets, so that nothing is lost while you change the receiver.</p>`,
+      action: "Create secret", isDangerous: false,
       call: async () => {
         const { secret } = await board.request("POST", `/webhooks/${id}/rotate-secret/`);
         this.secret = { hook: id, text: secret };
@@ -100,7 +100,7 @@ class Webhooks extends Part {
         <a class="button" href=${`${this.base}/new`}>${icon("plus")} New webhook</a></div>
       ${items.length ? html`<ul class="rows" aria-label="Webhooks">${items.map((hook) => html`<li class="stack">
         <a class="row-text" href=${`${this.base}/${hook.id}`}><b dir="ltr">${hook.url}</b>
-          <small>${hook.events.length === 1 ? hook.events[0] : `${hook.events.length} events`} · ${hook.last_triggered ? `last sent ${fullTimeOf(hook.last_triggered)}` : "nothing sent yet"}</small></a>
+          <small>${hook.events.length === 1 ? hook.events[0] : counted(hook.events.length, "event")} · ${hook.last_triggered ? `last sent ${fullTimeOf(hook.last_triggered)}` : "nothing sent yet"}</small></a>
         <span class="row-end">${state(hook)}</span></li>`)}</ul>` : html`<p class="nothing">No webhooks yet.</p>`}
       ${this.renderMore(this.list)}`;
   }
@@ -125,16 +125,16 @@ class Webhooks extends Part {
     return html`<p class="note"><a href=${this.base}>All webhooks</a></p>
       <div class="screen-top"><div><h2 class="wrap"><bdi>${hook.url}</bdi></h2><p class="screen-intro">${state(hook)}</p></div>
         <button ?disabled=${this.busy === "test"} @click=${() => this.run("test", () => this.test(), "A test event is on its way.")}>Send a test event</button></div>${this.fault("test")}${this.fault("test", "is_active")}
-      ${hook.disabled_reason ? html`<div class="screen-card danger" role="alert"><p>It was disabled: ${hook.disabled_reason}</p>
-        <button @click=${() => this.run("on", () => this.change({ is_active: true }), "It is active again.")}>Make it active again</button>${this.fault("on")}</div>` : nothing}
+      ${hook.disabled_reason ? html`<div class="screen-card danger" role="alert"><p>This webhook was turned off: ${hook.disabled_reason}</p>
+        <button @click=${() => this.run("on", () => this.change({ is_active: true }), "Webhook turned on.")}>Turn on again</button>${this.fault("on")}</div>` : nothing}
       ${this.secret.hook === hook.id ? html`<div class="screen-card"><h3>Signing secret</h3><p class="note">Use it to verify deliveries. You won't see it again: copy it now.</p>${copyable("Secret", this.secret.text)}
-        <button @click=${() => { this.secret = { hook: 0, text: "" }; this.requestUpdate(); }}>I have copied it</button></div>` : nothing}
+        <button @click=${() => { this.secret = { hook: 0, text: "" }; this.requestUpdate(); }}>Done</button></div>` : nothing}
       <cb-deliveries .hook=${hook.id}></cb-deliveries>
       <form class="screen-card" aria-label="Settings" @submit=${this.submit("edit", (data) => this.change({ ...fieldsOf(data), is_active: data.has("is_active") }), "Saved.")}>
         <h3>Settings</h3>${this.renderFields("edit", hook)}
         <label class="check"><input type="checkbox" name="is_active" .checked=${hook.is_active}><span>Active<small>Paused webhooks don't record events, and pending deliveries fail.</small></span></label>${this.fault("edit")}
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "edit"}>Save</button></div></form>
-      <div class="screen-card"><h3>Secret</h3><p class="note">A new one takes over; for 24 hours the old one signs too.</p><div class="buttons"><button @click=${this.rotate}>Make a new secret…</button></div></div>
+      <div class="screen-card"><h3>Secret</h3><p class="note">A new secret replaces the old one, which still signs for 24 hours.</p><div class="buttons"><button @click=${this.rotate}>Create a new secret…</button></div></div>
       <div class="screen-card danger"><h3>Delete</h3><p class="note">The webhook and its log of deliveries.</p><div class="buttons"><button class="warn" @click=${this.askDelete}>Delete this webhook…</button></div></div>`;
   }
 }

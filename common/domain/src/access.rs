@@ -25,6 +25,15 @@ impl Role {
         }
     }
 
+    /// In a sentence: "a manager".
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Member => "a member",
+            Self::Manager => "a manager",
+            Self::Admin => "an admin",
+        }
+    }
+
     /// Reads the word of the contract, exactly as written there.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Member, Self::Manager, Self::Admin].into_iter().find(|role| role.as_str() == text)

@@ -47,7 +47,7 @@ impl NewPassword {
             return Err("must have at least 3 different characters".to_owned());
         }
         if COMMON_SORTED.binary_search(&folded.as_str()).is_ok() {
-            return Err("is too common, choose another".to_owned());
+            return Err("is too common: choose another one".to_owned());
         }
         if owner.is_named(&folded) {
             return Err("must not be your e-mail address or name".to_owned());

@@ -125,7 +125,7 @@ pub enum Refusal {
     #[error("this person is a member already")]
     AlreadyMember,
     /// The organization would be left without an ADMIN.
-    #[error("the last ADMIN cannot go")]
+    #[error("an organization must keep at least one ADMIN")]
     LastAdmin,
     /// Nothing of the organization may be removed.
     #[error("the organization is under a legal hold")]

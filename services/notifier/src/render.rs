@@ -170,43 +170,43 @@ impl Writer {
                     heading: format!("Join {org} on ChatBoard"),
                     paragraphs: vec![
                         format!(
-                            "{by} invites you to the organization {org}, as {}.",
-                            role.as_str()
+                            "{by} invited you to the organization {org}, as {}.",
+                            role.in_words()
                         ),
                         format!(
-                            "These names were typed by whoever invited you; ChatBoard has not \
-                             checked them. The invitation works until {}.",
+                            "The person who invited you typed these names; ChatBoard has not \
+                             checked them. The invitation expires on {}.",
                             shown(*expires_at)
                         ),
                     ],
                     link: Some(self.link("Accept the invitation", "invite", token)),
-                    why: format!("If you do not know {by}, ignore this mail: nothing happens."),
+                    why: format!("If you don't know {by}, you can ignore this mail."),
                 }
             }
             Letter::PasswordReset { token } => Notice {
                 subject: "Reset your ChatBoard password".to_owned(),
                 heading: "Reset your password".to_owned(),
                 paragraphs: vec![
-                    "Someone, hopefully you, asked to reset the password of your account."
+                    "We received a request to reset the password of your account."
                         .to_owned(),
-                    "The link works once, for an hour. Setting a new password signs out all your \
+                    "The link works once and expires in an hour. A new password signs out all your \
                      devices."
                         .to_owned(),
                 ],
                 link: Some(self.link("Set a new password", "reset", token)),
-                why: "If it was not you, ignore this mail: your password stays as it is."
+                why: "If you didn't ask for this, you can ignore this mail: your password stays the same."
                     .to_owned(),
             },
             Letter::VerifyEmail { token } => Notice {
                 subject: "Verify your e-mail address for ChatBoard".to_owned(),
                 heading: "Verify your e-mail address".to_owned(),
                 paragraphs: vec![
-                    "Someone, hopefully you, created a ChatBoard account with this address."
+                    "A ChatBoard account was created with this address."
                         .to_owned(),
-                    "The link works once, for 7 days.".to_owned(),
+                    "The link works once and expires in 7 days.".to_owned(),
                 ],
                 link: Some(self.link("Verify e-mail address", "verify-email", token)),
-                why: "If it was not you, do not open the link: an unverified account can do \
+                why: "If this wasn't you, don't open the link: an unverified account can do \
                       nothing in your name and is removed after 7 days."
                     .to_owned(),
             },
@@ -218,7 +218,7 @@ impl Writer {
                     heading: format!("A webhook of {org} {state}"),
                     paragraphs: webhook_paragraphs(*is_disabled, url, reason, *failures),
                     link: None,
-                    why: "You get this because you are an ADMIN of this organization.".to_owned(),
+                    why: "You get this because you're an admin of this organization.".to_owned(),
                 }
             }
             Letter::Digest(_) => anyhow::bail!("a digest is not a notice"),
@@ -306,12 +306,12 @@ fn webhook_paragraphs(is_disabled: bool, url: &str, reason: &str, failures: i64)
         paragraphs.push(format!("What went wrong: {}", line(reason)));
     }
     paragraphs.push(if is_disabled {
-        "Nothing is sent there until an ADMIN enables it again. What failed can then be replayed."
+        "Nothing is sent there until an admin turns it on again. What failed can then be replayed."
             .to_owned()
     } else if failures > 0 {
-        format!("{failures} attempts in a row have failed. ChatBoard goes on trying.")
+        format!("{failures} attempts in a row have failed. ChatBoard keeps trying.")
     } else {
-        "ChatBoard goes on trying.".to_owned()
+        "ChatBoard keeps trying.".to_owned()
     });
     paragraphs
 }

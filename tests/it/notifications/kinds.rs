@@ -91,6 +91,7 @@ async fn invites_and_changes_of_role_are_told() {
     let invite = team.alice.post(&path, invite).await.is(201);
     let told_of = told(&carol, 1).await.remove(0);
     assert_eq!(told_of["notification_type"], "org_invite");
+    assert_eq!(told_of["message"], "You're invited as a manager.");
     let data = json!({"org": team.org, "invite_id": invite["id"], "by": team.alice.id});
     assert_eq!(told_of["data"], data);
     let token = invite["token"].as_str().unwrap();
@@ -108,7 +109,10 @@ async fn invites_and_changes_of_role_are_told() {
     team.alice.post(&path, json!({"role": "MANAGER"})).await.is(200);
     let told_of = told(&team.bob, 2).await.remove(0);
     assert_eq!(told_of["notification_type"], "role_change");
-    assert!(told_of["title"].as_str().unwrap().ends_with("is MANAGER now"), "{told_of}");
+    assert!(
+        told_of["title"].as_str().unwrap().starts_with("You're now a manager in "),
+        "{told_of}"
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use domain::notification::{Notification, NotificationType, Pointer};
 use domain::room::Notify;
 use domain::user::EmailNotifications;
-use domain::{Message, MessageId, OrgId, Person, RoomId, Seq, Timestamp, UserId};
+use domain::{Message, MessageId, OrgId, Person, Role, RoomId, Seq, Timestamp, UserId};
 use serde_json::Value;
 
 use self::record::Rows;
@@ -395,27 +395,28 @@ impl Concern<'_> {
             NotificationType::Dm => (format!("Direct message from {by}"), None),
             NotificationType::RoomInvite => (
                 format!("{by} added you to {room_name}"),
-                Some(format!("You are in {room_name} now.")),
+                Some(format!("You're in {room_name} now.")),
             ),
             NotificationType::OrgInvite => {
                 let org = names.org(self.fact.org);
-                (format!("{by} invited you to {org}"), Some(format!("As {}.", self.role())))
+                let text = format!("You're invited as {}.", self.role());
+                (format!("{by} invited you to {org}"), Some(text))
             }
             NotificationType::RoleChange => {
                 let org = names.org(self.fact.org);
-                let role = self.role();
-                (format!("Your role in {org} is {role} now"), Some(format!("Changed by {by}.")))
+                let title = format!("You're now {} in {org}", self.role());
+                (title, Some(format!("Changed by {by}.")))
             }
         }
     }
 
-    fn role(&self) -> String {
-        match &self.fact.what {
-            Happened::Org { data, .. } => {
-                data.get("role").and_then(Value::as_str).unwrap_or_default().to_owned()
-            }
-            _ => String::new(),
-        }
+    /// The role that it gives, in words.
+    fn role(&self) -> &'static str {
+        let role = match &self.fact.what {
+            Happened::Org { data, .. } => data.get("role").and_then(Value::as_str),
+            _ => None,
+        };
+        role.and_then(Role::parse).unwrap_or(Role::Member).in_words()
     }
 }
 
