@@ -51,9 +51,9 @@ export class Follow {
   }
 }
 
-/** Goes to a path of the page as a click on a link would. @param {string} path @param {{replace?: boolean}} [options] */
-export function go(path, { replace = false } = {}) {
-  if (replace) history.replaceState({}, "", path);
-  else history.pushState({}, "", path);
+/** Goes to a path of the page as a click on a link would. @param {string} path @param {{replace?: boolean, state?: any}} [options] */
+export function go(path, { replace = false, state = {} } = {}) {
+  if (replace) history.replaceState(state, "", path);
+  else history.pushState(state, "", path);
   dispatchEvent(new PopStateEvent("popstate"));
 }

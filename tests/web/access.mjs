@@ -113,15 +113,15 @@ async function tabs(page) {
     const one = await page.evaluate(() => {
       const element = document.activeElement;
       if (!element || element === document.body) return null;
-      const shape = element.matches("input[type=file]") ? element.closest("label") : element;
-      const [box, style] = [shape.getBoundingClientRect(), getComputedStyle(shape)];
+      const [box, style] = [element.getBoundingClientRect(), getComputedStyle(element)];
       const inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
       const ring = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || getComputedStyle(element.closest("form") ?? element).boxShadow !== "none";
-      return { inside, ring };
+      return { inside, ring, isFile: element.matches("input[type=file]") };
     });
     if (!one && (ends += 1) === 2) break;
     if (!one) continue;
     const name = await focused(page);
+    check(!one.isFile, "the hidden field for files is reached by Tab");
     check(/\s\S/.test(name), `without a name: ${name}`);
     check(one.inside, `out of sight: ${name}`);
     check(one.ring, `one does not see that it has the focus: ${name}`);

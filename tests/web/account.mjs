@@ -1,7 +1,7 @@
 // One's account: from the invite in a mail to its end. What links in mails lead to is the page.
 
 import { check, eventually, isAccessible, journey, rest, same, stage } from "./stage.mjs";
-import { composer, goTo, mailLink, signIn } from "./ui.mjs";
+import { composer, goTo, mailLink, signIn, tabOf } from "./ui.mjs";
 
 const dave = { email: `dave.${Date.now()}@chat.test`, password: "correct horse battery" };
 const NEW = "another horse, another staple";
@@ -42,14 +42,32 @@ await journey("account", async (browser, step) => {
   await hers.goto(`${hers.door.url}/invite/?token=${encodeURIComponent(token)}`);
   await saysAlert(hers, "another address");
   same(await hers.getByRole("button", { name: "Accept invitation" }).count(), 0, "ways to accept another's invitation");
+  const other = await tabOf(hers);
+  await other.goto(hers.door.url);
+  await other.getByText("You aren't in an organization yet.").or(other.getByRole("link", { name: "Organization settings" })).first().waitFor();
   await press(hers, "Use another account");
+  await saysAlert(hers, `This signs ${mallory.email} out in all tabs of this browser.`);
+  check(await other.evaluate(() => Boolean(localStorage.getItem("chatboard.login"))), "asking signs nobody out");
+  await press(hers, "Cancel");
+  await press(hers, "Use another account");
+  await isAccessible(hers, "the question before signing out");
+  await press(hers, "Sign out");
   await hers.getByRole("button", { name: "Create account and join" }).waitFor();
+  await other.getByRole("status").filter({ hasText: "You signed out in another tab." }).waitFor();
+  await other.close();
+  await hers.getByRole("radio", { name: "Sign in" }).check();
+  await hers.getByRole("link", { name: "Forgot your password?" }).waitFor();
+  await hers.getByRole("radio", { name: "Create account" }).check();
   same(await hers.getByLabel("E-mail").inputValue(), "erin@chat.test", "the address that is invited");
   await signIn(hers, mallory);
   await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email, role: "MANAGER" });
   await hers.goto(hers.door.url + await mailLink(mallory.email, /\/invite\//));
+  const unread = () => rest(mallory, "GET", "/notifications/unread-count/").then((answer) => answer.unread_count);
+  await eventually("she is notified", async () => (await unread()) === 1);
   await press(hers, "Accept invitation");
   await hers.waitForURL((url) => !url.pathname.startsWith("/invite"));
+  await hers.getByRole("status").filter({ hasText: "You joined Acme." }).waitFor();
+  await eventually("the notification is read", async () => (await unread()) === 0);
   await hers.getByRole("link", { name: "Organization settings" }).waitFor();
   same((await rest(mallory, "GET", `/orgs/${org}/`)).role, "MANAGER", "her role");
   await hers.goto(hers.door.url + invite);
@@ -83,6 +101,8 @@ await journey("account", async (browser, step) => {
   await press(hers, "Save password");
   await hers.getByText("All your devices have been signed out").waitFor();
   await his.waitForURL(/sign-in/);
+  await his.getByRole("status").filter({ hasText: "You were signed out from another device, or your password was changed." }).waitFor();
+  await isAccessible(his, "signing in again");
   await hers.goto(hers.door.url + reset);
   await fill(hers, { "New password": "a third password" });
   await press(hers, "Save password");
@@ -96,7 +116,10 @@ await journey("account", async (browser, step) => {
   check(hers.url().endsWith("/profile"), `signing in leads back: ${hers.url()}`);
   await hers.getByLabel("First name").waitFor();
   await isAccessible(hers, "a profile");
-  await fill(hers, { "First name": "<b>David</b>" });
+  await fill(hers, { "First name": " ", "Last name": "" });
+  await press(hers, "Save");
+  await saysAlert(hers, "Your name can't be empty.");
+  await fill(hers, { "First name": "<b>David</b>", "Last name": "Hopper" });
   await press(hers, "Save");
   await hers.getByRole("heading", { name: "<b>David</b> Hopper" }).waitFor();
   await fill(hers, { "Current password": "wrong password", "New password": dave.password });
@@ -147,6 +170,12 @@ await journey("account", async (browser, step) => {
   await fill(hers, { Name: "Dave & <i>Sons</i>" });
   await press(hers, "Create organization");
   await hers.getByRole("heading", { name: "Dave & <i>Sons</i>", level: 1 }).waitFor();
+  await eventually("one goes on by inviting", () => hers.getByLabel("E-mail").evaluate((one) => one === document.activeElement));
+  await hers.getByRole("link", { name: "Close" }).click();
+  await hers.getByText("No rooms yet.").waitFor();
+  await press(hers, "Create the first room");
+  await hers.keyboard.press("Escape");
+  await hers.getByRole("dialog").waitFor({ state: "detached" });
   await hers.getByRole("link", { name: /Hopper/ }).click();
   await hers.getByRole("link", { name: "Organizations" }).click();
   await hers.getByRole("button", { name: `Open ${team}` }).waitFor();

@@ -18,7 +18,7 @@ await journey("closed", async (browser, step) => {
   await page.goto(page.door.url + await mailLink(mallory.email, /\/invite\//));
   await page.getByRole("button", { name: "Sign in and join" }).waitFor();
   same(await page.getByRole("radio").count(), 0, "choices");
-  await page.getByText(`invites ${mallory.email} to join`).waitFor();
+  await page.getByText(`invited ${mallory.email} to join`).waitFor();
   await page.getByLabel("Password", { exact: true }).fill(mallory.password);
   await page.getByRole("button", { name: "Sign in and join" }).click();
   await page.waitForURL((url) => !url.pathname.startsWith("/invite"));

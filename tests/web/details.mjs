@@ -99,6 +99,19 @@ async function remembers(page, other) {
   await heading(page, "beta").waitFor();
   await page.goBack();
   await heading(page, other.name).waitFor();
+  // What was said and shown of one organization is not of the other.
+  await goTo(page, `/orgs/${second.id}/settings/invites`);
+  await page.getByLabel("E-mail").fill("someone@chat.test");
+  await page.getByRole("button", { name: "Invite", exact: true }).click();
+  await page.getByLabel("Link").waitFor();
+  await page.getByLabel("E-mail").fill(alice.email);
+  await page.getByRole("button", { name: "Invite", exact: true }).click();
+  await page.getByRole("alert").waitFor();
+  await goTo(page, `/orgs/${stage.org}/settings/invites`);
+  await page.getByText("No open invitations.").waitFor();
+  same([await page.getByLabel("Link").count(), await page.getByRole("alert").count()], [0, 0], "what is left of another organization");
+  await goTo(page, `/r/${other.id}`);
+  await heading(page, other.name).waitFor();
 }
 
 /** People are shown as online from the first moment on. */
@@ -126,7 +139,7 @@ async function muted(page) {
     await page.getByRole("button", { name: "Room options" }).click();
     await page.getByRole("menuitemradio", { name: label, checked: true }).waitFor();
     await page.keyboard.press("Escape");
-    same(await roomLink(page, "general").evaluate((one) => one.classList.contains("muted")), isMuted, "the list says whether it is muted");
+    await eventually("the list says whether it is muted", async () => (await roomLink(page, "general").evaluate((one) => one.classList.contains("muted"))) === isMuted);
   }
 }
 

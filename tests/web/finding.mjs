@@ -2,7 +2,7 @@
 // gone, and files that were dropped beside the room.
 
 import { DESKTOP, check, eventually, isAccessible, journey, looksGood, many, rest, same, stage } from "./stage.mjs";
-import { composer, enter, goTo, isInView, message, room as roomLink, sees, send, timeline } from "./ui.mjs";
+import { composer, enter, goTo, isInView, message, openRoom, room as roomLink, sees, send, tabOf, timeline } from "./ui.mjs";
 
 const option = (page, name) => page.getByRole("option", { name });
 
@@ -65,7 +65,65 @@ await journey("finding", async (browser, step) => {
   await looksGood(page, "the keys");
   await page.keyboard.press("Escape");
   await page.getByRole("dialog").waitFor({ state: "detached" });
+  await composer(page).focus();
+  await page.keyboard.press("Control+/");
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Room options" }).click();
+  await page.getByRole("menuitem", { name: "Keyboard shortcuts" }).click();
+  await page.getByRole("dialog", { name: "Keyboard shortcuts" }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
   step("who is removed keeps what they were writing; what is not there is said; the keys are listed");
+
+  // A draft is marked in the list; sent in one tab, it is gone in the other.
+  await roomLink(page, "general").click();
+  await composer(page, "Message general").fill("half of it");
+  await roomLink(page, "orchard").click();
+  await composer(page, "Message orchard").waitFor();
+  await roomLink(page, /general.*draft/).waitFor();
+  const tab = await tabOf(page);
+  await openRoom(tab, room);
+  same(await composer(tab, "Message general").inputValue(), "half of it", "the draft in another tab");
+  await roomLink(page, "general").click();
+  await composer(page, "Message general").press("Enter");
+  await sees(page, "half of it");
+  await eventually("the draft is gone in the other tab", async () => (await composer(tab, "Message general").inputValue()) === "");
+  await tab.close();
+  await roomLink(page, "orchard").click();
+  await composer(page, "Message orchard").waitFor();
+  same(await roomLink(page, /draft/).count(), 0, "rooms with a draft");
+
+  // Back closes what is open before it leads anywhere.
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /Jump to/ }).waitFor();
+  await page.evaluate(() => history.back());
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.getByRole("heading", { name: "orchard", level: 1 }).waitFor();
+  check(page.url().endsWith(`/r/${orchard.id}`), `Back closes a dialog, and stays: ${page.url()}`);
+  await page.evaluate(() => history.back());
+  await page.getByRole("heading", { name: "general", level: 1 }).waitFor();
+
+  // The switcher begins with what is unread, then what was looked at last; where one is comes last.
+  const quiet = await rest(bob, "POST", "/rooms/dm/", { org, user_ids: [alice.id] });
+  await roomLink(page, /Alice/).waitFor();
+  await rest(alice, "POST", `/messages/rooms/${quiet.id}/`, { body: "hello?" });
+  await roomLink(page, /Alice/).locator(".badge").waitFor();
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: /Jump to/ }).waitFor();
+  const names = (await page.getByRole("option").locator("bdi").allInnerTexts());
+  same([names[0], names[1], names.at(-1)], ["Alice", "orchard", "general"], "the order of the switcher");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  for (const name of ["The alert", "alert station", "malert"]) await rest(alice, "POST", "/rooms/", { org, name, auto_join: true });
+  for (const name of ["The alert", "alert station", "malert"]) await roomLink(page, name).waitFor();
+  await jump(page, "alert");
+  await page.getByRole("option", { name: /Search messages/ }).waitFor();
+  same((await page.getByRole("option").locator("bdi").allInnerTexts()).slice(0, 3), ["alert station", "The alert", "malert"], "what fits best comes first");
+  await page.keyboard.press("Escape");
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  step("drafts are marked, Back closes dialogs first, the switcher has an order");
 
   await many(60, 6, (n) => rest(alice, "POST", `/messages/rooms/${orchard.id}/`, { body: `apple ${n}\n\nand more of it` }));
   await roomLink(page, "orchard").locator(".count").getByText("60").waitFor();

@@ -15,7 +15,7 @@ await journey("invited", async (browser, step) => {
 
   await rest(stage.alice, "POST", `/orgs/${stage.org}/invite/`, { email: grace });
   await page.goto(page.door.url + await mailLink(grace, /\/invite\//));
-  await page.getByText(`Alice invites ${grace} to join`).waitFor();
+  await page.getByText(`Alice invited ${grace} to join`).waitFor();
   for (const [label, value] of Object.entries({ "E-mail": "someone.else@chat.test", Password: "correct horse battery" })) {
     await page.getByLabel(label, { exact: true }).fill(value);
   }

@@ -48,8 +48,9 @@ await journey("notifications", async (browser, step) => {
   // Whom it mentions was never seen here: the name is asked for.
   const { token: forMallory } = await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email });
   await rest(mallory, "POST", "/orgs/accept-invite/", { token: forMallory });
-  await rest(bob, "POST", `/messages/rooms/${dm.id}/`, { body: `ask @${mallory.email}, please` });
   await hers.getByRole("link", { name: /^Notifications/ }).first().click();
+  await hers.getByRole("button", { name: "Mark all as read" }).waitFor();
+  await rest(bob, "POST", `/messages/rooms/${dm.id}/`, { body: `ask @${mallory.email}, please` });
   await row.filter({ hasText: "ask @Mallory, please" }).waitFor();
   await hers.getByRole("button", { name: "Mark all as read" }).click();
   await hers.getByText("Marked all as read.").waitFor();

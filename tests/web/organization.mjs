@@ -12,7 +12,10 @@ await journey("organization", async (browser, step) => {
   const dialog = hers.getByRole("dialog");
 
   await hers.getByRole("link", { name: "Organization settings" }).click();
-  await hers.getByRole("textbox", { name: "Name", exact: true }).fill("Ours <b>& theirs</b>");
+  await hers.getByRole("textbox", { name: "Name", exact: true }).fill("  ");
+  await hers.getByRole("button", { name: "Save" }).click();
+  await hers.getByRole("alert").filter({ hasText: "The name can't be empty." }).waitFor();
+  await hers.getByRole("textbox", { name: /^Name/ }).fill("Ours <b>& theirs</b>");
   await hers.getByRole("button", { name: "Save" }).click();
   await hers.getByText("Saved.").waitFor();
   same((await rest(bob, "GET", `/orgs/${org}/`)).name, "Ours <b>& theirs</b>", "the name that others read");

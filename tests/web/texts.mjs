@@ -104,7 +104,7 @@ await journey("texts", async (browser, step) => {
   await name.fill("GENERAL");
   await page.keyboard.press("Enter");
   await page.getByRole("alert").filter({ hasText: "already a room with this name" }).waitFor();
-  await page.getByRole("button", { name: "Open general" }).waitFor();
+  same(await page.getByRole("button", { name: "Open general" }).evaluate((one) => getComputedStyle(one).borderStyle), "none", "the border of what looks like a link");
   await isAccessible(page, "a room's name that is taken");
   await name.fill("U\u0308BERBLICK");
   await page.keyboard.press("Enter");

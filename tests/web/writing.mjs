@@ -83,6 +83,11 @@ async function mentions(page) {
   await page.keyboard.press("Enter");
   await sent(alice, room, `thanks @${carol.email} and @Zoë.Brontë, not \`@Zoë Brontë\`!`);
 
+  // Whoever mentions everyone is not told so in amber.
+  await send(page, "@room tea?");
+  await body(page, "tea?").locator(".mention").waitFor();
+  same(await body(page, "tea?").locator(".mention-me").count(), 0, "own mentions of everyone that are marked as for oneself");
+
   // People of the organization who are not in the room stand below the others.
   const { mallory } = stage;
   const { token } = await rest(alice, "POST", `/orgs/${org}/invite/`, { email: mallory.email });

@@ -106,9 +106,9 @@ export class Chat extends LitElement {
   /** @param {KeyboardEvent} event */
   keys(event) {
     const command = event.ctrlKey || event.metaKey;
-    if (command && !event.shiftKey && event.key.toLowerCase() === "k") show("cb-switcher", { org: this.org });
+    if (command && !event.shiftKey && event.key.toLowerCase() === "k") show("cb-switcher", { org: this.org, here: this.room });
     else if (command && event.shiftKey && event.key.toLowerCase() === "f") this.openSearch();
-    else if (event.key === "?" && !/** @type {Element} */ (event.target).matches("input, textarea, select")) import("./help.js").then(() => show("cb-keys"), () => {});
+    else if ((command && event.key === "/") || (event.key === "?" && !/** @type {Element} */ (event.target).matches("input, textarea, select"))) this.openHelp();
     else if (event.key === "F6" && !document.querySelector("dialog[open]")) ways((part) => part.nextPart(this, event.shiftKey ? -1 : 1)).catch(() => {});
     else if (event.altKey && (event.key === "ArrowUp" || event.key === "ArrowDown")) ways((part) => part.nextRoom(this, event.key === "ArrowUp" ? -1 : 1, event.shiftKey)).catch(() => {});
     else return;
@@ -186,6 +186,10 @@ export class Chat extends LitElement {
     if (home && location.pathname === "/") go(`/r/${home.id}`, { replace: true });
   }
 
+  openHelp() {
+    import("./help.js").then(() => show("cb-keys"), () => {});
+  }
+
   /** @param {any} [what] see `open` in search.js */
   openSearch(what) {
     search().then((part) => part.open(this, what), () => {});
@@ -206,12 +210,12 @@ export class Chat extends LitElement {
     // On a narrow screen the list is all there is.
     const isAlone = isList && narrow.matches;
     return html`<div class=${`chat${isList ? " drawer" : this.searching !== null ? " at-search" : ""}${this.isSearchOpen ? " with-search" : ""}`}
-        @open-switcher=${() => show("cb-switcher", { org: this.org })} @open-dm=${() => show("cb-new-dm", { org: this.org })}
+        @open-switcher=${() => show("cb-switcher", { org: this.org, here: this.room })} @open-dm=${() => show("cb-new-dm", { org: this.org })}
         @open-browse=${() => show("cb-browse", { org: this.org })} @open-new-room=${() => show("cb-new-room", { org: this.org })}
         @close-search=${() => search().then((part) => part.close(this))}
         @open-sections=${(/** @type {CustomEvent} */ event) => show("cb-section", { room: event.detail })}
         @open-members=${(/** @type {CustomEvent} */ event) => show("cb-members", { room: event.detail })}
-        @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
+        @open-help=${this.openHelp} @open-rooms=${() => (this.drawer = true)} @org=${this.changeOrg}
         @click=${(/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest?.(".sidebar a") && (this.drawer = false)}>
       <cb-sidebar .current=${this.room} .org=${this.org} .alone=${isAlone} role=${isAlone ? "main" : nothing}></cb-sidebar>
       <main>${this.renderBanner()}${this.screen ? this.renderScreen() : room ? html`<cb-room .room=${room} .message=${this.message}></cb-room>` : this.renderEmpty()}</main>

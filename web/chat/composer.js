@@ -321,8 +321,8 @@ export class ChatComposer extends LitElement {
       ${editing ? this.renderBar("edit", "Editing") : reply ? this.renderBar("reply", `Replying to ${board.nameOf(reply.sender)}`, gist(reply, 160)) : nothing}
       ${files.length ? attaching?.renderFiles(this.begun, () => { this.problem = ""; redraw(); this.field.focus(); }, redraw) : nothing}
       <div class="composer-row">
-        <label class="icon-button" title="Add files">${icon("clip")}<span class="hidden">Add files</span>
-          <input type="file" multiple class="hidden" @change=${(/** @type {any} */ event) => { this.attach(event.target.files); event.target.value = ""; }}></label>
+        <button type="button" class="icon-button" aria-label="Add files" title="Add files" @click=${() => /** @type {HTMLElement} */ (this.querySelector("input[type=file]")).click()}>${icon("clip")}</button>
+        <input type="file" multiple hidden @change=${(/** @type {any} */ event) => { this.attach(event.target.files); event.target.value = ""; }}>
         <textarea rows="1" dir="auto" aria-label=${label} placeholder=${label} autocomplete="off"
           aria-autocomplete="list" aria-controls=${this.found.length ? "mention-choices" : nothing}
           aria-activedescendant=${this.found.length ? `mention-${this.chosen}` : nothing}

@@ -18,8 +18,7 @@ export function renderEmpty(chat, show) {
   if (chat.room) return place(chat, board.lostRooms.get(chat.room)?.name ?? "Room not found", gone(chat.room));
   if (chat.hasRooms) return place(chat, org.name, html`<p>Choose a room, or press Ctrl K.</p>`);
   return place(chat, org.name, html`<p>No rooms yet.</p>
-    <p><button class="link" @click=${() => show("cb-browse", { org: org.id })}>Browse rooms</button>${org.role === "MEMBER" ? nothing
-      : html`, or <button class="link" @click=${() => show("cb-new-room", { org: org.id })}>create the first room</button>`}</p>`);
+    <p>${org.role === "MEMBER" ? nothing : html`<button class="link" @click=${() => show("cb-new-room", { org: org.id })}>Create the first room</button> · `}<button class="link" @click=${() => show("cb-browse", { org: org.id })}>Browse rooms</button></p>`);
 }
 
 /** @param {Event} event of the button, which a status follows @param {string} draft */

@@ -1,4 +1,4 @@
-// The keys that the page knows, in a dialog: `?` opens it.
+// The keys that the page knows, in a dialog: Ctrl+/ and `?` open it.
 
 import { html } from "lit";
 import { icon } from "./icons.js";
@@ -7,7 +7,7 @@ import { Modal } from "./modal.js";
 /** @type {[string, [string, string][]][]} */
 const KEYS = [
   ["Everywhere", [["Ctrl K", "Jump to a room, a person or a message"], ["Ctrl Shift F", "Search messages"], ["Alt ↑ ↓", "Previous or next room"],
-    ["Alt Shift ↑ ↓", "Previous or next unread room"], ["F6", "Rooms, messages, message field"], ["?", "These keys"]]],
+    ["Alt Shift ↑ ↓", "Previous or next unread room"], ["F6", "Rooms, messages, message field"], ["Ctrl /", "These keys; ? does too outside a field"]]],
   ["Writing", [["Enter", "Send; in a code block, a new line"], ["Shift Enter", "New line; continues a list"], ["↑", "Edit your last message"], ["@", "Mention someone"], [":", "Emoji by name"],
     ["Ctrl B", "Bold"], ["Ctrl I", "Italic"], ["Ctrl E", "Code"], ["Ctrl Shift X", "Strikethrough"], ["Ctrl K", "Link, with a selection"], ["Esc", "Cancel a reply or an edit"]]],
   ["A message", [["↑ ↓", "Previous or next message"], ["r", "Reply"], ["e", "Edit"], ["+", "React"], ["Delete", "Delete"]]],

@@ -37,7 +37,7 @@ const drawn = new WeakMap();
 function bodyOf(message) {
   const people = peopleOf(message);
   let one = drawn.get(message);
-  if (one?.people !== people) drawn.set(message, one = { people, body: markdown(message.body, marksIn) });
+  if (one?.people !== people) drawn.set(message, one = { people, body: markdown(message.body, (text) => marksIn(text, message.sender === board.user?.id)) });
   return one.body;
 }
 

@@ -5,6 +5,9 @@ import { dress } from "/dress.js";
 
 await dress("more-style");
 
+/** The Navigation API, where the browser has it. @type {EventTarget|undefined} */
+const navigation = /** @type {any} */ (globalThis).navigation;
+
 /**
  * A dialog in light DOM. Subclasses draw one `<dialog>`, which is opened when it was first drawn; closing
  * it (Escape, `close()`) removes the element and fires `left`.
@@ -23,11 +26,19 @@ export class Modal extends LitElement {
     this.dialog.addEventListener("close", () => this.#leave());
     this.dialog.showModal();
     addEventListener("popstate", this.#wentAway);
+    navigation?.addEventListener("navigate", this.#goingBack);
     this.opened();
   }
 
   /** What it is about is not what is shown any more. */
   #wentAway = () => this.close();
+
+  /** Back closes it, and leads nowhere yet, where the browser lets a page decide. @param {any} event */
+  #goingBack = (event) => {
+    if (event.navigationType !== "traverse" || !event.cancelable) return;
+    event.preventDefault();
+    this.close();
+  };
 
   /** Runs once it is open: subclasses. */
   opened() {}
@@ -43,6 +54,7 @@ export class Modal extends LitElement {
 
   #leave() {
     removeEventListener("popstate", this.#wentAway);
+    navigation?.removeEventListener("navigate", this.#goingBack);
     this.remove();
     this.dispatchEvent(new Event("left"));
     const back = document.activeElement;

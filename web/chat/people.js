@@ -64,11 +64,11 @@ export function namesOf(ids, most = 3) {
   return shown.length < 2 ? (shown[0] ?? "") : `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)}`;
 }
 
-/** The mentions of somebody or everyone, by their longest reading that is somebody. @param {string} text @returns {import("/markdown.js").Mark[]} */
-export const marksIn = (text) => board.names.mentionsIn(text).flatMap(({ at, everyone, readings }) => {
+/** The mentions of somebody or everyone, by their longest reading that is somebody. @param {string} text @param {boolean} [isMine] whether the reader wrote it: who mentions everyone does not mean themselves @returns {import("/markdown.js").Mark[]} */
+export const marksIn = (text, isMine = false) => board.names.mentionsIn(text).flatMap(({ at, everyone, readings }) => {
   for (const { length, key } of readings) {
     const [token, ids] = [text.slice(at + 1, at + 1 + length), board.names.named(key)];
-    if (everyone || ids.length) return [{ at, token, name: ids.length === 1 ? board.nameOf(ids[0]) : token, isMe: Boolean(everyone) || ids.includes(board.user?.id ?? 0) }];
+    if (everyone || ids.length) return [{ at, token, name: ids.length === 1 ? board.nameOf(ids[0]) : token, isMe: (Boolean(everyone) && !isMine) || ids.includes(board.user?.id ?? 0) }];
   }
   board.names.seek(readings);
   return [];

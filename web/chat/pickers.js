@@ -7,6 +7,7 @@ import { PickDialog } from "./dialog.js";
 import { icon, iconOf } from "./icons.js";
 import { avatar, counted } from "./people.js";
 import { wants } from "./sidebar.js";
+import { lookedAt } from "./timeline.js";
 
 /** How well `text` fits a name: prefix, word prefix, substring, letters in order; 9 is not at all. @param {string} name @param {string} text */
 export function rank(name, text) {
@@ -28,6 +29,7 @@ class QuickSwitcher extends PickDialog {
     super();
     this.label = "Jump to a room or person";
     this.org = 0;
+    /** The room one is in. */ this.here = 0;
     /** Rooms to join, asked for once. @type {Promise<any[]>|undefined} */ this.joinable = undefined;
   }
 
@@ -46,29 +48,34 @@ class QuickSwitcher extends PickDialog {
     for (const one of people) board.learn({ id: one.user, email: one.user_email, first_name: one.user_first_name, last_name: one.user_last_name });
     const found = this.people(new Set(people.map((/** @type {any} */ one) => one.user)), text);
     const others = joinable.filter((/** @type {any} */ info) => rank(info.name, text) < 3).slice(0, 8).map((/** @type {any} */ info) => ({
-      icon: iconOf(info), title: info.name, note: info.topic, hint: "Join", run: () => this.join(info.id),
+      rank: rank(info.name, text), icon: iconOf(info), title: info.name, note: info.topic, hint: "Join", run: () => this.join(info.id),
     }));
-    return [...rooms, ...found, ...others, { icon: icon("search"), title: `Search messages for “${text}”`, run: () => this.search(text) }];
+    const all = [...rooms, ...found, ...others].sort((a, b) => a.rank - b.rank);
+    return [...all, { icon: icon("search"), title: `Search messages for “${text}”`, run: () => this.search(text) }];
   }
 
-  /** People whom the server found, and those of our rooms in this organization whose names fit without accents. @param {Set<number>} ids @param {string} text @returns {import("./dialog.js").Item[]} */
+  /** People whom the server found, and those of our rooms in this organization whose names fit without accents. @param {Set<number>} ids @param {string} text */
   people(ids, text) {
     for (const room of board.rooms.values()) {
       if (room.info.org === this.org) for (const id of room.members ?? []) if (rank(board.nameOf(id), text) < 3) ids.add(id);
     }
     ids.delete(board.user?.id ?? 0);
-    return [...ids].slice(0, 8).map((id) => ({
-      icon: avatar(id), title: board.nameOf(id), note: board.people.get(id)?.email, hint: "Message", run: () => this.write(id),
+    // Whom the server found by the address fits too, after those whose names do.
+    const all = [...ids].map((id) => ({ id, rank: Math.min(rank(board.nameOf(id), text), 3) })).sort((a, b) => a.rank - b.rank);
+    return all.slice(0, 8).map(({ id, rank }) => ({
+      rank, icon: avatar(id), title: board.nameOf(id), note: board.people.get(id)?.email, hint: "Message", run: () => this.write(id),
     }));
   }
 
-  /** @param {string} text @returns {import("./dialog.js").Item[]} */
+  /** What fits best; of that, what is unread, then what was looked at last, and where one is last. @param {string} text */
   rooms(text) {
     const recent = (/** @type {any} */ room) => room.info.last_message_at ?? "";
-    return [...board.rooms.values()].map((room) => ({ room, rank: rank(room.name, text) })).filter((one) => one.rank < 9)
-      .sort((a, b) => a.rank - b.rank || Number(wants(b.room)) - Number(wants(a.room)) || recent(b.room).localeCompare(recent(a.room)))
-      .slice(0, 30).map(({ room }) => ({
-        icon: roomIcon(room), title: room.name, hint: room.unread ? `${room.unread} unread` : undefined,
+    const looked = lookedAt();
+    const place = (/** @type {import("/chatboard/room.js").Room} */ room) => (room.id === this.here ? 3 : wants(room) ? 0 : looked.includes(room) ? 1 : 2);
+    return [...board.rooms.values()].map((room) => ({ room, rank: rank(room.name, text), place: place(room) })).filter((one) => one.rank < 9)
+      .sort((a, b) => a.rank - b.rank || a.place - b.place || (a.place === 1 ? looked.indexOf(a.room) - looked.indexOf(b.room) : 0) || recent(b.room).localeCompare(recent(a.room)))
+      .slice(0, 30).map(({ room, rank }) => ({
+        rank, icon: roomIcon(room), title: room.name, hint: room.unread ? `${room.unread} unread` : undefined,
         note: board.orgs.length > 1 ? board.orgs.find((org) => org.id === room.info.org)?.name : room.info.topic,
         run: () => { this.close(); go(`/r/${room.id}`); },
       }));

@@ -19,6 +19,7 @@ export function renderMenu(head) {
     ${item("Nothing (mute)", settings.notify === "none", { notify: "none" })}
     <hr><button role="menuitem" @click=${() => { head.closeMenu(); head.dispatchEvent(new CustomEvent("open-sections", { bubbles: true, detail: id })); }}>Move to a section…</button>
     <button role="menuitem" @click=${() => go(`/r/${id}/settings`)}>Room settings…</button>
+    <button role="menuitem" @click=${() => { head.closeMenu(); head.dispatchEvent(new CustomEvent("open-help", { bubbles: true })); }}>Keyboard shortcuts</button>
     ${info.is_dm ? nothing : html`<button role="menuitem" class="danger" @click=${() => leave(head)}>Leave room</button>`}
   </div>`;
 }

@@ -48,11 +48,23 @@ class ChatSidebar extends LitElement {
     this.org = 0;
     /** Whether it is all that is shown. */ this.alone = false;
     this.follow = new Follow(this, ["rooms", "user", "status", "notification"], undefined, listEvery);
+    this.onStorage = () => this.requestUpdate();
     this.folded = new Set((localStorage.getItem(FOLDED) ?? "").split("\n"));
   }
 
   createRenderRoot() {
     return this;
+  }
+
+  connectedCallback() {
+    super.connectedCallback();
+    // Another tab writes, or sends, a draft.
+    addEventListener("storage", this.onStorage);
+  }
+
+  disconnectedCallback() {
+    super.disconnectedCallback();
+    removeEventListener("storage", this.onStorage);
   }
 
   /** @param {string} name @param {any} [detail] */
@@ -118,7 +130,7 @@ class ChatSidebar extends LitElement {
     return html`<li><a class=${`room-link ${loud ? "loud" : ""} ${settings.notify === "none" ? "muted" : ""}`} href=${`/r/${room.id}`}
       aria-current=${room.id === this.current ? "page" : nothing}>
       ${other ? avatar(other.id, room.online.has(other.id)) : iconOf(info)}<bdi>${room.name}</bdi>
-      ${settings.notify === "none" ? icon("mute") : nothing}
+      ${room.id !== this.current && localStorage.getItem(`chatboard.draft.${board.user?.id}.${room.id}`) ? html`${icon("edit")}<span class="hidden">draft</span>` : nothing}${settings.notify === "none" ? icon("mute") : nothing}
       ${room.mentions || (info.is_dm && loud) ? html`<b class="badge">${room.mentions || count}</b><span class="hidden">${room.mentions ? "mentions" : "unread"}</span>`
         : loud ? html`<small class="count">${count}</small><span class="hidden">unread</span>` : nothing}</a></li>`;
   }

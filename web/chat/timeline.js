@@ -34,6 +34,8 @@ export const FEW = 45;
 const KEPT_ROOMS = 8;
 /** Rooms that were looked at, the last first. @type {import("/chatboard/room.js").Room[]} */
 let kept = [];
+/** The rooms that were looked at, the last first. */
+export const lookedAt = () => kept;
 /** Rows that are hinted at while there is nothing to draw. */
 const HINTED = 6;
 /** What leads to the first unread message, once it is loaded. @type {typeof import("./unread.js")|undefined} */

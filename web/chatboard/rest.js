@@ -57,6 +57,8 @@ export class Rest {
   #login = null;
   /** @type {Promise<boolean>|null} */
   #renewing = null;
+  /** How the last login ended, where nobody signed out here: on another device, or in another tab. @type {""|"elsewhere"|"tab"} */
+  ending = "";
 
   /** @param {string} origin @param {(user: User|null) => void} onLogin */
   constructor(origin, onLogin) {
@@ -86,6 +88,7 @@ export class Rest {
   #fromOtherTab() {
     const before = this.user?.id;
     this.#login = this.#stored();
+    if (before && !this.#login) this.ending = "tab";
     if (this.user?.id !== before) this.onLogin(this.user);
   }
 
@@ -119,6 +122,7 @@ export class Rest {
 
   /** @param {{access: string, refresh: string}} tokens */
   async begin(tokens) {
+    this.ending = "";
     this.#keep({ ...tokens, at: Date.now(), user: null });
     this.setUser(await this.request("GET", "/auth/me/"));
   }
@@ -169,6 +173,7 @@ export class Rest {
       return true;
     }
     if (answer.status !== 401) throw await this.#problem(answer);
+    this.ending = "elsewhere";
     this.#keep(null);
     this.onLogin(null);
     return false;

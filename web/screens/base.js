@@ -8,11 +8,12 @@ import { faultsOf, problemOf } from "/chat/faults.js";
 import { FormDialog, markFaults } from "/chat/forms.js";
 import { show } from "/chat/modal.js";
 import { LOCALE } from "/chat/people.js";
+import { toast } from "/chat/toast.js";
 
 /** @typedef {{problem: string, errors: Record<string, string[]>}} Fault */
 
-/** Says something short to everyone, sighted or not: the shell shows it. @param {string} text */
-export const say = (text) => dispatchEvent(new CustomEvent("screen-said", { detail: text }));
+/** Says something short to everyone, sighted or not. */
+export const say = toast;
 
 const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "long" });
 /** A day, where nobody needs the time. @param {string} at */
@@ -76,8 +77,17 @@ export class Part extends LitElement {
   /** @param {Map<string, any>} changed */
   willUpdate(changed) {
     const before = changed.get("place");
+    // What was said of another organization or room is not of this one.
+    if (before && before.id !== this.place.id) {
+      this.faults = {};
+      this.ready = false;
+      this.left();
+    }
     if (changed.has("place") && (!before || before.id !== this.place.id || before.rest !== this.place.rest)) this.reload();
   }
+
+  /** Another organization or room is shown now: subclasses forget what they kept of the last one. */
+  left() {}
 
   /** @returns {Promise<void>} */
   async load() {}

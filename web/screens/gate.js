@@ -17,6 +17,9 @@ export function destination() {
 
 const HEADINGS = { "sign-in": "Sign in", register: "Create account", invite: "You're invited", reset: "Choose a new password", "verify-email": "Verify your e-mail address" };
 
+/** Why one has to sign in again. */
+const ENDINGS = { elsewhere: "You were signed out from another device, or your password was changed. Sign in again.", tab: "You signed out in another tab." };
+
 /** @typedef {{mode: "open"|"invite"|"closed", domains: string[], email_verification: "required"|"off"}} Rules who may register here */
 
 /** Whether somebody without an invitation may register, whatever their address. @param {Rules|null} rules */
@@ -100,8 +103,9 @@ export class Gate extends Forms {
 
   renderSignIn() {
     const state = this.form("sign-in");
+    const { ending } = board.rest;
     const send = this.saves("sign-in", (data) => board.signIn(String(data.get("email")), String(data.get("password"))));
-    return html`<form @submit=${send}><h1>ChatBoard</h1>${this.email("sign-in")}
+    return html`<form @submit=${send}><h1>ChatBoard</h1>${ending ? html`<p role="status">${ENDINGS[ending]}</p>` : nothing}${this.email("sign-in")}
       ${field(state, "password", "Password", { type: "password", autocomplete: "current-password", required: true })}${this.button("sign-in", "Sign in")}
       <p><a href=${`/register${location.search}`}>Create account</a> · <a href="/sign-in/forgotten">Forgot your password?</a></p></form>`;
   }

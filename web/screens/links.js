@@ -18,6 +18,7 @@ const UNUSABLE = { invite_expired: "This invitation has expired. Ask for a new o
 class LinkGate extends Gate {
   /** @param {string} kind */
   opens(kind) {
+    /** Whether it is asked if one really wants to sign out. */ this.sure = false;
     /** What a good invite is for; null until it is known. @type {Invite|null} */ this.invite = null;
     if (kind === "invite") this.loadRules();
     const token = tokenOf(this.path);
@@ -119,8 +120,14 @@ class LinkGate extends Gate {
     return html`<form @submit=${send}><h1>You're invited</h1>${this.renderPurpose()}
       ${this.rules?.mode === "closed" ? nothing : html`<fieldset class="either"><legend class="hidden">Your account</legend>${choice(true, "Create account")}${choice(false, "Sign in")}</fieldset>`}
       ${this.isNew ? this.fields("invite") : html`${this.email("invite")}
-        ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}`}
+        ${field(this.form("invite"), "password", "Password", { type: "password", autocomplete: "current-password", required: true })}<p><a href="/sign-in/forgotten">Forgot your password?</a></p>`}
       ${this.button("invite", this.isNew ? "Create account and join" : "Sign in and join")}</form>`;
+  }
+
+  /** Signing out is asked first: it ends every tab's login. @param {boolean} sure */
+  ask(sure) {
+    this.sure = sure;
+    this.requestUpdate();
   }
 
   /** @param {import("/chatboard.js").User} user */
@@ -130,7 +137,9 @@ class LinkGate extends Gate {
     return html`<form @submit=${send}><h1>You're invited</h1>${this.renderPurpose()}<p>You are signed in as <b><bdi>${user.email}</bdi></b>.</p>
       ${isAnothers ? html`<p class="failed" role="alert">This invitation is for another address.</p>` : this.button("accept", "Accept invitation")}
       ${this.form("accept").problem && user.email_verified === false ? html`<p><button type="button" class="as-link" @click=${() => this.resend(user)}>Send the verification mail again</button></p>` : nothing}
-      <p><a href="/">Not now</a> · <button type="button" class="as-link" @click=${() => board.signOut()}>Use another account</button></p></form>`;
+      <p><a href="/">Not now</a> · ${this.sure ? html`<span role="alert">This signs <bdi>${user.email}</bdi> out in all tabs of this browser.</span>
+        <button type="button" class="as-link" @click=${() => board.signOut()}>Sign out</button> · <button type="button" class="as-link" @click=${() => this.ask(false)}>Cancel</button>`
+        : html`<button type="button" class="as-link" @click=${() => this.ask(true)}>Use another account</button>`}</p></form>`;
   }
 
   /** @param {import("/chatboard.js").User} user */
@@ -145,13 +154,24 @@ class LinkGate extends Gate {
     this.requestUpdate();
   }
 
+  /** Marks the notification of an invitation that was accepted as read. @param {number} org */
+  async readInvitation(org) {
+    const { results } = await board.request("GET", "/notifications/?is_read=false&limit=50");
+    const about = results.filter((/** @type {any} */ one) => one.notification_type === "org_invite" && one.data.org === org);
+    for (const { id } of about) await board.request("PATCH", `/notifications/${id}/`, { is_read: true });
+    if (about.length) await board.countNotifications();
+  }
+
   async accept() {
     try {
       const { org_id } = await board.request("POST", "/orgs/accept-invite/", { token: tokenOf(this.path) });
       localStorage.setItem("chatboard.org", String(org_id));
-      if (board.status === "online" || board.orgs.length) await board.load();
+      const isLoaded = board.status === "online" || board.orgs.length;
+      await Promise.all([isLoaded && board.load(), this.readInvitation(org_id).catch(() => {})]);
       // Back does not lead to an invitation that was used.
       go("/", { replace: true });
+      const name = this.invite?.org_name ?? board.orgs.find(({ id }) => id === org_id)?.name;
+      import("/chat/toast.js").then(({ toast }) => toast(name ? `You joined ${name}.` : "You joined the organization."), () => {});
     } catch (error) {
       const { code } = /** @type {import("/chatboard.js").ApiError} */ (error);
       if (this.endsUnusable(code)) return;

@@ -98,6 +98,16 @@ class Invites extends Part {
   /** The one just made: its link is shown this once. */
   made = { email: "", link: "" };
 
+  left() {
+    this.made = { email: "", link: "" };
+  }
+
+  /** @param {Map<string, any>} changed */
+  updated(changed) {
+    // Whoever just created the organization goes on by inviting.
+    if (changed.has("ready") && this.ready && history.state?.isNew) /** @type {HTMLElement|null} */ (this.querySelector("input[name=email]"))?.focus();
+  }
+
   async load() {
     await this.list.first(`/orgs/${this.place.id}/invites/`);
   }

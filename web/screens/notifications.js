@@ -5,7 +5,7 @@ import { Follow, board } from "/state.js";
 import { plain } from "/markdown.js";
 import { icon } from "/chat/icons-more.js";
 import { avatar, dayOf, marksIn, timeOf } from "/chat/people.js";
-import { Pages, Part, ask, momentOf } from "./base.js";
+import { Pages, Part, ask, momentOf, say } from "./base.js";
 
 /**
  * @typedef {{id: number, title: string, message: string, notification_type: string, is_read: boolean, created_at: string,
@@ -87,13 +87,14 @@ class Notifications extends Part {
   /** The link in the mail proves that the invitation is for who reads it: nothing else has its token. @param {Notification} one */
   accept(one) {
     ask({
-      label: "Accept the invitation", action: "Accept", isDangerous: false, said: "You joined the organization.",
+      label: "Accept the invitation", action: "Accept", isDangerous: false,
       text: html`<p>Open the link in the mail that went to <bdi>${board.user?.email}</bdi>, or paste it here.</p>`,
       fields: (form) => html`<label>Link<input name="token" required autocomplete="off" autofocus dir="ltr" spellcheck="false" placeholder="https://…">${form.error("token")}</label>`,
       call: async (data) => {
         const { org_id: org } = await board.request("POST", "/orgs/accept-invite/", { token: tokenIn(String(data.get("token"))) });
         if (!one.is_read) await this.mark(one, true);
         await board.load();
+        say(`You joined ${board.orgs.find(({ id }) => id === org)?.name ?? "the organization"}.`);
         this.dispatchEvent(new CustomEvent("org", { bubbles: true, detail: org }));
       },
     });

@@ -61,7 +61,7 @@ class NewOrganization extends Part {
   async make(data) {
     const { id } = await board.request("POST", "/orgs/", { name: String(data.get("name")).trim() });
     await board.load();
-    go(`/orgs/${id}/settings/invites`, { replace: true });
+    go(`/orgs/${id}/settings/invites`, { replace: true, state: { isNew: true } });
   }
 
   renderPart() {

@@ -2,6 +2,7 @@
 
 import { html, nothing } from "lit";
 import { board } from "/state.js";
+import { isBlank } from "/chatboard/text.js";
 import { avatar, counted, fullTimeOf } from "/chat/people.js";
 import { Pages, Part, ask } from "./base.js";
 import { field } from "./fields.js";
@@ -23,6 +24,7 @@ class Profile extends Part {
   /** @param {FormData} data */
   async save(data) {
     const address = String(data.get("avatar_url")).trim();
+    if (isBlank(`${data.get("first_name")}${data.get("last_name")}`)) throw Object.assign(new Error(), { errors: { first_name: ["Your name can't be empty."] } });
     board.rest.setUser(await board.request("PATCH", "/auth/me/", { first_name: data.get("first_name"), last_name: data.get("last_name"), avatar_url: address || null }));
     board.listChanged();
     this.requestUpdate();

@@ -45,7 +45,7 @@ class Retention extends Part {
 
   renderPart() {
     const { retention_days: own, effective_days: effective, legal_hold: isHeld } = this.kept;
-    return html`<h2>Retention</h2><p class="screen-intro">${isHeld ? "A legal hold is on: nothing is removed." : effective === null ? "Messages are kept for ever." : `Messages are kept for ${days(effective)}.`}</p>
+    return html`<h2>Retention</h2><p class="screen-intro">${isHeld ? "A legal hold is on: nothing is removed." : effective === null ? "Messages are kept forever." : `Messages are kept for ${days(effective)}.`}</p>
       <form class="screen-card" @submit=${this.save}><label>Keep messages for (days)<input name="retention_days" type="number" min="1" step="1" inputmode="numeric" .value=${own === null ? "" : String(own)} placeholder="Server default">
           ${this.fault("days", "retention_days")}</label>${this.fault("days")}<p class="note">Leave empty for the server's default, which is also the most.</p>
         <div class="buttons end"><button class="primary" ?disabled=${this.busy === "days"}>Save</button></div></form>

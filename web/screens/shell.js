@@ -108,36 +108,16 @@ export function titleOf(path) {
 }
 
 class Screen extends LitElement {
-  static properties = { path: { type: String }, said: { state: true } };
+  static properties = { path: { type: String } };
 
   constructor() {
     super();
     this.path = "";
-    this.said = "";
     this.follow = new Follow(this, ["rooms", "user"]);
-    this.onSaid = (/** @type {any} */ event) => this.saying(event.detail);
   }
 
   createRenderRoot() {
     return this;
-  }
-
-  connectedCallback() {
-    super.connectedCallback();
-    addEventListener("screen-said", this.onSaid);
-  }
-
-  disconnectedCallback() {
-    super.disconnectedCallback();
-    removeEventListener("screen-said", this.onSaid);
-    clearTimeout(this.timer);
-  }
-
-  /** @param {string} text */
-  saying(text) {
-    clearTimeout(this.timer);
-    this.said = text;
-    this.timer = setTimeout(() => (this.said = ""), 4000);
   }
 
   /** @param {Map<string, any>} changed */
@@ -162,7 +142,6 @@ class Screen extends LitElement {
 
   render() {
     const found = (this.found = find(this.path));
-    const toast = html`<p class=${this.said ? "toast shown" : "toast"} role="status">${this.said}</p>`;
     const menu = html`<button class="icon-button back" aria-label="Rooms" @click=${this.openRooms}>${icon("menu")}</button>`;
     if (!found?.part || !found.isKnown) {
       const isLoading = board.status !== "online" && !board.orgs.length;
@@ -175,8 +154,7 @@ class Screen extends LitElement {
         <a class="icon-button" href=${place.back(id)} aria-label="Close" title="Close (Esc)">${icon("close")}</a></header>
       ${parts.length > 1 ? html`<nav class="screen-parts" aria-label="Settings">${parts.map((one) => html`
         <a href=${`${base}/${one.name}`} aria-current=${one === part ? "page" : nothing}>${one.label}</a>`)}</nav>` : nothing}
-      <div class=${parts.length > 1 ? "screen-body" : "screen-body wide"} tabindex="-1">${part.draw({ id, rest })}</div>
-      ${toast}</section>`;
+      <div class=${parts.length > 1 ? "screen-body" : "screen-body wide"} tabindex="-1">${part.draw({ id, rest })}</div></section>`;
   }
 }
 

@@ -190,6 +190,39 @@ async fn a_size_found_after_the_message_was_sent_follows_as_an_update_that_is_no
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preview_that_two_janitors_make_is_told_once() {
+    let board = Board::builder().edges(1).janitors(1).start().await;
+    let team = board.team().await;
+    let upload = team.alice.uploads("a.png", "image/png", &png(1200, 300)).await;
+    state(&board, &upload, "made").await;
+    let sent = team.alice.posts_file(team.room, &upload).await;
+    let of_upload = format!("where id = '{}'", upload["id"].as_str().unwrap());
+    let change = async |to: &str| {
+        board.sql(&format!("update file_uploads set {to} {of_upload}")).await;
+    };
+    let room = team.room;
+    let held = board.holding(&format!("select from rooms where id = {room} for update")).await;
+    change("preview_state = 'due', preview_tries = 0").await;
+    let waiting = "select count(*) from pg_stat_activity \
+                   where wait_event_type = 'Lock' and datname = current_database()";
+    eventually("a janitor is about to tell of it", DEADLINE, async || {
+        (board.count(waiting).await > 0).then_some(())
+    })
+    .await;
+    // Another one, which took it over, was quicker.
+    change("preview_state = 'made'").await;
+    held.release().await;
+    let noted = format!("select (preview_until is null)::text from file_uploads {of_upload}");
+    eventually("the first one is done", DEADLINE, async || {
+        (board.texts(&noted).await == ["true"]).then_some(())
+    })
+    .await;
+    let path = format!("/rooms/{room}/events/?after_seq={}", sent["seq"]);
+    assert_eq!(team.alice.get(&path).await.is(200)["results"], json!([]));
+    state(&board, &upload, "made").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bombs_and_damaged_images_have_no_picture_and_harm_nobody() {
     let board = Board::builder().edges(1).janitors(1).start().await;
     let alice = board.person("alice").await;
