@@ -27,7 +27,7 @@ await journey("room", async (browser, step) => {
   await hers.getByLabel(/^Add everyone/).check();
   await hers.getByRole("combobox", { name: "Visibility" }).selectOption("PRIVATE");
   await hers.getByRole("button", { name: "Save" }).first().click();
-  await hers.getByRole("alert").waitFor();
+  await hers.getByRole("alert").filter({ hasText: "Private rooms can't add everyone automatically." }).waitFor();
   await hers.getByLabel(/^Add everyone/).uncheck();
   await hers.getByRole("button", { name: "Save" }).first().click();
   await eventually("the server has the room as she set it", async () => {
@@ -45,7 +45,7 @@ await journey("room", async (browser, step) => {
   await hers.getByRole("option", { name: /carol/i }).waitFor();
   await isAccessible(hers, "adding people");
   await hers.keyboard.press("Enter");
-  await hers.getByText(/ is in\.$/).waitFor();
+  await hers.getByText(/ was added\.$/).waitFor();
   await hers.keyboard.press("Escape");
   await hers.locator(`[data-user="${carol.id}"]`).waitFor();
   const ids = (await rest(alice, "GET", `/rooms/${room}/members/`)).results.map(({ user }) => user).sort();

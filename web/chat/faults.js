@@ -36,6 +36,7 @@ const BETTER = [
   [/^must be a valid e-mail address$/, "isn't a valid e-mail address"],
   [/^must lead to a public address.*$/, "must be public: private addresses aren't allowed"],
   [/^must name at least one event$/, "can't be empty"],
+  [/^must be false for a PRIVATE room$/, "Private rooms can't add everyone automatically"],
   [/^is unknown, used or expired$/, "was used before, or is too old"],
 ];
 

@@ -15,7 +15,7 @@ async fn an_invite_is_mailed_with_a_link_that_accepts_it() {
 
     let mail = board.mailbox().mail_to(&dave.email).await;
     assert_eq!(mail.subject, "You are invited to join “Acme” on ChatBoard");
-    assert!(mail.text.contains("“Alice” invites you"), "{}", mail.text);
+    assert!(mail.text.contains("“Alice” invited you"), "{}", mail.text);
     assert_ne!(token(&mail, "invite"), made["token"].as_str().unwrap());
     let accepted = json!({"token": token(&mail, "invite")});
     dave.post("/orgs/accept-invite/", accepted).await.is(200);
@@ -40,7 +40,7 @@ async fn who_has_no_account_is_invited_too_and_a_withdrawn_invite_is_not_mailed(
     board.mailbox().comes_back().await;
     team.carol.post(&path, json!({"email": "New@Chat.test"})).await.is(201);
     let mail = board.mailbox().mail_to("new@chat.test").await;
-    assert!(mail.text.contains("“Carol” invites you"), "{}", mail.text);
+    assert!(mail.text.contains("“Carol” invited you"), "{}", mail.text);
     testkit::eventually("the withdrawn one is dropped", testkit::DEADLINE, || async {
         (board.count("select count(*) from mails where status = 'dropped'").await == 1)
             .then_some(())
@@ -67,6 +67,6 @@ async fn names_stay_in_their_place() {
     assert_eq!(mail.recipients, ["dave@chat.test"]);
     let html = mail.html.unwrap();
     assert!(!html.contains("<script") && !html.contains("<b>"), "{html}");
-    let by = "“<b>Al</b> Bcc: eve@chat. test Hi” invites you";
+    let by = "“<b>Al</b> Bcc: eve@chat. test Hi” invited you";
     assert!(mail.text.contains(by), "{}", mail.text);
 }
