@@ -5,7 +5,7 @@
 //! the result is stored with the message: nothing reads a stored text for mentions again.
 //! The cost is linear in the text ([`LOOKS_MAX`], [`NAME_CHARS_MAX`]).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::email::Email;
 use crate::steps;
@@ -82,11 +82,11 @@ pub fn find(body: &str) -> Mentions {
 }
 
 /// The text, in NFC, with people's names in the place of what mentions them: `@ada@acme.example`
-/// becomes `@Ada Lovelace`. `names` has the people whom the text mentions, by [`Email::key`] and
+/// becomes `@Ada Lovelace`. `people` has the names of those whom the text mentions, by [`Email::key`] and
 /// [`name_key`]; everything else stays as it is, `@room` and `@here` too.
-pub fn with_names(body: &str, names: &HashMap<String, String>) -> String {
+pub fn with_names(body: &str, people: &BTreeMap<String, String>) -> String {
     let text = text::nfc(body);
-    if names.is_empty() || !text.contains('@') {
+    if people.is_empty() || !text.contains('@') {
         return text;
     }
     let mut shown = String::with_capacity(text.len());
@@ -101,10 +101,10 @@ pub fn with_names(body: &str, names: &HashMap<String, String>) -> String {
         if may_mention && !after.starts_with('@') && looks < LOOKS_MAX {
             looks += 1;
             let name = window(after);
-            let named = |end: usize| names.get(&reading(&name[..end])).map(|one| (end, one));
-            if let Some((end, name)) = ends(&name).into_iter().find_map(named) {
+            let find = |end: usize| people.get(&reading(&name[..end])).map(|one| (end, one));
+            if let Some((end, person)) = ends(&name).into_iter().find_map(find) {
                 shown.push_str(&text[from..=at]);
-                shown.push_str(name);
+                shown.push_str(person);
                 from = at + 1 + end;
             }
         }

@@ -1,6 +1,6 @@
 //! Resolving mentions: which members of a room a text names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::limits::MENTIONS_MAX;
 use domain::mentions::{Mentions, name_key};
@@ -36,7 +36,7 @@ pub(crate) async fn resolve_mentions(
 pub(super) async fn names_in(
     conn: &mut PgConnection,
     messages: &[MessageId],
-) -> Result<HashMap<MessageId, HashMap<String, String>>> {
+) -> Result<HashMap<MessageId, BTreeMap<String, String>>> {
     let rows = sqlx::query!(
         r#"select m.message_id as "message: MessageId", u.email, u.first_name, u.last_name
            from message_mentions m join users u on u.id = m.user_id
@@ -47,7 +47,7 @@ pub(super) async fn names_in(
     )
     .fetch_all(conn)
     .await?;
-    let mut names: HashMap<_, HashMap<_, _>> = HashMap::new();
+    let mut names: HashMap<_, BTreeMap<_, _>> = HashMap::new();
     for row in rows {
         let shown = display_name(&row.first_name, &row.last_name, &row.email);
         let of_message = names.entry(row.message).or_default();
