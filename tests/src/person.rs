@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::board::{Board, Reach};
 use crate::reply::Reply;
 use crate::socket::{Opening, Socket};
+use crate::wait::{DEADLINE, eventually};
 
 /// Everyone's password.
 pub const PASSWORD: &str = "correct horse battery";
@@ -152,12 +153,17 @@ impl Person {
         self.call("DELETE", path, None).await
     }
 
-    /// Walks a list from a path over `next` to its end; checks that the pages fit together.
+    /// Walks a list from a path over `next` to its end; checks that the pages fit together. A page
+    /// that an api is too busy for is asked for again, as clients do.
     pub async fn walks(&self, path: &str) -> Vec<Value> {
         let mut all = Vec::new();
         let mut next = Some(path.to_owned());
         while let Some(address) = next {
-            let page = self.get(&address).await;
+            let page = eventually("a page", DEADLINE, || async {
+                let page = self.get(&address).await;
+                (page.status != 503).then_some(page)
+            })
+            .await;
             all.extend(page.results());
             next = page.json()["next"].as_str().map(str::to_owned);
             assert!(all.len() < 100_000, "{path} has no end");
