@@ -140,7 +140,8 @@ pub struct AbuseLimits {
     pub invite_mails: u32,
     /// Invite mails to one mailbox, from all organizations, per day (UTC).
     pub invite_mails_per_address: u32,
-    /// Mails of every kind that the requests of one client cause, per day (UTC).
+    /// Invite mails, and links that verify an address, that the requests of one client cause, per day
+    /// (UTC).
     pub mails_per_client: u32,
     /// Organizations that one account may have created and not deleted.
     pub organizations: u32,

@@ -101,8 +101,8 @@ async fn details_behind_a_plus_are_one_mailbox() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_accounts_of_one_client_share_a_limit_of_mails_of_every_kind() {
-    let limits = AbuseLimits { mails_per_client: 4, ..AbuseLimits::NONE };
+async fn the_accounts_of_one_client_share_a_limit_of_mails() {
+    let limits = AbuseLimits { mails_per_client: 3, ..AbuseLimits::NONE };
     let board = Board::builder()
         .verification_required()
         .mails_after(DELAY)
@@ -123,25 +123,23 @@ async fn the_accounts_of_one_client_share_a_limit_of_mails_of_every_kind() {
     let invites = format!("/orgs/{}/invite/", team.org);
     let account = |name: &str| json!({"email": format!("{name}@chat.test"), "password": PASSWORD});
     let reset = json!({"email": "alice@chat.test"});
-    // One of each kind, by two accounts and by strangers.
+    // By two accounts and by a stranger.
     from(here, Some(&team.alice), &invites, invite("v1@chat.test")).await.is(201);
     from(here, Some(&team.carol), &invites, invite("v2@chat.test")).await.is(201);
     from(here, None, "/auth/register/", account("eve")).await.is(201);
-    from(here, None, "/auth/password/reset/", reset.clone()).await.is(202);
-    // No more, whoever asks and for whomever: also for an address that nobody has.
+    // No more, whoever asks and for whomever.
     let late = [
         from(here, Some(&team.alice), &invites, invite("v3@chat.test")).await,
         from(here, None, "/auth/register/", account("mallory")).await,
-        from(here, None, "/auth/password/reset/", reset.clone()).await,
-        from(here, None, "/auth/password/reset/", json!({"email": "nobody@chat.test"})).await,
     ];
     for answer in late {
         answer.refuses(429, "rate_limited");
     }
+    // A reset is its owner's matter: others who share an address cannot use it up.
+    from(here, None, "/auth/password/reset/", reset).await.is(202);
     // Another client goes on, and the account that was not created can be.
     from(there, Some(&team.alice), &invites, invite("v3@chat.test")).await.is(201);
     from(there, None, "/auth/register/", account("mallory")).await.is(201);
-    from(there, None, "/auth/password/reset/", reset).await.is(202);
     // The clients of an IPv6 site have sixteen times as many together.
     let mut sent = 0;
     for number in 0..70 {
@@ -150,7 +148,7 @@ async fn the_accounts_of_one_client_share_a_limit_of_mails_of_every_kind() {
         let answer = from(&client, Some(&team.alice), &invites, invite(&email)).await;
         sent += u32::from(answer.status == 201);
     }
-    assert_eq!(sent, 64);
+    assert_eq!(sent, 48);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -115,7 +115,7 @@ settings! {
         invite_mails_per_address: u32 = "3", "INVITE_MAILS_PER_ADDRESS",
             "Invite mails to one mailbox in a day (UTC), from all organizations; `ada+1@` and `ada+2@` are one. 0 switches the limit off.";
         mails_per_client: u32 = "500", "MAILS_PER_CLIENT",
-            "Mails that requests from one address cause in a day (UTC): invites, links that verify or reset, asked-for ones that lead to no mail included. An IPv6 address counts as its /64, and a /48 has 16 times the limit. 0 switches the limit off.";
+            "Invite mails, and links that verify an address, that requests from one address cause in a day (UTC). An IPv6 address counts as its /64, and a /48 has 16 times the limit. 0 switches the limit off.";
         organizations_per_account: u32 = "10", "ORGANIZATIONS_PER_ACCOUNT",
             "Organizations that one account may have created; deleted ones do not count. 0 switches the limit off.";
     }

@@ -13,7 +13,9 @@ use crate::{Error, Result, Tx};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The client whose request causes a mail.
+/// The client whose request causes a mail to whomever it names: an invite, or a link that verifies
+/// an address. Resets go to accounts alone, which have their own bound: who shares an address with
+/// their owner must not be able to use them up.
 #[derive(Clone, Copy, Debug)]
 pub struct MailSource {
     /// Its prefix (`runtime::address::client_prefix`).
@@ -27,7 +29,7 @@ pub struct MailSource {
 }
 
 impl MailSource {
-    /// Counts one more mail of today, whatever it is for.
+    /// Counts one more mail of today.
     ///
     /// Refuses with `RateLimited`, until the next day.
     pub(super) async fn count(&self, tx: &mut Tx, now: Timestamp) -> Result<()> {
@@ -50,7 +52,7 @@ pub(super) enum MailScope<'a> {
     Address(&'a Email),
     /// Links that prove the address of an account.
     Verification(UserId),
-    /// Mails of every kind that the requests of one client cause.
+    /// Mails that the requests of one client cause ([`MailSource`]).
     Client(IpAddr),
     /// Those of all clients of an IPv6 site.
     Site(IpAddr),

@@ -7,7 +7,6 @@ use serde_json::json;
 use sqlx::PgConnection;
 
 use super::known_clients::{Client, remember};
-use super::mail_limits::MailSource;
 use super::mails::{MailSecret, NewMail, enqueue, token_hash, withdraw};
 use super::{email_verification, logins};
 use crate::{Result, Tx};
@@ -15,15 +14,12 @@ use crate::{Result, Tx};
 /// Makes a reset for the account of an address, with its mail. For an address that nobody has, or
 /// whose account is disabled or has 5 open links already, the same statements are made and nothing
 /// is left: who asks cannot tell by the time it takes.
-///
-/// Refuses with `RateLimited` a client that has caused too many mails, or asked for them.
 pub async fn request_reset(
     tx: &mut Tx,
     email_key: &str,
-    (token, source): (&str, MailSource),
+    token: &str,
     now: Timestamp,
 ) -> Result<()> {
-    source.count(tx, now).await?;
     let account = sqlx::query!(
         r#"select id as "id: UserId", email from users u
            where lower(email) = $1 and deleted_at is null and disabled_at is null
