@@ -29,7 +29,12 @@ async fn connects(from: &str, to: &str) -> TcpStream {
 
 /// Asks for something and reads nothing of the answer.
 async fn asks_and_waits(board: &Board, who: &Person, path: &str) -> TcpStream {
-    let mut stream = connects("127.0.0.1", board.api()).await;
+    asks_from("127.0.0.1", board, who, path).await
+}
+
+/// The same from a loopback address of the client's choice.
+async fn asks_from(from: &str, board: &Board, who: &Person, path: &str) -> TcpStream {
+    let mut stream = connects(from, board.api()).await;
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", who.token);
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -90,6 +95,41 @@ async fn answers_that_nobody_reads_are_bounded_and_then_aborted() {
         after / 1024,
     );
     drop(hoarders);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_clients_that_read_nothing_leave_room_for_others() {
+    let mebibyte = 1024 * 1024;
+    let limits = Limits {
+        response_bytes: 32 * mebibyte,
+        response_bytes_per_client: 4 * mebibyte,
+        ..Limits::default()
+    };
+    let board = Board::builder().serving(limits).start().await;
+    let (alice, bob, room) = board.two_members_of("eng").await;
+    large_room(&board, &alice, room).await;
+    let path = format!("/messages/rooms/{room}/?limit=200");
+    let mut hoarders = Vec::new();
+    for client in 2..14 {
+        let from = format!("127.0.0.{client}");
+        for _ in 0..4 {
+            let path = format!("/api/v1{path}");
+            hoarders.push(asks_from(&from, &board, &alice, &path).await);
+        }
+    }
+    let mut held = 0;
+    for hoarder in &mut hoarders {
+        let mut status = [0; 12];
+        within("a status", hoarder.read_exact(&mut status)).await.unwrap();
+        match &status {
+            b"HTTP/1.1 200" => held += 1,
+            other => assert_eq!(other, b"HTTP/1.1 429"),
+        }
+    }
+    assert!((12..32).contains(&held), "{held} pages of a mebibyte are held");
+    for _ in 0..10 {
+        bob.get(&path).await.is(200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
