@@ -174,6 +174,7 @@ await journey("account", async (browser, step) => {
   await hers.getByRole("link", { name: "Close" }).click();
   await hers.getByText("No rooms yet.").waitFor();
   await press(hers, "Create the first room");
+  await hers.getByRole("dialog").waitFor();
   await hers.keyboard.press("Escape");
   await hers.getByRole("dialog").waitFor({ state: "detached" });
   await hers.getByRole("link", { name: /Hopper/ }).click();

@@ -141,6 +141,27 @@ async function muted(page) {
     await page.keyboard.press("Escape");
     await eventually("the list says whether it is muted", async () => (await roomLink(page, "general").evaluate((one) => one.classList.contains("muted"))) === isMuted);
   }
+  // Of two choices the last one stays: it is sent when the first is saved, however long that takes.
+  let [release, sent, saved] = [() => {}, 0, 0];
+  const released = new Promise((done) => { release = () => done(undefined); });
+  await page.route("**/settings/", async (route) => {
+    sent++;
+    await released;
+    await route.continue();
+  });
+  page.on("response", (response) => { if (response.request().method() === "PATCH" && response.url().endsWith("/settings/")) saved++; });
+  for (const label of ["Nothing (mute)", "All messages"]) {
+    await page.getByRole("button", { name: "Room options" }).click();
+    await page.getByRole("menuitemradio", { name: label }).click();
+  }
+  await page.getByRole("button", { name: "Room options" }).click();
+  await page.getByRole("menuitemradio", { name: "All messages", checked: true }).waitFor();
+  same(sent, 1, "requests while the first is on its way");
+  release();
+  await eventually("both are saved", async () => saved === 2);
+  await page.getByRole("menuitemradio", { name: "All messages", checked: true }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.unroute("**/settings/");
 }
 
 /** The keys of the browser stay the browser's. */

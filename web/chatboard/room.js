@@ -25,6 +25,8 @@ const REPLAY_MS = 1500;
 const FILL_AGAIN_MS = 5000;
 
 export class Room {
+  /** Settles when the changes so far are saved or refused. @type {Promise<unknown>} */
+  #saved = Promise.resolve();
   /** @type {RoomSettings} */
   #settings = { notify: "all", section: null, starred: false };
   /** What is being changed of them, the oldest first. @type {Partial<RoomSettings>[]} */
@@ -355,12 +357,17 @@ export class Room {
     this.#settings = settings;
   }
 
-  /** Changes the settings: seen at once, and no more if it is refused. @param {Partial<RoomSettings>} change */
+  /**
+   * Changes the settings: seen at once, and no more if it is refused. One request at a time: the last
+   * change is the one that stays. @param {Partial<RoomSettings>} change
+   */
   async change(change) {
     this.#changes.push(change);
     this.board.listChanged();
+    const saving = this.#saved.then(() => this.board.request("PATCH", `/rooms/${this.id}/settings/`, change));
+    this.#saved = saving.catch(() => {});
     try {
-      this.settings = await this.board.request("PATCH", `/rooms/${this.id}/settings/`, change);
+      this.settings = await saving;
     } finally {
       this.#changes = this.#changes.filter((one) => one !== change);
       this.board.listChanged();
